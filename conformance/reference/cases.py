@@ -23,7 +23,12 @@ class Case:
     matters: dict = field(default_factory=dict)  # what it is -> config fields that must not mean the same
     max_shard_size: str = "1GB"
     style: str = "5.x"  # "4.x": config.json rewritten as transformers 4 wrote it
-    weights_of: str | None = None  # take the seed from this case's name, so that both have the same weights
+    same_as: str | None = None  # the case whose weights and prompts it shares
+
+    @property
+    def key(self):
+        """What everything random about the case is drawn from."""
+        return self.same_as or self.name
 
 
 def cap(block, floor=None, ceiling=None, positions="all"):
@@ -62,6 +67,10 @@ EVERY_HOOK = PLAIN_AND_FLOOR | {
     "last-mixed": [ablate(0, 0.5, positions="last"), add(1, 0.5), cap(1, ceiling=50, positions="last")],
 }
 
+# For sizes that fit no vector width: each kind of hook once.
+EACH_KIND = {name: EVERY_HOOK[name] for name in
+             ("plain", "floor", "floor-ceiling", "add-negative", "ablate-coefficient", "mean-ablate", "last-cap")}  # fmt: skip
+
 LLAMA = dict(
     vocab_size=128, hidden_size=64, intermediate_size=96, num_hidden_layers=3,
     num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=128, rms_norm_eps=1e-5,
@@ -90,20 +99,20 @@ THETA = {"theta": {"rope_parameters": {"rope_type": "default", "rope_theta": 100
 CASES = [
     Case("llama-gqa-untied", "llama", LLAMA, EVERY_HOOK, matters=THETA),
     Case("llama-tied", "llama", LLAMA | SMALL | dict(num_attention_heads=6, num_key_value_heads=3, tie_word_embeddings=True),
-         PLAIN_AND_FLOOR, dtype="bfloat16"),
+         PLAIN_AND_FLOOR, dtype="bfloat16", embed_std=0.15),
     Case("llama-rope-llama3", "llama", LLAMA3_CONFIG, PLAIN_AND_FLOOR, n_prompt=44, n_new=16, matters=LLAMA3_MATTERS),
     Case("llama-rope-llama3-4x", "llama", LLAMA3_CONFIG, PLAIN_AND_FLOOR, n_prompt=44, n_new=16, style="4.x",
-         weights_of="llama-rope-llama3", matters=LLAMA3_MATTERS),
+         same_as="llama-rope-llama3", matters=LLAMA3_MATTERS),
     Case("llama-biases", "llama", LLAMA | SMALL | dict(num_attention_heads=3, num_key_value_heads=3, attention_bias=True, mlp_bias=True),
          PLAIN_AND_FLOOR),
     Case("llama-odd-sizes", "llama",
          dict(vocab_size=131, hidden_size=51, intermediate_size=91, num_hidden_layers=2, num_attention_heads=3,
               num_key_value_heads=1, head_dim=14, max_position_embeddings=99, rms_norm_eps=1e-3,
               rope_parameters={"rope_type": "default", "rope_theta": 777.0}),
-         PLAIN_AND_FLOOR, n_prompt=29, n_new=14, matters={"epsilon": {"rms_norm_eps": 1e-6}} | THETA),
+         EACH_KIND, n_prompt=29, n_new=14, matters={"epsilon": {"rms_norm_eps": 1e-6}} | THETA),
     Case("llama-sharded", "llama", LLAMA | SMALL, PLAIN_AND_FLOOR, n_prompt=48, n_new=17, max_shard_size="64KB"),
     Case("llama-f16", "llama", LLAMA | SMALL, PLAIN_AND_FLOOR, dtype="float16"),
     Case("qwen3-qk-norm", "qwen3", QWEN3, EVERY_HOOK, n_prompt=31, n_new=14, matters={"epsilon": {"rms_norm_eps": 1e-6}} | THETA),
     Case("qwen3-tied", "qwen3", QWEN3 | SMALL | dict(hidden_size=40, num_key_value_heads=1, tie_word_embeddings=True),
-         PLAIN_AND_FLOOR, dtype="bfloat16"),
+         PLAIN_AND_FLOOR, dtype="bfloat16", embed_std=0.15),
 ]  # fmt: skip

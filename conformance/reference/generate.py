@@ -5,7 +5,7 @@
 
 import os
 
-# Before torch: one thread and one instruction set, so that the same bytes come out on any x86-64.
+# Before torch: one thread and one instruction set, so that the bytes depend as little as may be on the machine.
 os.environ |= {"OMP_NUM_THREADS": "1", "ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE", "HF_HUB_OFFLINE": "1"}
 
 import argparse
@@ -19,31 +19,13 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-import hooks as interventions
+import interventions
 from cases import CASES
-from hooks import Hook
-from model import Float64, forward, generator, greedy, read_model, remake, row_error, write_model, write_tensors
+from checks import Unfit, check_model, check_reference, check_shares
+from interventions import Hook
+from model import Float64, forward, generator, greedy, read_model, remake, write_model, write_tensors
 
 HERE = Path(__file__).parent
-MARGIN = 1e-3  # least distance of the two best logits, relative to the row's norm
-SHARE = (0.2, 0.8)  # least and most share of tokens that a bound of a cap moves
-MATTERS = 1e-3  # least effect, relative, of anything the reference is to be sensitive to
-AGREE = 1e-6  # our hooks and the published ones, at the hooked block
-
-
-class Unfit(Exception):
-    """This seed makes a poor test; the next may do better."""
-
-
-def need(condition, why):
-    if not condition:
-        raise Unfit(why)
-
-
-def bound(site, n_layers):
-    """The f32 bound an engine is held to: 2e-6 * (4 + i) at block i, logits as one block more."""
-    i = n_layers if site == "logits" else int(site.split(".")[1])
-    return 2e-6 * (4 + i)
 
 
 def main():
@@ -101,33 +83,8 @@ def make_case(case, folder, published):
     }
     (folder / "case.json").write_text(json.dumps(description, indent=2) + "\n")
     size = sum(f.stat().st_size for f in folder.iterdir())
-    need(size < 1.5e6, f"{size} bytes")
+    assert size < 1.5e6, f"{case.name}: {size} bytes"
     print(f"{case.name}: {size / 1000:.0f} kB")
-
-
-def check_model(case, model, folder, seed):
-    """Everything stored or configured must show in the logits, or an engine could get it wrong unseen."""
-    tokens = torch.randint(model.config.vocab_size, (case.n_prompt,), generator=generator(case.name, seed, "check"))
-    plain = forward(model, tokens)["logits"]
-    effect = lambda other: row_error(forward(other, tokens)["logits"], plain)[1:].median().item()
-
-    for name, p in model.named_parameters():
-        kept = p.data
-        p.data = torch.ones_like(kept) if kept.ndim == 1 and "norm" in name else torch.zeros_like(kept)
-        found = effect(model)
-        p.data = kept
-        need(found > MATTERS, f"{name} changes the logits by {found:.1e} only")
-    for what, changes in case.matters.items():
-        found = effect(remake(model, torch.float32, **changes))
-        need(found > MATTERS / 10, f"{what} changes the logits by {found:.1e} only")
-    earlier = tokens.clone()
-    earlier[: len(tokens) // 2] = tokens[: len(tokens) // 2].flip(0)
-    found = row_error(forward(model, earlier)["logits"], plain)[-1].item()
-    need(found > 1e-2, f"the first half of the prompt changes the last logits by {found:.1e} only")
-    if case.max_shard_size != "1GB":
-        shards = json.loads((folder / "model.safetensors.index.json").read_text())["weight_map"]
-        per_layer = [{s for n, s in shards.items() if f"layers.{i}." in n} for i in range(len(model.base_model.layers))]
-        assert len(set(shards.values())) >= 3 and max(map(len, per_layer)) > 1, shards
 
 
 def make_run(case, name, templates, model, exact, folder, published):
@@ -147,7 +104,7 @@ def make_run(case, name, templates, model, exact, folder, published):
 
 def try_run(case, name, templates, model, exact, seed, published):
     """One run: its tensors, its hooks as case.json tells them, and figures for the log."""
-    key = (case.weights_of or case.name, name, seed)
+    key = (case.key, name, seed)
     prompt = torch.randint(model.config.vocab_size, (case.n_prompt,), generator=generator(*key, "prompt"))
     hooks = draw_hooks(templates, model, prompt, case.n_new, key)
     n_prefill = case.n_prompt if any(hook.positions == "last" for hook in hooks) else None
@@ -159,24 +116,7 @@ def try_run(case, name, templates, model, exact, seed, published):
     shares = check_shares(hooks)
     with published(model, hooks):
         reference = forward(model, tokens, n_prefill)
-    margin = check_margin(reference["logits"], tokens, case.n_prompt)
-    n_layers = len(model.base_model.layers)
-    for site in reference:
-        apart = row_error(ours[site], reference[site]).max().item()
-        limit = AGREE if site != "logits" else bound(site, n_layers)
-        need(apart < limit * (1 + n_layers), f"{site}: ours and the published hooks are {apart:.1e} apart")
-
-    with Float64(), interventions.capstan(exact, hooks):
-        truth = forward(exact, tokens, n_prefill)
-    assert truth["logits"].dtype == torch.float64
-    noise = max((row_error(reference[s], truth[s]).max().item() / bound(s, n_layers) for s in reference))
-    need(noise < 0.5, f"float32 itself takes {noise:.0%} of the bound")
-    if n_prefill is None:  # with hooks on all positions, decode must say what the whole pass says
-        with interventions.capstan(model, hooks):
-            stepped = forward(model, tokens, case.n_prompt)
-        apart = max(row_error(stepped[s], reference[s]).max().item() / bound(s, n_layers) for s in reference)
-        need(apart < 1, f"decode is {apart:.0%} of the bound from the whole pass")
-    check_hooks_matter(model, hooks, tokens, n_prefill, reference)
+    figures = check_reference(reference, ours, model, exact, hooks, tokens, case.n_prompt)
 
     tensors = {"tokens": tokens} | reference
     described = []
@@ -190,8 +130,7 @@ def try_run(case, name, templates, model, exact, seed, published):
         if hook.positions != "all":
             told["positions"] = hook.positions
         described.append(told)
-    notes = f"margin {margin:.1e}, float32 noise {noise:.0%} of the bound" + (f", moved {shares}" if shares else "")
-    return tensors, described, notes
+    return tensors, described, ", ".join([*figures, *shares])
 
 
 def draw_hooks(templates, model, prompt, n_new, key):
@@ -218,43 +157,6 @@ def draw_hooks(templates, model, prompt, n_new, key):
             for name, percentile in percentiles.items():  # a multiple of 1/256 is exact in every float
                 setattr(hook, name, round(torch.quantile(p, percentile / 100).item() * 256) / 256)
     return hooks
-
-
-def check_shares(hooks):
-    """Each bound of each cap moves some of the tokens, and no token sits so near that rounding decides."""
-    shares = []
-    for hook in hooks:
-        p = torch.cat(hook.projections)
-        for name, sign in (("floor", 1), ("ceiling", -1)):
-            at = getattr(hook, name)
-            if at is None:
-                continue
-            share = ((at - p) * sign > 0).float().mean().item()
-            need(SHARE[0] <= share <= SHARE[1], f"{name} moves {share:.0%}")
-            need((p - at).abs().min() > 1e-3, f"a projection lies on the {name}")
-            shares.append(f"{name} {share:.0%} of {len(p)}")
-    return ", ".join(shares)
-
-
-def check_margin(logits, tokens, n_prompt):
-    rows = logits[n_prompt - 1 : -1]
-    best = rows.topk(2).values
-    margin = ((best[:, 0] - best[:, 1]) / rows.norm(dim=-1)).min().item()
-    need(margin > MARGIN, f"top-2 margin {margin:.1e}")
-    need(torch.equal(rows.argmax(dim=-1), tokens[n_prompt:]), "the whole pass decides otherwise than decode")
-    need(len(set(tokens[n_prompt:].tolist())) >= 5, "the continuation repeats itself")
-    return margin
-
-
-def check_hooks_matter(model, hooks, tokens, n_prefill, reference):
-    """Leaving any hook out, or turning the order on a site round, must be seen in the logits."""
-    others = {f"without hook {k}": hooks[:k] + hooks[k + 1 :] for k in range(len(hooks))}
-    if len({hook.block for hook in hooks}) < len(hooks):
-        others["in reverse"] = hooks[::-1]
-    for what, other in others.items():
-        with interventions.capstan(model, other):
-            found = row_error(forward(model, tokens, n_prefill)["logits"], reference["logits"]).max().item()
-        need(found > 1e-2, f"{what} the logits change by {found:.1e} only")
 
 
 def compare(made, kept):

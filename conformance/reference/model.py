@@ -21,7 +21,7 @@ def write_model(case, seed, folder):
     config = AutoConfig.for_model(case.model_type, **case.config, **ids)
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float32)
     for name, p in model.named_parameters():
-        g = generator(case.weights_of or case.name, seed, name)
+        g = generator(case.key, seed, name)
         if name.endswith("bias"):
             p.data = torch.randn(p.shape, generator=g) * 0.3
         elif p.ndim == 1:  # norms: around 1, each its own

@@ -28,7 +28,7 @@ class Hook:
 def load_published(folder: Path):
     """The class ActivationSteering of a checkout, loaded by file: its package imports far more than it needs."""
     path = folder / "assistant_axis" / "steering.py"
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
     if digest != STEERING_SHA256:
         raise SystemExit(f"load {path}: need sha256 {STEERING_SHA256}, found {digest}. Check out the commit README.md names.")
     spec = importlib.util.spec_from_file_location("steering", path)
