@@ -5,7 +5,9 @@ import { basename, dirname, joinPath } from "./paths.ts";
 
 /** Bytes of a whole file. Throws `not_found` or `bad_file`. */
 export async function readFile(path: string): Promise<Uint8Array> {
-  return await attempt("read", path, () => fs.readFile(path));
+  const bytes = await attempt("read", path, () => fs.readFile(path));
+  // Not a Buffer: its `slice` shares memory where every other Uint8Array's copies.
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** A whole file as text; bytes that are not UTF-8 throw `bad_file`. */
