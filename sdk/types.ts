@@ -132,7 +132,7 @@ export interface Model extends AsyncDisposable {
     Pick<GenerateOptions, "temperature" | "top_k" | "top_p" | "min_p" | "repetition_penalty">
   >;
   encodeChat(messages: readonly Message[], args?: TemplateArgs): EncodedChat;
-  forward(tokens: ArrayLike<number>, options?: ForwardOptions): Promise<ForwardResult>;
+  forward(tokens: readonly number[] | Int32Array, options?: ForwardOptions): Promise<ForwardResult>;
   session(options?: { hooks?: readonly Hook[] }): Promise<Session>;
   dispose(): Promise<void>;
 }

@@ -26,7 +26,6 @@ export {
   memory,
   onInterrupt,
   type Runtime,
-  randomSeed,
   readStdin,
   runtime,
   runtimeName,
@@ -36,3 +35,4 @@ export {
   systemName,
   write,
 } from "./process.ts";
+export { randomSeed } from "./random.ts";

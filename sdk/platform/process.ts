@@ -131,8 +131,3 @@ export function sha256(...parts: (Uint8Array | string)[]): string {
   for (const part of parts) hash.update(part);
   return hash.digest("hex");
 }
-
-/** A seed nobody chose: 32 random bits, short enough to be typed again. */
-export function randomSeed(): number {
-  return crypto.getRandomValues(new Uint32Array(1))[0]!;
-}

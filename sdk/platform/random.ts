@@ -1,5 +1,4 @@
-/** A seed for a caller who gave none: 53 random bits. */
+/** A seed nobody chose: 32 random bits, short enough to be typed again. */
 export function randomSeed(): number {
-  const words = crypto.getRandomValues(new Uint32Array(2));
-  return (words[0]! & 0x1fffff) * 2 ** 32 + words[1]!;
+  return crypto.getRandomValues(new Uint32Array(1))[0]!;
 }

@@ -3,7 +3,6 @@ import { yieldToEventLoop } from "../platform/event_loop.ts";
 import { BlockPool } from "./blocks.ts";
 import { HookSets } from "./hook_sets.ts";
 import { PrefixCache } from "./prefix_cache.ts";
-import { Sequence } from "./sequence.ts";
 import { RunningCall, type Task } from "./task.ts";
 
 export interface SchedulerLimits {
