@@ -19,10 +19,16 @@ export async function forwardSequence(
   const spans = checkSpans(options.mean?.spans ?? [], ids.length);
   const logits = options.logits ?? "last";
   if (!["none", "last", "all"].includes(logits)) {
-    throw new CapstanError("bad_request", { action: "forward", need: "logits none, last or all", found: String(logits) });
+    throw new CapstanError("bad_request", {
+      action: "forward",
+      need: "logits none, last or all",
+      found: String(logits),
+    });
   }
   const past = sequence.n_tokens;
-  const accumulators = spans.map(() => runtime.addAccumulator(mean_sites.map((site) => siteId(model.spec, site))));
+  const accumulators = spans.map(() =>
+    runtime.addAccumulator(mean_sites.map((site) => siteId(model.spec, site))),
+  );
   try {
     const call: Call = {
       tokens: ids,
@@ -30,7 +36,10 @@ export async function forwardSequence(
       logits,
       captures: sites.map((site) => siteId(model.spec, site)),
       accumulate: spans.map((span, index) => ({ id: accumulators[index]!, ...span })),
-      reads_all: sites.length + spans.length > 0 || logits === "all" || sequence.hooks.plan.projection_names.length > 0,
+      reads_all:
+        sites.length + spans.length > 0 ||
+        logits === "all" ||
+        sequence.hooks.plan.projection_names.length > 0,
     };
     const result = await runCall(runtime, sequence, call, options.signal);
     return {
@@ -86,7 +95,10 @@ function runCall(
   });
 }
 
-function checkSpans(spans: readonly { start: number; end: number }[], n_tokens: number): { start: number; end: number }[] {
+function checkSpans(
+  spans: readonly { start: number; end: number }[],
+  n_tokens: number,
+): { start: number; end: number }[] {
   return spans.map(({ start, end }) => {
     if (Number.isInteger(start) && Number.isInteger(end) && 0 <= start && start <= end && end <= n_tokens) {
       return { start, end };

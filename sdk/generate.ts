@@ -29,7 +29,8 @@ export function generate(model: Model, prompt: Prompt, options: GenerateOptions 
   const tokens = promptTokens(model, prompt, options.template_args);
   const request = readRequest(model, tokens, options);
   const abort = new AbortController();
-  const signal = options.signal === undefined ? abort.signal : AbortSignal.any([abort.signal, options.signal]);
+  const signal =
+    options.signal === undefined ? abort.signal : AbortSignal.any([abort.signal, options.signal]);
   const reply = new ReplyStream(() => abort.abort());
   if (signal.aborted) {
     reply.fail(abortedError("generate", signal));
@@ -68,7 +69,11 @@ function readRequest(model: Model, tokens: Int32Array, options: GenerateOptions)
   }
   const asked = options.max_tokens ?? DEFAULT_MAX_TOKENS;
   if (!Number.isInteger(asked) || asked < 1) {
-    throw new CapstanError("bad_request", { action: "generate", need: "max_tokens of at least 1", found: String(asked) });
+    throw new CapstanError("bad_request", {
+      action: "generate",
+      need: "max_tokens of at least 1",
+      found: String(asked),
+    });
   }
   return {
     tokens,
@@ -82,7 +87,11 @@ function readRequest(model: Model, tokens: Int32Array, options: GenerateOptions)
 function readStops(stop: GenerateOptions["stop"]): string[] {
   const stops = stop === undefined ? [] : typeof stop === "string" ? [stop] : [...stop];
   if (stops.every((text) => typeof text === "string" && text !== "")) return stops;
-  throw new CapstanError("bad_request", { action: "generate", need: "stop strings of some characters", found: "an empty one" });
+  throw new CapstanError("bad_request", {
+    action: "generate",
+    need: "stop strings of some characters",
+    found: "an empty one",
+  });
 }
 
 /** The state of one reply between the steps of the scheduler. */
@@ -153,7 +162,8 @@ class GenerateTask implements Task {
   /** A call that feeds `tokens`, of which the last `n_reply` are the reply's own. */
   #call(tokens: Int32Array, n_reply: number): Call {
     const id = this.#accumulator;
-    const spans = id === null || n_reply === 0 ? [] : [{ id, start: tokens.length - n_reply, end: tokens.length }];
+    const spans =
+      id === null || n_reply === 0 ? [] : [{ id, start: tokens.length - n_reply, end: tokens.length }];
     return {
       tokens,
       sample: this.#finish_reason === null ? this.#sample() : null,
@@ -186,7 +196,9 @@ class GenerateTask implements Task {
     }
     const names = this.sequence.hooks.plan.projection_names;
     if (names.length > 0) {
-      token.projections = Object.fromEntries(names.map((name, row) => [name, result.projections[row]!.at(-1)!]));
+      token.projections = Object.fromEntries(
+        names.map((name, row) => [name, result.projections[row]!.at(-1)!]),
+      );
     }
     return token;
   }

@@ -1,5 +1,5 @@
 import { type Decoder, type DeviceModel, type Hook, planHooks } from "../models/index.ts";
-import { setRuntime, type StreamDecoder } from "./runtime.ts";
+import { type StreamDecoder, setRuntime } from "./runtime.ts";
 import { Scheduler, type SchedulerLimits } from "./scheduler/scheduler.ts";
 import { Sequence } from "./scheduler/sequence.ts";
 import { ModelSession } from "./session.ts";
@@ -72,7 +72,10 @@ export class LoadedModel implements Model {
     return this.tokenizer.encodeChat(messages, args);
   }
 
-  async forward(tokens: readonly number[] | Int32Array, options: ForwardOptions = {}): Promise<ForwardResult> {
+  async forward(
+    tokens: readonly number[] | Int32Array,
+    options: ForwardOptions = {},
+  ): Promise<ForwardResult> {
     const session = await this.session(options.hooks === undefined ? {} : { hooks: options.hooks });
     try {
       const { hooks: _, ...rest } = options;

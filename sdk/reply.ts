@@ -41,7 +41,8 @@ export class ReplyStream implements Reply {
   async *[Symbol.asyncIterator](): AsyncGenerator<GeneratedToken, void, undefined> {
     try {
       for (let at = 0; ; at++) {
-        while (at >= this.#tokens.length && !this.#over) await new Promise<void>((wake) => this.#wake.push(wake));
+        while (at >= this.#tokens.length && !this.#over)
+          await new Promise<void>((wake) => this.#wake.push(wake));
         const token = this.#tokens[at];
         if (token === undefined) break;
         yield token;

@@ -29,5 +29,9 @@ export function setRuntime(model: Model, runtime: Runtime): void {
 export function runtimeOf(model: Model): Runtime {
   const runtime = runtimes.get(model);
   if (runtime !== undefined) return runtime;
-  throw new CapstanError("bad_request", { action: "use a model", need: "what load() gave", found: typeof model });
+  throw new CapstanError("bad_request", {
+    action: "use a model",
+    need: "what load() gave",
+    found: typeof model,
+  });
 }

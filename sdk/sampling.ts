@@ -53,7 +53,8 @@ function readBias(model: Model, bias: Record<number, number>): { id: number; bia
 
 function seedWords(seed: number | undefined): [number, number] {
   const value = seed ?? randomSeed();
-  if (!Number.isSafeInteger(value) || value < 0) throw wrong("seed", "a whole number from 0 to 2^53 - 1", value);
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw wrong("seed", "a whole number from 0 to 2^53 - 1", value);
   return [value % 2 ** 32, Math.floor(value / 2 ** 32)];
 }
 

@@ -65,6 +65,10 @@ export class ModelSession implements Session {
 
   #checkOpen(): void {
     if (!this.#disposed) return;
-    throw new CapstanError("bad_request", { action: "use a session", need: "an open one", found: "one disposed of" });
+    throw new CapstanError("bad_request", {
+      action: "use a session",
+      need: "an open one",
+      found: "one disposed of",
+    });
   }
 }

@@ -34,7 +34,7 @@ export interface CommonOptions {
  * The body returns its exit code (0 where it returns nothing).
  */
 export function verb<A extends unknown[], O extends CommonOptions>(
-  body: (io: Io, options: O, ...args: A) => Promise<ExitCode | undefined | void>,
+  body: (io: Io, options: O, ...args: A) => Promise<ExitCode | undefined>,
 ): (...received: [...A, O, Command]) => Promise<void> {
   return async (...received) => {
     const options = received.at(-2) as O;

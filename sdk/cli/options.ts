@@ -17,9 +17,19 @@ export interface ModelOptions {
 
 export function addModelOptions(command: Command): Command {
   return command
-    .option("--model <name>", "embedded model's name or a folder with config.json and safetensors", DEFAULT_MODEL)
-    .addOption(new Option("--device <device>", "what runs it").choices(["auto", "wasm", "webgpu"]).default("auto"))
-    .addOption(new Option("--dtype <dtype>", "how weights are kept").choices(["auto", "f32", "f16", "q8", "q4"]).default("auto"))
+    .option(
+      "--model <name>",
+      "embedded model's name or a folder with config.json and safetensors",
+      DEFAULT_MODEL,
+    )
+    .addOption(
+      new Option("--device <device>", "what runs it").choices(["auto", "wasm", "webgpu"]).default("auto"),
+    )
+    .addOption(
+      new Option("--dtype <dtype>", "how weights are kept")
+        .choices(["auto", "f32", "f16", "q8", "q4"])
+        .default("auto"),
+    )
     .option("--n_ctx <tokens>", "longest sequence (default: the model's)", wholeNumber)
     .option("--json", "print one JSON object on stdout and nothing else");
 }
@@ -53,9 +63,30 @@ export function addSamplingOptions(command: Command): Command {
 
 /** The sampling options that were given, under generate's names. */
 export function samplingOf(options: SamplingOptions): GenerateOptions {
-  const { max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, frequency_penalty, presence_penalty, seed, stop } =
-    options;
-  const all = { max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, frequency_penalty, presence_penalty, seed, stop };
+  const {
+    max_tokens,
+    temperature,
+    top_k,
+    top_p,
+    min_p,
+    repetition_penalty,
+    frequency_penalty,
+    presence_penalty,
+    seed,
+    stop,
+  } = options;
+  const all = {
+    max_tokens,
+    temperature,
+    top_k,
+    top_p,
+    min_p,
+    repetition_penalty,
+    frequency_penalty,
+    presence_penalty,
+    seed,
+    stop,
+  };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
@@ -87,6 +118,7 @@ export function realNumber(text: string): number {
 /** `4:6`: layers from 4 up to, not including, 6. */
 export function layerRange(text: string): { start: number; end: number } {
   const match = /^(\d+):(\d+)$/.exec(text);
-  if (match !== null && Number(match[1]) < Number(match[2])) return { start: Number(match[1]), end: Number(match[2]) };
+  if (match !== null && Number(match[1]) < Number(match[2]))
+    return { start: Number(match[1]), end: Number(match[2]) };
   throw new InvalidArgumentError("Two layers start:end are needed, end exclusive, such as 4:6.");
 }

@@ -26,6 +26,7 @@ export {
   memory,
   onInterrupt,
   type Runtime,
+  readLines,
   readStdin,
   runtime,
   runtimeName,

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import * as os from "node:os";
 import process from "node:process";
+import { createInterface } from "node:readline";
 
 /** The process and the machine it runs on, as Node and Deno both tell them. */
 
@@ -130,4 +131,17 @@ export function sha256(...parts: (Uint8Array | string)[]): string {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part);
   return hash.digest("hex");
+}
+
+/** Lines of stdin as they come; ends with the input or the signal. */
+export async function* readLines(signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+  const lines = createInterface({ input: process.stdin, terminal: false });
+  const close = () => lines.close();
+  signal.addEventListener("abort", close, { once: true });
+  try {
+    for await (const line of lines) yield line;
+  } finally {
+    signal.removeEventListener("abort", close);
+    lines.close();
+  }
 }

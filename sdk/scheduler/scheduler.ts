@@ -1,9 +1,15 @@
-import { abortedError, CapstanError, type DeviceModel, type StepEntry, type StepResult } from "../../models/index.ts";
+import {
+  abortedError,
+  CapstanError,
+  type DeviceModel,
+  type StepEntry,
+  type StepResult,
+} from "../../models/index.ts";
 import { yieldToEventLoop } from "../platform/event_loop.ts";
 import { BlockPool } from "./blocks.ts";
 import { HookSets } from "./hook_sets.ts";
 import { PrefixCache } from "./prefix_cache.ts";
-import { RunningCall, type Task } from "./task.ts";
+import { type CallResult, RunningCall, type Task } from "./task.ts";
 
 export interface SchedulerLimits {
   /** Longest sequence, in tokens. */
@@ -141,20 +147,27 @@ export class Scheduler {
 
   #accept(running: Running, result: StepResult, count: number): void {
     const { task, call } = running;
-    if (result.non_finite !== null) return this.#end(running, nonFiniteError(result.non_finite));
+    if (result.non_finite !== null) {
+      this.#end(running, nonFiniteError(result.non_finite));
+      return;
+    }
     const start = call.fed;
     for (const token of call.call.tokens.subarray(start, start + count)) task.sequence.tokens.push(token);
     call.accept(result, count);
     if (call.remaining > 0) return;
     this.#remember(running);
-    let next: ReturnType<Task["next"]>;
+    this.#goOn(running, call.finish(result));
+  }
+
+  #goOn(running: Running, result: CallResult): void {
     try {
-      next = task.next(call.finish(result));
+      const next = running.task.next(result);
+      const { plan } = running.task.sequence.hooks;
+      if (next === null) this.#end(running, undefined);
+      else running.call = new RunningCall(next, 0, plan.projection_names.length);
     } catch (error) {
-      return this.#end(running, error);
+      this.#end(running, error);
     }
-    if (next === null) return this.#end(running, undefined);
-    running.call = new RunningCall(next, 0, task.sequence.hooks.plan.projection_names.length);
   }
 
   /** Keeps whole blocks of what was fed for sequences that begin alike. */
@@ -212,8 +225,10 @@ export class Scheduler {
 
   #dropAborted(): void {
     const stopped = (task: Task) => this.#disposed || task.signal?.aborted === true;
-    const reason = (task: Task) => (this.#disposed ? disposedError() : abortedError("run the model", task.signal));
-    for (const running of this.#running.filter(({ task }) => stopped(task))) this.#end(running, reason(running.task));
+    const reason = (task: Task) =>
+      this.#disposed ? disposedError() : abortedError("run the model", task.signal);
+    for (const running of this.#running.filter(({ task }) => stopped(task)))
+      this.#end(running, reason(running.task));
     const gone = this.#waiting.filter(stopped);
     this.#waiting = this.#waiting.filter((task) => !stopped(task));
     for (const task of gone) task.ended(reason(task));
