@@ -1,4 +1,4 @@
-import { type Decoder, type DeviceModel, type Hook, planHooks } from "../models/index.ts";
+import { type Decoder, type Device, type DeviceModel, type Hook, planHooks } from "../models/index.ts";
 import { type StreamDecoder, setRuntime } from "./runtime.ts";
 import { Scheduler, type SchedulerLimits } from "./scheduler/scheduler.ts";
 import { Sequence } from "./scheduler/sequence.ts";
@@ -20,7 +20,7 @@ export interface ModelParts {
   id: string;
   digest: string;
   decoder: Decoder;
-  device: { kind: "wasm" | "webgpu"; description: string; dtype: string };
+  device: { kind: Device["kind"]; description: string; dtype: string };
   device_model: DeviceModel;
   tokenizer: Tokenizer;
   streamDecoder: () => StreamDecoder;

@@ -10,7 +10,8 @@ export function promptTokens(model: Model, prompt: Prompt, template_args?: Templ
   if (typeof prompt === "string") return checkTokens(model, model.tokenizer.encode(prompt), "a text");
   if (prompt instanceof Int32Array) return checkTokens(model, prompt, "token ids");
   if (!Array.isArray(prompt)) throw badPrompt("a string, token ids or messages", show(prompt));
-  if (prompt.length > 0 && typeof prompt[0] === "number")
+  if (prompt.length === 0) throw badPrompt("at least one token or message", "an empty list");
+  if (typeof prompt[0] === "number")
     return checkTokens(model, prompt as number[], "token ids");
   return checkTokens(model, model.encodeChat(prompt as readonly Message[], template_args).tokens, "messages");
 }

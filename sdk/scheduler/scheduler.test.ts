@@ -129,7 +129,7 @@ describe("the scheduler", () => {
   it("refuses what could never fit, before anything runs", async () => {
     expect(() => generate(model, prompt(model.n_ctx))).toThrow(CapstanError);
     await expect(model.forward(prompt(model.n_ctx + 1))).rejects.toMatchObject({ code: "context_overflow" });
-    expect(() => generate(model, [])).toThrow(/at least one token/);
+    expect(() => generate(model, [])).toThrow(/at least one token or message/);
     expect(() => generate(model, [model.spec.d_vocab])).toThrow(/token ids from 0 to/);
   });
 });
