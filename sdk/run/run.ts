@@ -49,16 +49,21 @@ export class Run {
     this.#next_shard = next_shard;
   }
 
-  /** Begins a run or continues one; throws as `checkContinues` when it was begun otherwise. */
-  static async start(out: string | RunStore | undefined, manifest: Manifest): Promise<Run> {
+  /**
+   * Begins a run or continues one; throws as `checkContinues` when it was begun otherwise. With `adopt`,
+   * responses that stand there without a manifest, as another engine left them, become the run's.
+   */
+  static async start(
+    out: string | RunStore | undefined,
+    manifest: Manifest,
+    { adopt = false }: { adopt?: boolean } = {},
+  ): Promise<Run> {
     const store = storeOf(out);
     const bytes = await store.read(MANIFEST);
     if (bytes === undefined) {
-      if ((await store.size(RESPONSES)) !== undefined) throw lacksManifest(store);
+      if (!adopt && (await store.size(RESPONSES)) !== undefined) throw lacksManifest(store);
       await store.write(MANIFEST, `${JSON.stringify(manifest, null, 2)}\n`);
-      return new Run(store, manifest, [], [], 0);
-    }
-    checkContinues(parseManifest(bytes, store.name), manifest, store.name);
+    } else checkContinues(parseManifest(bytes, store.name), manifest, store.name);
     return await Run.#read(store, manifest, true);
   }
 

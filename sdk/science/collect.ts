@@ -71,6 +71,7 @@ export async function collect(model: Model, options: CollectOptions = {}): Promi
   const roles = await readRoles(options.roles, model, recipe);
   const questions = await readQuestions(options.questions, model, recipe);
   const judge = options.judge === null ? null : await readJudge(options.judge, model, recipe);
+  for (const role of roles.keys()) if (role !== DEFAULT_ROLE) judge?.checkRole?.(role);
   const manifest = manifestOf(model, roles, questions, recipe, options);
   const { seed, sampling } = manifest;
   const per = options.questions_per_instruction ?? recipe.collect?.questions_per_instruction;
@@ -80,8 +81,9 @@ export async function collect(model: Model, options: CollectOptions = {}): Promi
     ...(per === undefined ? {} : { questions_per_instruction: checkCount("questions_per_instruction", per) }),
     ...(options.limit === undefined ? {} : { limit: checkCount("limit", options.limit) }),
   });
-  const run = await Run.start(options.out, manifest);
-  if (options.mode === "text") await addActivations(model, run, options);
+  const text = options.mode === "text";
+  const run = await Run.start(options.out, manifest, { adopt: text });
+  if (text) await addActivations(model, run, options);
   else await makeResponses(model, run, plan, options);
   if (judge !== null) await judgeResponses(run, judge, options);
   return run;

@@ -4,7 +4,7 @@ import { crc32 } from "../run/lines.ts";
 import type { ResponseRecord } from "../run/records.ts";
 import type { Model } from "../types.ts";
 import { parseJson, type Recipe, readJson } from "./recipe.ts";
-import { checkRules, type RuleData, ruleScore } from "./rules.ts";
+import { bandOf, checkRules, type RuleData, ruleScore } from "./rules.ts";
 
 /** How far a response is in its role (paper, section 2.1): 0 refused, 1 cannot, 2 in part, 3 fully. */
 export interface Score {
@@ -19,6 +19,8 @@ export interface Judge {
   readonly id: string;
   /** Responses judged at once. Default: 1. */
   readonly concurrency?: number;
+  /** Throws for a role that it could not judge, before anything is generated. */
+  checkRole?(role: string): void;
   score(response: ResponseRecord, signal?: AbortSignal): Score | Promise<Score>;
 }
 
@@ -49,7 +51,11 @@ export async function readJudge(
 /** A judge that goes by markers in the text. */
 export function ruleJudge(data: unknown, name: string): Judge {
   const rules = checkRules(data, name);
-  return { id: `markers-${crc32(JSON.stringify(rules))}`, score: (response) => ruleScore(rules, response) };
+  return {
+    id: `markers-${crc32(JSON.stringify(rules))}`,
+    checkRole: (role) => void bandOf(rules, role),
+    score: (response) => ruleScore(rules, response),
+  };
 }
 
 function functionJudge(judge: JudgeFunction): Judge {

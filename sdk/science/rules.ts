@@ -25,21 +25,25 @@ export interface RuleData {
  * @throws CapstanError `judge` for a role without a band
  */
 export function ruleScore(rules: RuleData, response: Pick<ResponseRecord, "role" | "text">): Score {
-  const band = rules.roles[response.role];
-  if (band === undefined) {
-    throw new CapstanError("judge", {
-      action: `judge a response as ${show(response.role)}`,
-      need: "that role among the judge's roles",
-      found: "none of that name",
-      mend: "Add its min and max to the judge's data, or give another judge.",
-    });
-  }
+  const band = bandOf(rules, response.role);
   const text = response.text.toLowerCase();
   if (rules.refusals.some((phrase) => text.includes(phrase))) return { score: 0 };
   const levels = markerLevels(rules, text);
   if (levels.length === 0) return { score: 1 };
   const level = levels.reduce((sum, value) => sum + value, 0) / levels.length;
   return { score: level >= band.min && level <= band.max ? 3 : 2, level };
+}
+
+/** The band of a role. Throws `judge` when the rules have none. */
+export function bandOf(rules: RuleData, role: string): { min: number; max: number } {
+  const band = Object.hasOwn(rules.roles, role) ? rules.roles[role] : undefined;
+  if (band !== undefined) return band;
+  throw new CapstanError("judge", {
+    action: `judge responses as ${show(role)}`,
+    need: "that role among the judge's roles",
+    found: "none of that name",
+    mend: "Add its min and max to the judge's data, or give another judge.",
+  });
 }
 
 function markerLevels(rules: RuleData, text: string): number[] {
