@@ -29,7 +29,9 @@ function sources(folder: string): string[] {
 
 function importsOf(path: string): string[] {
   const text = readFileSync(join(root, path), "utf8").replace(/\/\*[\s\S]*?\*\//g, "");
-  return [...text.matchAll(/(?:\bfrom\s*|\bimport\s*\(\s*|^\s*import\s+)["']([^"']+)["']/gm)].map((match) => match[1]!);
+  return [...text.matchAll(/(?:\bfrom\s*|\bimport\s*\(\s*|^\s*import\s+)["']([^"']+)["']/gm)].map(
+    (match) => match[1]!,
+  );
 }
 
 function isTest(path: string): boolean {
@@ -70,7 +72,9 @@ describe("the house", () => {
         const text = readFileSync(join(root, path), "utf8")
           .replace(/\/\*[\s\S]*?\*\//g, "")
           .replace(/\/\/.*$/gm, "");
-        const found = text.match(/["']node:|\bDeno\.|\bnavigator\.|\bprocess\.|\bglobalThis\.(?:process|Deno|navigator)/g);
+        const found = text.match(
+          /["']node:|\bDeno\.|\bnavigator\.|\bprocess\.|\bglobalThis\.(?:process|Deno|navigator)/g,
+        );
         return (found ?? []).map((what) => `${path}: ${what}`);
       });
     expect(wrong).toEqual([]);

@@ -11,7 +11,11 @@ export default defineConfig({
       { extends: true, test: { name: "house", include: ["house.test.ts"] } },
       ...rooms.map((room) => ({
         extends: true as const,
-        test: { name: room, include: [`${room}/**/*.test.ts`], exclude: ["**/node_modules/**", "**/target/**"] },
+        test: {
+          name: room,
+          include: [`${room}/**/*.test.ts`],
+          exclude: ["**/node_modules/**", "**/target/**"],
+        },
       })),
     ],
   },

@@ -1,6 +1,15 @@
 // The steps that take a fresh clone to a running program. Plain JavaScript: it runs before anything is built.
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -16,7 +25,8 @@ export function isCheckout() {
 /** Installs the npm packages of the lock file when they are missing or older than it. */
 export function install() {
   const stamp = join(root, "node_modules", ".package-lock.json");
-  if (existsSync(stamp) && statSync(stamp).mtimeMs >= statSync(join(root, "package-lock.json")).mtimeMs) return;
+  if (existsSync(stamp) && statSync(stamp).mtimeMs >= statSync(join(root, "package-lock.json")).mtimeMs)
+    return;
   say("installing packages (npm ci)");
   run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
 }
@@ -27,7 +37,11 @@ export function build() {
   if (existsSync(built) && Number(readFileSync(built, "utf8")) >= newest) return;
   say("building dist/ (tsc)");
   rmSync(join(root, "dist"), { recursive: true, force: true });
-  run(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json"]);
+  run(process.execPath, [
+    join(root, "node_modules", "typescript", "bin", "tsc"),
+    "-p",
+    "tsconfig.build.json",
+  ]);
   const wasm = join(root, "core-wasm", "pkg");
   mkdirSync(join(root, "dist", "core-wasm"), { recursive: true });
   if (existsSync(wasm)) cpSync(wasm, join(root, "dist", "core-wasm", "pkg"), { recursive: true });
@@ -36,7 +50,11 @@ export function build() {
 
 /** Runs a command to its end, its output on stderr; exits with its code when it fails. */
 export function run(command, args, options = {}) {
-  const { status, error, signal } = spawnSync(command, args, { cwd: root, stdio: ["inherit", 2, 2], ...options });
+  const { status, error, signal } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ["inherit", 2, 2],
+    ...options,
+  });
   if (error) throw error;
   if (signal) process.kill(process.pid, signal);
   if (status !== 0) {
@@ -57,7 +75,8 @@ function newestSource(folder) {
     if (["node_modules", "target", "reference", "capstan-tiny", "peers"].includes(entry.name)) continue;
     const child = join(folder, entry.name);
     if (entry.isDirectory()) newest = Math.max(newest, newestSource(child));
-    else if (/\.(ts|js|wasm)$/.test(entry.name)) newest = Math.max(newest, statSync(join(root, child)).mtimeMs);
+    else if (/\.(ts|js|wasm)$/.test(entry.name))
+      newest = Math.max(newest, statSync(join(root, child)).mtimeMs);
   }
   return newest;
 }

@@ -26,7 +26,7 @@ export {
   memory,
   onInterrupt,
   type Runtime,
-  randomSeed,
+  readLines,
   readStdin,
   runtime,
   runtimeName,
@@ -36,3 +36,4 @@ export {
   systemName,
   write,
 } from "./process.ts";
+export { randomSeed } from "./random.ts";
