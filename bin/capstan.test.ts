@@ -35,7 +35,19 @@ describe("the command", () => {
   it("explains itself", async () => {
     const help = await capstan("--help");
     expect(help.code).toBe(0);
-    for (const verb of ["demo", "generate", "chat", "collect", "fit", "cap", "project", "evaluate", "conformance", "bench", "doctor"]) {
+    for (const verb of [
+      "demo",
+      "generate",
+      "chat",
+      "collect",
+      "fit",
+      "cap",
+      "project",
+      "evaluate",
+      "conformance",
+      "bench",
+      "doctor",
+    ]) {
       expect(help.stdout).toContain(`\n  ${verb}`);
       const own = await capstan(verb, "--help");
       expect(own.code).toBe(0);
@@ -58,18 +70,38 @@ describe("the command", () => {
   });
 
   it("exits with 1 and one clear line for a model that is not there", async () => {
-    const { code, stdout, stderr } = await capstan("generate", "--prompt", "x", "--model", join(scratch, "none"), "--json");
+    const { code, stdout, stderr } = await capstan(
+      "generate",
+      "--prompt",
+      "x",
+      "--model",
+      join(scratch, "none"),
+      "--json",
+    );
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: "not_found" } });
     expect(stderr.trim().split("\n")).toHaveLength(1);
   });
 
   it("generates: one JSON object on stdout, nothing on stderr, the same in Node and Deno", async () => {
-    const args = ["generate", "--prompt", "What colour is the sky?", "--temperature", "0", "--max_tokens", "24", "--json"];
+    const args = [
+      "generate",
+      "--prompt",
+      "What colour is the sky?",
+      "--temperature",
+      "0",
+      "--max_tokens",
+      "24",
+      "--json",
+    ];
     const node = await capstan(...args);
     expect(node).toMatchObject({ code: 0, stderr: "" });
     const report = JSON.parse(node.stdout);
-    expect(report).toMatchObject({ model: "capstan-tiny", capped: false, usage: { completion_tokens: report.tokens.length } });
+    expect(report).toMatchObject({
+      model: "capstan-tiny",
+      capped: false,
+      usage: { completion_tokens: report.tokens.length },
+    });
     expect(report.text.length).toBeGreaterThan(0);
     const deno = await ended(start(DENO, args));
     expect(deno).toMatchObject({ code: 0, stderr: "" });
@@ -77,7 +109,17 @@ describe("the command", () => {
   });
 
   it("streams to people what it gives to machines", async () => {
-    const args = ["generate", "--prompt", "Hello", "--temperature", "0.7", "--seed", "5", "--max_tokens", "16"];
+    const args = [
+      "generate",
+      "--prompt",
+      "Hello",
+      "--temperature",
+      "0.7",
+      "--seed",
+      "5",
+      "--max_tokens",
+      "16",
+    ];
     const text = await capstan(...args);
     const json = await capstan(...args, "--json");
     expect(text.stdout).toBe(`${JSON.parse(json.stdout).text}\n`);
