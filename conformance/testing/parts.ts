@@ -5,7 +5,7 @@ const PARTS = {
   cargo: { command: ["cargo", "--version"], install: "rustup (see rust-toolchain.toml)" },
   deno: { command: ["node_modules/.bin/deno", "--version"], install: "npm ci" },
   python: {
-    command: [process.env["CAPSTAN_PYTHON"] ?? "python3", "-c", "import numpy, safetensors.numpy"],
+    command: [process.env.CAPSTAN_PYTHON ?? "python3", "-c", "import numpy, safetensors.numpy"],
     install: "pip install -r .ci/requirements.txt, and CAPSTAN_PYTHON when it is not python3",
   },
 } as const;
@@ -22,7 +22,7 @@ const found = new Map<Part, boolean>();
  * `CAPSTAN_REQUIRE` names the part (or `all`), a missing one is never skipped: the test runs and fails.
  */
 export function lacks(part: Part): boolean {
-  const required = (process.env["CAPSTAN_REQUIRE"] ?? "").split(",");
+  const required = (process.env.CAPSTAN_REQUIRE ?? "").split(",");
   if (required.includes(part) || required.includes("all")) return false;
   if (!found.has(part)) {
     const [command, ...args] = PARTS[part].command;
