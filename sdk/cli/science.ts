@@ -39,7 +39,16 @@ export function addCollectingOptions(command: Command): Command {
     .option("--seed <n>", "same seed, same device: same responses", wholeNumber);
 }
 
-const COLLECTING = ["roles", "questions", "seed", "temperature", "top_p", "max_tokens", "samples", "limit"] as const;
+const COLLECTING = [
+  "roles",
+  "questions",
+  "seed",
+  "temperature",
+  "top_p",
+  "max_tokens",
+  "samples",
+  "limit",
+] as const;
 
 /** The collecting options that were given, under collect's names. */
 export function collectingOf(options: CollectingOptions): CollectingOptions {

@@ -16,10 +16,17 @@ export function addFit(program: Command): void {
     .description("fit the Assistant axis to a run")
     .argument("[run]", "folder that collect wrote", "run")
     .option("--out <file>", "where the axis goes", "axis.safetensors")
-    .option("--min_count <n>", "responses fully in role that a role needs (default: the recipe's, else 50)", wholeNumber)
+    .option(
+      "--min_count <n>",
+      "responses fully in role that a role needs (default: the recipe's, else 50)",
+      wholeNumber,
+    )
     .option("--target_layer <i>", "default: the recipe's, else the middle one", wholeNumber)
     .option("--json", "print one JSON object on stdout and nothing else")
-    .addHelpText("after", "\nExamples:\n  $ capstan fit run\n  $ capstan fit run --min_count 10 --out axis.safetensors")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ capstan fit run\n  $ capstan fit run --min_count 10 --out axis.safetensors",
+    )
     .action(
       verb(async (io, options: Options, run: string) => {
         const axis = await fit(run, {
@@ -39,7 +46,14 @@ export function addFit(program: Command): void {
 /** What an axis says of itself in numbers. */
 export function axisSummary(axis: Axis) {
   const { target_layer, roles, cos_pc1, dims70 } = axis;
-  return { model: axis.model, target_layer, roles, pc1_cosine: cos_pc1[target_layer], pc1_cosines: cos_pc1, dims70 };
+  return {
+    model: axis.model,
+    target_layer,
+    roles,
+    pc1_cosine: cos_pc1[target_layer],
+    pc1_cosines: cos_pc1,
+    dims70,
+  };
 }
 
 /** Prints the persona space at the target layer: roles ordered along the axis. */
@@ -52,7 +66,10 @@ export async function printAxis(io: Io, axis: Axis): Promise<void> {
   const width = 40;
   const place = (value: number) => Math.round(((value - low) / (high - low || 1)) * (width - 1));
   await io.print(`Persona space at layer ${layer}: mean projection on the axis, Assistant to the right`);
-  const lines = [...points.map(({ role, projection }) => ({ name: role, projection })), { name: "* default", projection: assistant }];
+  const lines = [
+    ...points.map(({ role, projection }) => ({ name: role, projection })),
+    { name: "* default", projection: assistant },
+  ];
   for (const { name, projection } of lines.toSorted((a, b) => a.projection - b.projection)) {
     const bar = `${"·".repeat(place(projection))}●`.padEnd(width);
     await io.print(`  ${name.padEnd(24)} ${bar} ${projection.toFixed(2).padStart(8)}`);
