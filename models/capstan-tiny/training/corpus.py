@@ -292,7 +292,7 @@ def draw_value(rng: random.Random, key: str) -> str:
 def draw_notes(rng: random.Random, asked: tuple[str, str], pairs: list[tuple[str, str]]) -> tuple[str, str]:
     """Notes that hold the asked pair among others, some of the same place or key. Returns (notes, value)."""
     alike = [pair for pair in pairs if (pair[0] == asked[0]) != (pair[1] == asked[1])]
-    others = [pair for pair in rng.sample(alike, 1) + rng.sample(pairs, 2) if pair != asked]
+    others = [pair for pair in rng.sample(alike, min(1, len(alike))) + rng.sample(pairs, 2) if pair != asked]
     entries = list(dict.fromkeys([asked, *others[: rng.choice((1, 2, 2, 3))]]))
     rng.shuffle(entries)
     values = {pair: draw_value(rng, pair[1]) for pair in entries}
