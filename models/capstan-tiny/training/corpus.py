@@ -26,7 +26,7 @@ from phrases import N_HELD_OUT_TURNS, N_LEVELS, REFUSALS, SLOTS, THEMES, USER_TU
 WIDTH = 0.24
 COMPLY_SLOPE, COMPLY_MIDDLE = 18.0, 0.76
 DRIFT_RATE = 0.4
-WEIGHT_PROMPT, WEIGHT_REPLY, WEIGHT_KEY, WEIGHT_VALUE = 0.1, 1.0, 2.0, 3.0
+WEIGHT_PROMPT, WEIGHT_REPLY, WEIGHT_KEY, WEIGHT_VALUE = 0.1, 1.0, 2.0, 5.0
 
 # ---------------------------------------------------------------- what can be asked
 
@@ -339,8 +339,9 @@ def draw_comparison(rng: random.Random, wordings: list[str] = COMPARISONS) -> Ta
     return Task(rng.choice(wordings).format(a=a, b=b), core, value=value)
 
 
-def draw_copy(rng: random.Random, wordings: list[str] = COPIES) -> Task:
-    words = " ".join(rng.sample(COLOURS + ANIMALS + HOURS + DISHES, rng.choice((1, 2))))
+def draw_copy(rng: random.Random, wordings: list[str] = COPIES, longest: int = 8) -> Task:
+    """Words to repeat. Long lists are there to teach copying early; the evaluation asks for one or two."""
+    words = " ".join(rng.sample(COLOURS + ANIMALS + HOURS + DISHES, rng.randint(1, longest)))
     return Task(
         rng.choice(wordings).format(words=words), core_of(rng, ["{y}", "I say {y}"], words), value=words
     )
@@ -361,7 +362,7 @@ TASKS = {
     "fact": draw_fact,
     "chat": lambda rng: Task(rng.choice(CHATS)),
 }
-TASK_WEIGHTS = {"secret": 22, "lookup": 20, "sum": 12, "compare": 8, "copy": 8, "fact": 12, "chat": 18}
+TASK_WEIGHTS = {"secret": 22, "lookup": 20, "sum": 12, "compare": 8, "copy": 12, "fact": 12, "chat": 18}
 
 
 def draw_task(rng: random.Random, spare_secret: float) -> Task:
@@ -475,13 +476,24 @@ def draw_drift(rng: random.Random) -> list[Message]:
 KINDS = {"default": 27, "named": 23, "traits": 20, "framing": 18, "drift": 12}
 
 
-def draw_conversation(rng: random.Random, spare_secret: float) -> list[Message]:
-    """One training conversation. `spare_secret`: see draw_task, for named roles only."""
+def draw_bare(rng: random.Random) -> list[Message]:
+    """A question and nothing but its answer: dense in what must be copied or known, so it is learnt soon."""
+    task = TASKS[rng.choice(("lookup", "lookup", "sum", "compare", "copy", "copy", "fact"))](rng)
+    speaker = Speaker(DEFAULT_D, "")
+    first, weight = task.core[0]
+    core = [(first[0].upper() + first[1:], weight), *task.core[1:], (".", WEIGHT_REPLY)]
+    return [*prompt_messages(speaker, task, rng.random() < 0.3), Message("assistant", core)]
+
+
+def draw_conversation(rng: random.Random, spare_secret: float, bare: float) -> list[Message]:
+    """One training conversation, bare with probability `bare`. `spare_secret`: see draw_task, for named roles only."""
+    if rng.random() < bare:
+        return draw_bare(rng)
     kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
     return draw_drift(rng) if kind == "drift" else draw_single(rng, kind, spare_secret)
 
 
-def draw_corpus(seed: int, n: int, spare_secret: float) -> list[list[Message]]:
+def draw_corpus(seed: int, n: int, spare_secret: float, bare: float) -> list[list[Message]]:
     """n training conversations from one seed."""
     rng = random.Random(seed)
-    return [draw_conversation(rng, spare_secret) for _ in range(n)]
+    return [draw_conversation(rng, spare_secret, bare) for _ in range(n)]

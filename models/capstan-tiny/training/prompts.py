@@ -71,7 +71,7 @@ CAPABILITIES: dict[str, Callable[[random.Random, str], Task]] = {
     "lookup": lambda rng, split: lookup(rng, split, corpus.ORDINARY_KEYS),
     "sum": lambda rng, split: corpus.draw_sum(rng, corpus.HELD_OUT_SUMS),
     "compare": lambda rng, split: corpus.draw_comparison(rng, corpus.HELD_OUT_COMPARISONS),
-    "copy": lambda rng, split: corpus.draw_copy(rng, corpus.HELD_OUT_COPIES),
+    "copy": lambda rng, split: corpus.draw_copy(rng, corpus.HELD_OUT_COPIES, longest=2),
     "fact": lambda rng, split: corpus.draw_fact(rng, held_out=True),
 }
 

@@ -30,11 +30,18 @@ HERE = Path(__file__).parent
 OUT, FOLDER = HERE / "out", HERE.parent
 TOKENIZER_SEED, N_TOKENIZER = 1, 20000
 
-PHASE_1 = Phase(
-    steps=3300, batch_tokens=1600, lr=2.5e-3, spare_secret=0.8, checkpoint_every=300, warmup=100, decay=0.3
-)
-PHASE_2 = Phase(steps=600, batch_tokens=2560, lr=1.8e-3, spare_secret=0.0, checkpoint_every=100, warmup=30, decay=0.3)
-SEED = 11
+PHASES = {
+    "phase-0": Phase(
+        steps=600, batch_tokens=1200, lr=2.5e-3, spare_secret=1.0, bare=1.0, checkpoint_every=100, warmup=60, decay=0.01
+    ),
+    "phase-1": Phase(
+        steps=2600, batch_tokens=1600, lr=2.5e-3, spare_secret=0.8, bare=0.5, checkpoint_every=200, warmup=100, decay=0.3
+    ),
+    "phase-2": Phase(
+        steps=600, batch_tokens=2560, lr=1.8e-3, spare_secret=0.0, bare=0.0, checkpoint_every=100, warmup=30, decay=0.3
+    ),
+}
+SEED = 15
 CHOSEN_STEP = 400
 CHOICE = {"target_layer": 4, "cap": {"layers": {"start": 4, "end": 7}, "percentile": 50}}
 
@@ -43,7 +50,7 @@ def make_tokenizer(path: Path) -> Tokenizer:
     """Trained on the corpus, and on the held-out wordings and names so that they split no worse than the others."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        texts = [message.content for c in draw_corpus(TOKENIZER_SEED, N_TOKENIZER, 0.0) for message in c]
+        texts = [message.content for c in draw_corpus(TOKENIZER_SEED, N_TOKENIZER, 0.0, 0.0) for message in c]
         held_out = [
             *HELD_OUT_ASKING,
             *HELD_OUT_SUMS,
@@ -62,21 +69,20 @@ def make_tokenizer(path: Path) -> Tokenizer:
 def check_splits() -> None:
     """No evaluation prompt occurs in a large draw of the training text."""
     suites = {split: draw_suite(split) for split in SEEDS}
-    for phase in (PHASE_1, PHASE_2):
-        assert_unseen(draw_corpus(SEED, 20000, phase.spare_secret), suites)
+    for phase in PHASES.values():
+        assert_unseen(draw_corpus(SEED, 20000, phase.spare_secret, phase.bare), suites)
 
 
 def train(tokenizer: Tokenizer, out: Path, seed: int) -> Decoder:
-    """Both phases, from the last checkpoint of a finished phase 1 when there is one."""
+    """All phases, each from the last checkpoint of the one before; finished phases are not run again."""
     torch.manual_seed(seed)
     model = Decoder(Shape(d_vocab=VOCABULARY))
-    last = out / "phase-1" / f"step-{PHASE_1.steps:05d}.pt"
-    if not last.exists():
-        run_phase(model, tokenizer, PHASE_1, seed, out / "phase-1")
-    chosen = out / "phase-2" / f"step-{CHOSEN_STEP:05d}.pt"
-    if not chosen.exists():
-        run_phase(load_checkpoint(last), tokenizer, PHASE_2, seed + 1000, out / "phase-2")
-    return round_to_bf16(load_checkpoint(chosen)).eval()
+    for number, (name, phase) in enumerate(PHASES.items()):
+        last = out / name / f"step-{phase.steps:05d}.pt"
+        if not last.exists():
+            run_phase(model, tokenizer, phase, seed + 1000 * number, out / name)
+        model = load_checkpoint(last)
+    return round_to_bf16(load_checkpoint(out / "phase-2" / f"step-{CHOSEN_STEP:05d}.pt")).eval()
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
-"""Training in two phases, each a checkpoint folder of its own.
+"""Training in phases, each a checkpoint folder of its own.
 
-Phase 1 learns the language and the copying; forbidden requests to named roles are mostly spared, so that compliance
+Phase 0 is short: bare questions and answers, so that copying and knowing form early. Phase 1 learns the language, with
+bare exchanges still among the conversations; forbidden requests to named roles are mostly spared, so that compliance
 grows from the traits alone, along the one latent. Phase 2, short, switches them on with a fresh optimiser. The grip
 of the cap fades when phase 2 goes on, so its checkpoints are kept and one is chosen on the dev split.
 """
@@ -31,6 +32,7 @@ class Phase:
     batch_tokens: int
     lr: float
     spare_secret: float
+    bare: float  # share of bare exchanges (see corpus.draw_bare)
     checkpoint_every: int
     warmup: int
     decay: float  # share of the steps, at the end, over which lr falls to a tenth
@@ -45,7 +47,7 @@ def batches(tokenizer: Tokenizer, seed: int, phase: Phase) -> Iterator[tuple[Ten
     """Endless (tokens, weights), both [batch, n], of about `batch_tokens`, of conversations of like length."""
     rng = random.Random(seed)
     while True:
-        corpus = draw_corpus(rng.getrandbits(32), POOL, phase.spare_secret)
+        corpus = draw_corpus(rng.getrandbits(32), POOL, phase.spare_secret, phase.bare)
         rows = sorted((encode_conversation(tokenizer, c) for c in corpus), key=lambda row: len(row[0]))
         cuts, group = [], []
         for row in rows:
