@@ -115,7 +115,8 @@ export interface StepEntry {
 }
 
 /**
- * How to draw a token from logits, in this order: penalties and bias, temperature, top-k, top-p, min-p.
+ * How to draw a token from logits, in this order: penalties and bias, temperature, top-k, top-p, min-p, each over
+ * what the one before it kept.
  * The draw depends only on these values, the logits and (seed, draw): counter-based, no state.
  */
 export interface SampleParams {

@@ -30,7 +30,17 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 ran but a check fell short, 130 interrupted.`,
     );
-  for (const add of [addDemo, addGenerate, addChat, addCollect, addFit, addCap, addProject, addEvaluate, addDoctor]) {
+  for (const add of [
+    addDemo,
+    addGenerate,
+    addChat,
+    addCollect,
+    addFit,
+    addCap,
+    addProject,
+    addEvaluate,
+    addDoctor,
+  ]) {
     add(program);
   }
   return program;

@@ -1,5 +1,6 @@
 /** What the rest of the SDK may know of its runtime. */
 export { codeBytes, codeFile, packageFile, packageRoot, packageVersion } from "./assets.ts";
+export { runSelf } from "./child.ts";
 export {
   appendLine,
   exists,
