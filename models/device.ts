@@ -11,7 +11,7 @@ import type { RopeSpec } from "./spec.ts";
  * `dispose` every call throws `device_lost`.
  */
 export interface Device {
-  readonly kind: "wasm" | "webgpu";
+  readonly kind: "wasm" | "webgpu" | "truth";
   /** One line for people: what runs, on what, and why ("WASM SIMD, 1 thread, ..."). */
   readonly description: string;
   /** Weight types that `load` can store. */
@@ -84,6 +84,9 @@ export interface DeviceModel {
    * Runs the program once over the batch. Entries are independent: an entry's results are those it would have
    * alone, whatever else is in the batch. Results come in the batch's order. One step at a time: the next may
    * be called once the promise of the last has settled.
+   *
+   * @throws CapstanError before anything runs: `bad_request` (no tokens, ids out of range, too few blocks or
+   *   blocks not allocated, an id of hooks or accumulators that is not there), `context_overflow` (past n_ctx)
    */
   step(batch: readonly StepEntry[]): Promise<StepResult[]>;
   dispose(): Promise<void>;
@@ -112,7 +115,8 @@ export interface StepEntry {
 }
 
 /**
- * How to draw a token from logits, in this order: penalties and bias, temperature, top-k, top-p, min-p.
+ * How to draw a token from logits, in this order: penalties and bias, temperature, top-k, top-p, min-p, each over
+ * what the one before it kept.
  * The draw depends only on these values, the logits and (seed, draw): counter-based, no state.
  */
 export interface SampleParams {

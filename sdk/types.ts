@@ -1,4 +1,4 @@
-import type { DecoderSpec, Hook, Site } from "../models/index.ts";
+import type { DecoderSpec, Device, Hook, Site } from "../models/index.ts";
 
 /** What people and the SDK's own verbs hold in their hands: the public shapes, in one place. */
 
@@ -122,7 +122,7 @@ export interface Model extends AsyncDisposable {
   /** Throws `tokenizer` on first use when the folder has none. */
   readonly tokenizer: Tokenizer;
   /** What runs it and why. */
-  readonly device: { kind: "wasm" | "webgpu"; description: string; dtype: string };
+  readonly device: { kind: Device["kind"]; description: string; dtype: string };
   readonly n_ctx: number;
   readonly memory: { weight_bytes: number };
   /** Files beside the weights, such as the experiment's recipe in capstan.json; null when there are none. */

@@ -28,7 +28,7 @@ export function readDecoder(config: RawConfig, generation?: RawConfig): Decoder 
       found: show(config),
     });
   }
-  const type = config["model_type"];
+  const type = config.model_type;
   const build =
     typeof type === "string" && Object.hasOwn(ARCHITECTURES, type) ? ARCHITECTURES[type] : undefined;
   if (build === undefined) {

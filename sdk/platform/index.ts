@@ -1,5 +1,6 @@
 /** What the rest of the SDK may know of its runtime. */
 export { codeBytes, codeFile, packageFile, packageRoot, packageVersion } from "./assets.ts";
+export { runSelf } from "./child.ts";
 export {
   appendLine,
   exists,
@@ -26,7 +27,7 @@ export {
   memory,
   onInterrupt,
   type Runtime,
-  randomSeed,
+  readLines,
   readStdin,
   runtime,
   runtimeName,
@@ -36,3 +37,4 @@ export {
   systemName,
   write,
 } from "./process.ts";
+export { randomSeed } from "./random.ts";

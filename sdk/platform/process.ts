@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import * as os from "node:os";
 import process from "node:process";
+import { createInterface } from "node:readline";
 
 /** The process and the machine it runs on, as Node and Deno both tell them. */
 
@@ -132,7 +133,15 @@ export function sha256(...parts: (Uint8Array | string)[]): string {
   return hash.digest("hex");
 }
 
-/** A seed nobody chose: 32 random bits, short enough to be typed again. */
-export function randomSeed(): number {
-  return crypto.getRandomValues(new Uint32Array(1))[0]!;
+/** Lines of stdin as they come; ends with the input or the signal. */
+export async function* readLines(signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+  const lines = createInterface({ input: process.stdin, terminal: false });
+  const close = () => lines.close();
+  signal.addEventListener("abort", close, { once: true });
+  try {
+    for await (const line of lines) yield line;
+  } finally {
+    signal.removeEventListener("abort", close);
+    lines.close();
+  }
 }

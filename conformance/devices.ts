@@ -1,0 +1,7 @@
+import type { Device } from "../models/index.ts";
+import { createTruthDevice } from "./truth/index.ts";
+
+/** Every device that the contract runs over. A new one is a line here. */
+export const DEVICES: Record<string, () => Promise<Device>> = {
+  truth: async () => createTruthDevice(),
+};
