@@ -1,4 +1,3 @@
 /** Text to token ids and back, and chats by the model's own template. */
-export { loadTokenizer } from "./load.ts";
-export { StreamDecoder } from "./stream.ts";
-export { missingTokenizer } from "./tokenizer.ts";
+export { loadModelTokenizer, loadTokenizer } from "./load.ts";
+export { streamDecoder } from "./stream.ts";

@@ -1,5 +1,5 @@
 import { CapstanError, show } from "../../models/index.ts";
-import { folderSource, readSourceJson, readSourceText } from "../source/index.ts";
+import { readSourceJson, readSourceText, resolveSource } from "../source/index.ts";
 import type { FileSource, TemplateArgs, Tokenizer } from "../types.ts";
 import { type AddedToken, AddedTokens } from "./added.ts";
 import { ChatTemplate } from "./template.ts";
@@ -7,24 +7,49 @@ import { type ChooseTemplate, makeTokenizer, missingTokenizer } from "./tokenize
 import { type TokenizerFile, Vocabulary } from "./vocabulary.ts";
 
 /**
- * Loads a model's tokenizer from its folder or another source: tokenizer.json, and where they are there
+ * Loads a tokenizer from a model's folder or another source: tokenizer.json, and where they are there
  * tokenizer_config.json and chat_template.jinja.
  *
- * @returns a tokenizer every use of which fails (`tokenizer`) when there is no tokenizer.json
- * @throws CapstanError `tokenizer` for a kind this runtime would get wrong, `bad_file` for a damaged file,
- *   `not_found` for a missing folder
+ * @param source what `load` takes: a folder, the embedded model's name, or a file source
+ * @throws CapstanError `tokenizer` where there is none or it is of a kind that this runtime would get wrong,
+ *   `bad_file` for a damaged file, `not_found` for a missing folder
+ * @example
+ * const tokenizer = await loadTokenizer("capstan-tiny");
+ * tokenizer.decode(tokenizer.encode("Hello")); // "Hello"
  */
 export async function loadTokenizer(source: string | FileSource): Promise<Tokenizer> {
-  const files = typeof source === "string" ? await folderSource(source) : source;
+  const { files } = await resolveSource(source);
   const json = await readSourceJson(files, "tokenizer.json");
-  if (json === undefined) {
-    const sentencepiece = (await files.size("tokenizer.model")) !== undefined;
-    return missingTokenizer(sentencepiece ? "tokenizer.model only" : "no such file");
-  }
+  if (json === undefined) throw await noTokenizer(files);
   const config = (await readSourceJson(files, "tokenizer_config.json")) ?? {};
   const file = checkTokenizer(json);
   const added = new AddedTokens(readAddedTokens(json));
   return makeTokenizer(buildVocabulary(file, added), added, await loadTemplates(files, config));
+}
+
+/**
+ * The tokenizer of a model that is being loaded. A model works on token ids without one, so what is wrong with it is
+ * kept for its first use.
+ */
+export async function loadModelTokenizer(files: FileSource): Promise<Tokenizer> {
+  try {
+    return await loadTokenizer(files);
+  } catch (error) {
+    if (error instanceof CapstanError) return missingTokenizer(error);
+    throw error;
+  }
+}
+
+async function noTokenizer(files: FileSource): Promise<CapstanError> {
+  const sentencepiece = (await files.size("tokenizer.model")) !== undefined;
+  return new CapstanError("tokenizer", {
+    action: "load the tokenizer",
+    need: "tokenizer.json beside the weights",
+    found: sentencepiece ? "tokenizer.model only" : "no such file",
+    mend: sentencepiece
+      ? "Save it again from Python: AutoTokenizer.from_pretrained(...).save_pretrained(...)."
+      : "Token ids work without it.",
+  });
 }
 
 function checkTokenizer(json: Record<string, unknown>): TokenizerFile {

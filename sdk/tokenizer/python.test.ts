@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { memorySource } from "../source/index.ts";
 import type { Message, TemplateArgs, Tokenizer } from "../types.ts";
-import { loadTokenizer, StreamDecoder } from "./index.ts";
+import { loadTokenizer, streamDecoder } from "./index.ts";
 
 /**
  * Against what Python's tokenizers and transformers make of the same texts and chats (fixtures/make.py).
@@ -57,7 +57,7 @@ describe.each(cases)("$name", (one) => {
   test("streams what it decodes", async () => {
     const tokenizer = await load(one);
     for (const { ids } of [...one.texts.map(({ parse }) => ({ ids: parse })), ...one.bytes]) {
-      const stream = new StreamDecoder(tokenizer);
+      const stream = streamDecoder(tokenizer);
       const parts = [...ids].map((id) => stream.push(id));
       expect([...parts, stream.flush()].join(""), String(ids)).toBe(tokenizer.decode(ids));
     }

@@ -4,15 +4,23 @@ import type { Tokenizer } from "../types.ts";
  * Text of tokens as they come, never half a character: what `push` and `flush` give, joined, is what `decode` gives
  * for all ids at once.
  *
- * A character's bytes may be spread over tokens, and some vocabularies drop the space of a sequence's first word. So
- * new tokens are decoded together with those before them, and what is new is given out once it is complete.
- *
  * @example
- * const stream = new StreamDecoder(tokenizer);
+ * const stream = streamDecoder(tokenizer);
  * for (const id of ids) write(stream.push(id));
  * write(stream.flush());
  */
-export class StreamDecoder {
+export function streamDecoder(
+  tokenizer: Tokenizer,
+  options: { skip_special_tokens?: boolean } = {},
+): StreamDecoder {
+  return new StreamDecoder(tokenizer, options);
+}
+
+/**
+ * A character's bytes may be spread over tokens, and some vocabularies drop the space of a sequence's first word. So
+ * new tokens are decoded together with those before them, and what is new is given out once it is complete.
+ */
+class StreamDecoder {
   readonly #tokenizer: Tokenizer;
   readonly #options: { skip_special_tokens?: boolean };
   /** Tokens still needed: some whose text is all out already, as context, then those still incomplete. */
@@ -21,7 +29,7 @@ export class StreamDecoder {
   /** Characters of the window's text that are out. */
   #given = 0;
 
-  constructor(tokenizer: Tokenizer, options: { skip_special_tokens?: boolean } = {}) {
+  constructor(tokenizer: Tokenizer, options: { skip_special_tokens?: boolean }) {
     this.#tokenizer = tokenizer;
     this.#options = options;
   }

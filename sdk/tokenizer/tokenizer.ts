@@ -51,15 +51,10 @@ export function makeTokenizer(
   };
 }
 
-/** A tokenizer for a model that has none: every use of it says why. */
-export function missingTokenizer(reason: string): Tokenizer {
+/** A tokenizer for a model whose own cannot be had: every use of it throws the error that says why. */
+export function missingTokenizer(error: CapstanError): Tokenizer {
   const fail = (): never => {
-    throw new CapstanError("tokenizer", {
-      action: "use the model's tokenizer",
-      need: "tokenizer.json beside the weights",
-      found: reason,
-      mend: "Token ids work without it.",
-    });
+    throw error;
   };
   return {
     encode: fail,
