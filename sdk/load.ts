@@ -4,8 +4,8 @@ import { LoadedModel } from "./model.ts";
 import { memory } from "./platform/index.ts";
 import type { SchedulerLimits } from "./scheduler/scheduler.ts";
 import { resolveSource } from "./source/index.ts";
-import { loadTokenizer, StreamDecoder } from "./tokenizer/index.ts";
-import type { FileSource, LoadOptions, Model } from "./types.ts";
+import { loadModelTokenizer, streamDecoder } from "./tokenizer/index.ts";
+import type { FileSource, LoadOptions, Model, Tokenizer } from "./types.ts";
 import { modelDigest, openWeights, readModelConfig } from "./weights/index.ts";
 
 /**
@@ -35,8 +35,7 @@ export async function loadOn(
   const program = buildProgram(decoder);
   const weights = await openWeights(files, tensorSpecs(program));
   const digest = await modelDigest(files);
-  const tokenizer = await loadTokenizer(files);
-  const has_text = (await files.size("tokenizer.json")) !== undefined;
+  const tokenizer = await loadModelTokenizer(files);
   const device = await makeDevice();
   try {
     const n_ctx = Math.min(options.n_ctx ?? decoder.spec.n_ctx, decoder.spec.n_ctx);
@@ -56,7 +55,7 @@ export async function loadOn(
       device: { kind: device.kind, description: device.description, dtype },
       device_model,
       tokenizer,
-      streamDecoder: () => (has_text ? new StreamDecoder(tokenizer, { skip_special_tokens: true }) : NO_TEXT),
+      streamDecoder: hasText(tokenizer) ? () => streamDecoder(tokenizer, { skip_special_tokens: true }) : () => NO_TEXT,
       files,
       limits: chooseLimits(device_model, n_ctx),
       dispose: () => device.dispose(),
@@ -69,6 +68,14 @@ export async function loadOn(
 
 /** Of a model without a tokenizer: its replies are token ids alone. */
 const NO_TEXT = { push: () => "", flush: () => "" };
+
+function hasText(tokenizer: Tokenizer): boolean {
+  try {
+    return tokenizer.size > 0;
+  } catch {
+    return false;
+  }
+}
 
 /** The share of free memory the KV cache may take, and its bounds in bytes. */
 const CACHE = { share: 0.25, least: 64 * 2 ** 20, most: 2 ** 30 };
