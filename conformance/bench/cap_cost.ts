@@ -21,7 +21,7 @@ export async function measureCapCost(
   signal: AbortSignal,
 ): Promise<CapCost> {
   const hooks = capsOnHalf(model);
-  const engines = [ourEngine("plain", model), ourEngine("capped", model, hooks)];
+  const engines = [await ourEngine("plain", model), await ourEngine("capped", model, hooks)];
   const times = engines.map(() => ({ prefill: [] as number[], decode: [] as number[] }));
   const timed = async (e: number, phase: "prefill" | "decode", run: () => Promise<unknown>) => {
     const start = performance.now();

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type Io, verb } from "../../sdk/cli/index.ts";
+import { type Io, verb } from "../../sdk/cli/io.ts";
 import { wholeNumber } from "../../sdk/cli/options.ts";
 import { load } from "../../sdk/load.ts";
 import { cpu, env, joinPath, resolvePath, runtimeName } from "../../sdk/platform/index.ts";

@@ -20,6 +20,7 @@ export {
   argv,
   columns,
   cpu,
+  cpuTime,
   cwd,
   env,
   exitNow,

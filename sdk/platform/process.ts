@@ -102,6 +102,12 @@ export function cpu(): { count: number; model: string } {
   return { count: os.availableParallelism(), model: os.cpus()[0]?.model.trim() || "unknown processor" };
 }
 
+/** Milliseconds of processor time the process has used so far, all its threads together. */
+export function cpuTime(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 export interface Runtime {
   name: "node" | "deno" | "bun";
   version: string;
