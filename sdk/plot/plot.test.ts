@@ -35,7 +35,7 @@ const drift: Drift = {
 
 /** What a reader sees: the texts of a picture, one a line. */
 function textsOf(svg: string): string {
-  return Array.from(svg.matchAll(/>([^<>]+)<\/text>/g), ([, text]) => text).join("\n");
+  return svg.replace(/<[^>]*>/g, "\n").replace(/\n+/g, "\n");
 }
 
 describe.skipIf(!installed)("plots", () => {
@@ -55,9 +55,9 @@ describe.skipIf(!installed)("plots", () => {
       "24 roles",
       "residual-stream units",
     ]) {
-      expect(svg).toContain(text);
+      expect(texts).toContain(text);
     }
-    expect(svg).not.toMatch(/NaN|undefined/);
+    expect(texts).not.toMatch(/NaN|undefined/);
   });
 
   it("persona space of many roles goes without their names", async () => {
@@ -69,8 +69,8 @@ describe.skipIf(!installed)("plots", () => {
   it("drift shows both runs, the threshold, and leaves an empty reply out", async () => {
     const texts = textsOf(await toSvg(driftPlot([drift, { ...drift, name: "work" }])));
     for (const text of ["theatrical", "work", "uncapped", "capped", "25th percentile"])
-      expect(svg).toContain(text);
-    expect(svg).not.toMatch(/NaN|undefined/);
+      expect(texts).toContain(text);
+    expect(texts).not.toMatch(/NaN|undefined/);
     const points = driftPlot([drift]).data as { values: object[] };
     expect(points.values).toHaveLength(7);
   });
