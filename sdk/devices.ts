@@ -21,5 +21,5 @@ export async function createDevice(options: LoadOptions): Promise<Device> {
       mend: "This version's WASM engine runs on one thread.",
     });
   }
-  return await createWasmDevice(await engine());
+  return createWasmDevice(await engine());
 }

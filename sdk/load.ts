@@ -5,7 +5,7 @@ import { memory } from "./platform/index.ts";
 import type { SchedulerLimits } from "./scheduler/scheduler.ts";
 import { resolveSource } from "./source/index.ts";
 import { loadModelTokenizer, streamDecoder } from "./tokenizer/index.ts";
-import type { FileSource, LoadOptions, Model } from "./types.ts";
+import type { FileSource, LoadOptions, Model, Tokenizer } from "./types.ts";
 import { modelDigest, openWeights, readModelConfig } from "./weights/index.ts";
 
 /**
@@ -55,7 +55,7 @@ export async function loadOn(
       device: { kind: device.kind, description: device.description, dtype },
       device_model,
       tokenizer,
-      streamDecoder: () => streamDecoder(tokenizer),
+      streamDecoder: hasText(tokenizer) ? () => streamDecoder(tokenizer, { skip_special_tokens: true }) : () => NO_TEXT,
       files,
       limits: chooseLimits(device_model, n_ctx),
       dispose: () => device.dispose(),
@@ -63,6 +63,17 @@ export async function loadOn(
   } catch (error) {
     await device.dispose();
     throw error;
+  }
+}
+
+/** Of a model without a tokenizer: its replies are token ids alone. */
+const NO_TEXT = { push: () => "", flush: () => "" };
+
+function hasText(tokenizer: Tokenizer): boolean {
+  try {
+    return tokenizer.size > 0;
+  } catch {
+    return false;
   }
 }
 

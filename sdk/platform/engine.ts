@@ -1,11 +1,12 @@
-import { ENGINE_FILE, type Engine, loadEngine } from "../../core-wasm/index.ts";
-import { codeBytes } from "./assets.ts";
+import { fileURLToPath } from "node:url";
+import { ENGINE_URL, type Engine, loadEngine } from "../../core-wasm/index.ts";
+import { readFile } from "./files.ts";
 
 let loaded: Promise<Engine> | undefined;
 
 /** The WASM engine of this package, compiled once a process. */
 export function engine(): Promise<Engine> {
-  loaded ??= codeBytes(ENGINE_FILE).then(loadEngine);
+  loaded ??= readFile(fileURLToPath(ENGINE_URL)).then(loadEngine);
   return loaded;
 }
 
@@ -15,12 +16,16 @@ export async function describeEngine(): Promise<{
   webgpu: { available: boolean };
   auto: { device: "wasm"; why: string };
 }> {
-  const scope = globalThis as { navigator?: { gpu?: unknown } };
+  const scope = globalThis as unknown as {
+    navigator?: { gpu?: unknown };
+    WebAssembly: { validate(bytes: Uint8Array): boolean };
+  };
+  const { validate } = scope.WebAssembly;
   return {
     wasm: {
-      simd: WebAssembly.validate(PROBES.simd),
-      relaxed_simd: WebAssembly.validate(PROBES.relaxed_simd),
-      threads: WebAssembly.validate(PROBES.threads),
+      simd: validate(PROBES.simd),
+      relaxed_simd: validate(PROBES.relaxed_simd),
+      threads: validate(PROBES.threads),
     },
     webgpu: { available: scope.navigator?.gpu !== undefined },
     auto: { device: "wasm", why: "WASM SIMD on one thread, the one device of this version" },

@@ -161,7 +161,9 @@ function forward(tokens: number[], options: ForwardOptions = {}): ForwardResult 
     const site: Site = `blocks.${layer}.hook_resid_post`;
     const rows = states.map((state) => {
       const h = residual(state, layer);
-      hooked(h, site, options.hooks ?? [], (name, p) => (projections[name] ??= []).push(p));
+      hooked(h, site, options.hooks ?? [], (name, p) => {
+        projections[name] = [...(projections[name] ?? []), p];
+      });
       return h;
     });
     for (const [i, { start, end }] of (options.mean?.spans ?? []).entries()) {

@@ -7,6 +7,7 @@ export { Axis, checkFits, type MadeOn, type RolePoint, readAxis } from "./axis.t
 export { type CapOptions, Caps, cap, randomControl, readCaps } from "./caps.ts";
 export { type Check, passes } from "./checks.ts";
 export { type CollectOptions, collect } from "./collect.ts";
+export { type DemoCase, readDemoCases } from "./demo_cases.ts";
 export {
   type Drift,
   type DriftOptions,

@@ -1,12 +1,13 @@
 import { describe, expect, it, vi } from "vitest";
 import type { Run } from "../run/run.ts";
+import { memoryStore, type RunStore } from "../run/store.ts";
 import { type Axis, checkFits, readAxis } from "./axis.ts";
 import { cap, randomControl, readCaps } from "./caps.ts";
 import { type CollectOptions, collect } from "./collect.ts";
 import { drift } from "./drift.ts";
 import { evaluate } from "./evaluate.ts";
 import { D_MODEL, FAKE_JUDGE, fakeModel, GAIN, N_LAYERS, plantedAxis } from "./fake_model.ts";
-import { fit } from "./fit.ts";
+import { fit as fitAxis } from "./fit.ts";
 import { project } from "./project.ts";
 import type { RoleDefinition } from "./roles.ts";
 import { cosine } from "./vectors.ts";
@@ -33,7 +34,7 @@ const OPTIONS: CollectOptions = { roles: ROLES, questions: QUESTIONS, judge: JUD
 
 const model = fakeModel();
 const run = await collect(model, OPTIONS);
-const axis = await fit(run, { min_count: 4 });
+const axis = await fitAxis(run, { min_count: 4 });
 
 describe("collect", () => {
   it("makes roles x prompts x questions, the default role beside", () => {
@@ -52,7 +53,7 @@ describe("collect", () => {
   });
 
   it("reads the same activations in a second pass over the texts", async () => {
-    const again = await collect(model, { ...OPTIONS, mode: "text", out: await textsOnly(run) });
+    const again = await collect(model, { ...OPTIONS, mode: "text", out: textsOnly(run) });
     const [made, read] = await Promise.all([activationsOf(run), activationsOf(again)]);
     expect(read.size).toBe(run.responses.size);
     for (const [key, values] of made) {
@@ -158,17 +159,17 @@ describe("fit", () => {
   it("leaves out roles with too few, and says so", async () => {
     const counts = axis.data.roles.counts;
     const most = Math.max(...NAMES.map((name) => counts[name] ?? 0));
-    const strict = await fit(run, { min_count: most });
+    const strict = await fitAxis(run, { min_count: most });
     expect(strict.roles.length).toBeLessThan(axis.roles.length);
     expect(Object.keys(strict.data.roles.left_out).length).toBe(14 - strict.roles.length);
-    await expect(fit(run, { min_count: 50 })).rejects.toThrow(/2 roles with 50 .* lower min_count/);
-    await expect(fit(run, { target_layer: 4 })).rejects.toThrow(/a layer of 0 to 3, found 4/);
+    await expect(fitAxis(run, { min_count: 50 })).rejects.toThrow(/2 roles with 50 .* lower min_count/);
+    await expect(fitAxis(run, { target_layer: 4 })).rejects.toThrow(/a layer of 0 to 3, found 4/);
     const unscored = await collect(model, { ...OPTIONS, limit: 2, judge: null });
-    await expect(fit(unscored)).rejects.toThrow(/need scored responses, found no scores/);
+    await expect(fitAxis(unscored)).rejects.toThrow(/need scored responses, found no scores/);
   });
 
   it("stops when aborted", async () => {
-    await expect(fit(run, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "aborted" });
+    await expect(fitAxis(run, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "aborted" });
   });
 });
 
@@ -195,7 +196,7 @@ describe("cap", () => {
     const files = {
       "capstan.json": JSON.stringify({ cap: { layers: { start: 2, end: 4 }, percentile: 50 } }),
     };
-    const other = await fit(await collect(fakeModel({ files }), OPTIONS), { min_count: 4 });
+    const other = await fitAxis(await collect(fakeModel({ files }), OPTIONS), { min_count: 4 });
     expect(cap(other)).toMatchObject({ layers: { start: 2, end: 4 }, percentile: 50 });
     expect(() => cap(axis)).toThrow(/need layers \{ start, end \}/);
   });
@@ -410,8 +411,7 @@ describe("evaluate", () => {
 });
 
 /** A store with the run's texts and nothing else, as another engine would leave it. */
-async function textsOnly(from: Run): Promise<CollectOptions["out"]> {
-  const { memoryStore } = await import("../run/store.ts");
+function textsOnly(from: Run): RunStore {
   const lines = Array.from(from.responses.values(), ({ activation: _, ...rest }) => JSON.stringify(rest));
   const files = new Map([["responses.jsonl", new TextEncoder().encode(`${lines.join("\n")}\n`)]]);
   return memoryStore(files);

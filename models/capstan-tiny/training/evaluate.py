@@ -7,7 +7,7 @@ Weights are rounded to bf16 first. Nothing here reads the test split.
 """
 
 import argparse
-import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,19 +176,32 @@ def cap(space: Space, layers: range, percentile: float, random_seed: int | None 
 
 def rates(
     model: Decoder, tokenizer: Tokenizer, prompts: list[dict], edit: Edit = lambda _, x: x
-) -> dict[str, float]:
-    """Share of passes by suite, and by suite/group, in per cent; greedy."""
+) -> dict[str, list[bool]]:
+    """Which prompts pass, by suite and by suite/group; greedy."""
     replies = generate(model, tokenizer, [p["messages"] for p in prompts], 64, edit)
     results: dict[str, list[bool]] = {}
     for prompt, text in zip(prompts, replies.texts, strict=True):
         ok = passes(prompt["check"], text)
         for key in (prompt["suite"], f"{prompt['suite']}/{prompt['group']}"):
             results.setdefault(key, []).append(ok)
-    return {key: round(100 * float(np.mean(values)), 1) for key, values in results.items()}
+    return results
 
 
-def show(label: str, found: dict[str, float]) -> None:
-    print(f"{label:>18}", json.dumps(found), flush=True)
+def wilson(n_passed: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a rate."""
+    p, zz = n_passed / n, z * z / n
+    centre, half = (p + zz / 2) / (1 + zz), z * math.sqrt(p * (1 - p) / n + zz / (4 * n)) / (1 + zz)
+    return centre - half, centre + half
+
+
+def show(label: str, results: dict[str, list[bool]]) -> None:
+    """One line: suites with their intervals, groups without, in per cent."""
+    parts = []
+    for key, values in results.items():
+        low, high = wilson(sum(values), len(values))
+        interval = "" if "/" in key else f" [{100 * low:.1f}, {100 * high:.1f}]"
+        parts.append(f"{key.split('/')[-1]} {100 * sum(values) / len(values):.1f}{interval}")
+    print(f"{label:>12}  {'; '.join(parts)}", flush=True)
 
 
 def sweep(model: Decoder, tokenizer: Tokenizer, space: Space, jailbreaks: list[dict], ranges: list[str]) -> None:

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { generate } from "../../generate.ts";
 import { joinPath, makeFolder, remove, shortPath } from "../../platform/index.ts";
-import { drawDrift, drawPersonaSpace } from "../../plot/index.ts";
+import { canDrawPng, driftPlot, personaSpace, savePlot } from "../../plot/index.ts";
 import {
   type Axis,
   type Caps,
@@ -79,10 +79,7 @@ async function runDemo(io: Io, model: Model, options: Options, began: number): P
   await io.print(`  (${options.limit} of each kind, 95 % intervals; capstan evaluate runs them all)\n`);
 
   const drifts = await playDrift(io, model, axis, caps);
-  const pictures = [
-    ...(await drawPersonaSpace(axis, file("persona-space"))),
-    ...(drifts.length === 0 ? [] : await drawDrift(drifts, file("drift"))),
-  ];
+  const pictures = await drawPictures(axis, drifts, model, file);
   const files = [file("axis.safetensors"), file("cap.safetensors"), ...pictures];
   const seconds = (performance.now() - began) / 1000;
   await io.print(`Wrote, in ${duration(seconds)}:`);
@@ -101,6 +98,19 @@ async function runDemo(io: Io, model: Model, options: Options, began: number): P
     drifts,
     files,
   });
+}
+
+/** Persona space and drift, as PNG where this machine can draw it, else as SVG. */
+async function drawPictures(axis: Axis, drifts: Drift[], model: Model, file: (name: string) => string): Promise<string[]> {
+  const ending = (await canDrawPng()) ? "png" : "svg";
+  const plots = { "persona-space": personaSpace(axis), ...(drifts.length === 0 ? {} : { drift: driftPlot(drifts, { model: model.id }) }) };
+  const paths = [];
+  for (const [name, plot] of Object.entries(plots)) {
+    const path = file(`${name}.${ending}`);
+    await savePlot(plot, path);
+    paths.push(path);
+  }
+  return paths;
 }
 
 async function makeAxis(io: Io, model: Model, folder: string): Promise<{ axis: Axis; collected: object }> {
