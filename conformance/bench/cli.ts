@@ -55,7 +55,7 @@ async function run(io: Io, options: Options): Promise<undefined> {
     const work = { n_prompt: N_PROMPT, n_decode: N_DECODE, rounds };
     const speed = await measureSpeed(io, model, folder, work, options.peers === true);
     io.progress.update("caps on half the layers");
-    const caps = await measureCapCost(model, work, io.signal);
+    const caps = await measureCapCost(model, { n_prefill: 4 * rounds, n_decode: 32 * rounds }, io.signal);
     await io.print(capLine(caps));
     io.progress.update("cold start of capstan-tiny");
     const cold_start = await measureColdStart(rounds, io.signal);
