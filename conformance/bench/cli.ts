@@ -48,14 +48,18 @@ async function run(io: Io, options: Options): Promise<undefined> {
     io.progress.update(`writing random weights ${done} of ${total}`);
   await writeShape(SHAPE_134M, folder, writing, io.signal);
   io.progress.update("loading");
-  const model = await load(folder, { dtype: "f32", n_ctx: 512, signal: io.signal });
+  const model = await load(folder, { dtype: "f32", n_ctx: 2048, signal: io.signal });
   try {
     const machine = { runtime: runtimeName(), cpu: cpu().model };
     await io.print(`${machine.runtime}, ${machine.cpu}; ${model.device.description}`);
     const work = { n_prompt: N_PROMPT, n_decode: N_DECODE, rounds };
     const speed = await measureSpeed(io, model, folder, work, options.peers === true);
     io.progress.update("caps on half the layers");
-    const caps = await measureCapCost(model, { n_prefill: 4 * rounds, n_decode: 32 * rounds }, io.signal);
+    const caps = await measureCapCost(
+      model,
+      { n_prefill: 4 * rounds, n_decode: Math.min(32 * rounds, 1000) },
+      io.signal,
+    );
     await io.print(capLine(caps));
     io.progress.update("cold start of capstan-tiny");
     const cold_start = await measureColdStart(rounds, io.signal);
