@@ -3,7 +3,7 @@ import { generate } from "../generate.ts";
 import type { Manifest } from "../run/manifest.ts";
 import { type NewResponse, Run } from "../run/run.ts";
 import type { RunStore } from "../run/store.ts";
-import type { Model } from "../types.ts";
+import type { Model, TemplateArgs } from "../types.ts";
 import { type Judge, type JudgeInput, readJudge, scoreOf } from "./judge.ts";
 import { residPost } from "./layers.ts";
 import { type PlannedResponse, planResponses } from "./plan.ts";
@@ -47,6 +47,8 @@ export interface CollectOptions {
    * are and adds the activations they lack, in a second pass. Default: `generate`.
    */
   mode?: "generate" | "text";
+  /** Further arguments of the chat template, such as `enable_thinking: false`. */
+  template_args?: TemplateArgs;
   /** Responses in flight at once. Default: 48. */
   concurrency?: number;
   signal?: AbortSignal;
@@ -113,6 +115,7 @@ function manifestOf(
       max_tokens: checkCount("max_tokens", options.max_tokens ?? defaults.max_tokens ?? 512),
       samples: checkCount("samples", options.samples ?? defaults.samples ?? 1),
     },
+    template_args: options.template_args ?? {},
     seed: checkNumber("seed", options.seed ?? defaults.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
     roles: Object.fromEntries(
       [...roles].map(([name, { group, instruction }]) => {
@@ -139,13 +142,15 @@ async function makeResponses(
   options: CollectOptions,
 ): Promise<void> {
   const missing = plan.filter(({ key }) => run.responses.get(key)?.activation === undefined);
+  const { template_args } = run.manifest;
   const { max_tokens, temperature, top_p } = run.manifest.sampling;
   const sites = Array.from({ length: run.manifest.n_layers }, (_, layer) => residPost(layer));
   await keepAll(run, missing, plan.length, options, async (planned, signal) => {
     const { seed, messages } = planned;
     // Everything that shapes a draw is said, so that the model's own defaults do not.
     const sampling = { temperature, top_p, top_k: 0, min_p: 0, repetition_penalty: 1 };
-    const request = { ...sampling, max_tokens, seed, mean: ["blocks.*.hook_resid_post"], signal };
+    const mean = ["blocks.*.hook_resid_post"];
+    const request = { ...sampling, max_tokens, seed, mean, template_args, signal };
     const reply = await generate(model, messages, request).result;
     const tokens = reply.tokens.length;
     const response = { ...planned, text: reply.text, tokens, finish_reason: reply.finish_reason };
@@ -158,7 +163,8 @@ async function addActivations(model: Model, run: Run, options: CollectOptions): 
   const responses = [...run.responses.values()];
   const missing = responses.filter(({ activation }) => activation === undefined);
   await keepAll(run, missing, responses.length, options, async (response, signal) => {
-    const { activation, tokens } = await textActivation(model, response.messages, response.text, signal);
+    const { template_args } = run.manifest;
+    const { activation, tokens } = await textActivation(model, response, template_args, signal);
     return { response: { ...response, tokens }, activation };
   });
 }

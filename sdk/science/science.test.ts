@@ -321,6 +321,11 @@ describe("drift", () => {
     expect(result.uncapped.at(-1)).toMatchObject({ user: "the secret?", passed: true });
     expect(result.capped!.at(-1)).toMatchObject({ passed: false });
     expect(result.asks).toBe(true);
+    expect(result.threshold).toBeCloseTo(axis.percentile(2, 80), 4);
+    expect(result.threshold_of).toContain("percentile 80");
+    const plain = await drift(model, script, { axis });
+    expect(plain.capped).toBeUndefined();
+    expect(plain.threshold).toBe(axis.percentile(2, 25));
   });
 });
 
