@@ -83,7 +83,8 @@ class TokenMap {
 
   /** The first token that does not start before character `at`. */
   firstNotBefore(at: number): number {
-    return this.#find(at, (start, _, target) => start >= target);
+    // A later byte of a character has no length of its own and belongs to what is before it.
+    return this.#find(at, (start, end, target) => start >= target && end > start);
   }
 
   #find(at: number, is_it: (start: number, end: number, target: number) => boolean): number {

@@ -67,6 +67,7 @@ function checkTokenizer(json: Record<string, unknown>): TokenizerFile {
   }
   if (!Array.isArray(merges) || !merges.every(isMerge))
     throw bad("model.merges as pairs of tokens", "others");
+  checkSplits(json.pre_tokenizer, json.normalizer);
   const absent = {
     normalizer: null,
     pre_tokenizer: null,
@@ -75,6 +76,19 @@ function checkTokenizer(json: Record<string, unknown>): TokenizerFile {
     added_tokens: [],
   };
   return { ...absent, ...json, model: { ...model, type: "BPE", vocab, merges } as TokenizerFile["model"] };
+}
+
+/** The library cuts out every match of a Split, whatever its behavior says; that is right for these two only. */
+const KNOWN_BEHAVIORS = ["isolated", "removed"];
+
+function checkSplits(part: unknown, normalizer: unknown): void {
+  if (!isObject(part)) return;
+  if (Array.isArray(part.pretokenizers)) for (const one of part.pretokenizers) checkSplits(one, normalizer);
+  if (part.type !== "Split" || KNOWN_BEHAVIORS.includes(String(part.behavior).toLowerCase())) return;
+  // Gemma's splits at spaces, after its normalizer has replaced them all.
+  const replaced = isObject(normalizer) && normalizer.type === "Replace" ? normalizer.pattern : undefined;
+  if (replaced !== undefined && JSON.stringify(replaced) === JSON.stringify(part.pattern)) return;
+  throw bad("a Split that is Isolated or Removed", show(part.behavior ?? null), "Token ids work without it.");
 }
 
 function readAddedTokens(json: Record<string, unknown>): AddedToken[] {

@@ -117,12 +117,11 @@ const PYTHON_SPACE =
   "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a" +
   "\u2028\u2029\u202f\u205f\u3000";
 
-/** Python's `str.strip(chars)`, `lstrip`, `rstrip`; jinja's `trim` takes what is no text as text. */
+/** Python's `str.strip(chars)`, `lstrip`, `rstrip`, jinja's `trim`. */
 function pythonStrip(value: unknown, side: string, chars?: unknown): string {
-  const text = value === null ? "None" : String(value ?? "");
   const strip = new Set(typeof chars === "string" ? chars : PYTHON_SPACE);
   // By code points: a strip set may hold an emoji.
-  const points = Array.from(text);
+  const points = Array.from(String(value ?? ""));
   let start = 0;
   let end = points.length;
   if (side !== "right") while (start < end && strip.has(points[start]!)) start++;
