@@ -7,7 +7,7 @@ import type { Model, TemplateArgs } from "../types.ts";
 import { type Judge, type JudgeInput, readJudge, scoreOf } from "./judge.ts";
 import { residPost } from "./layers.ts";
 import { type PlannedResponse, planResponses } from "./plan.ts";
-import { eachOf } from "./pool.ts";
+import { eachOf, IN_FLIGHT } from "./pool.ts";
 import { type OnProgress, ProgressMeter } from "./progress.ts";
 import { type Recipe, readRecipe } from "./recipe.ts";
 import {
@@ -49,7 +49,7 @@ export interface CollectOptions {
   mode?: "generate" | "text";
   /** Further arguments of the chat template, such as `enable_thinking: false`. */
   template_args?: TemplateArgs;
-  /** Responses in flight at once. Default: 48. */
+  /** Responses in flight at once. Default: 64. */
   concurrency?: number;
   signal?: AbortSignal;
   on_progress?: OnProgress;
@@ -186,7 +186,7 @@ async function keepAll<T extends { role: string }>(
     writing = writing.then(() => run.add(batch));
     return writing;
   };
-  const concurrency = checkCount("concurrency", options.concurrency ?? 48);
+  const concurrency = checkCount("concurrency", options.concurrency ?? IN_FLIGHT);
   const work = async (item: T, signal: AbortSignal) => {
     const made = await make(item, signal);
     pending.push(made);

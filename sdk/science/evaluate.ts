@@ -7,7 +7,7 @@ import { passes } from "./checks.ts";
 import { type CollectOptions, collect } from "./collect.ts";
 import { fit as fitAxis } from "./fit.ts";
 import type { LayerRange } from "./layers.ts";
-import { eachOf } from "./pool.ts";
+import { eachOf, IN_FLIGHT } from "./pool.ts";
 import { type OnProgress, ProgressMeter } from "./progress.ts";
 import { readRecipe } from "./recipe.ts";
 import { type Rate, wilson } from "./stats.ts";
@@ -28,7 +28,7 @@ export interface EvaluateOptions {
   out?: CollectOptions["out"];
   /** Further arguments of the chat template, such as `enable_thinking: false`. */
   template_args?: TemplateArgs;
-  /** Prompts in flight at once. Default: 48. */
+  /** Prompts in flight at once. Default: 64. */
   concurrency?: number;
   signal?: AbortSignal;
   on_progress?: OnProgress;
@@ -129,7 +129,7 @@ async function runCases(
   // Variant by variant, so that a batch shares few sets of hooks and prefixes are reused.
   const jobs = variants.flatMap((hooks, variant) => outcomes.map((outcome) => ({ hooks, variant, outcome })));
   const meter = new ProgressMeter("evaluate", jobs.length, 0, options.on_progress);
-  const pool = { concurrency: options.concurrency ?? 48, action: "evaluate", signal: options.signal };
+  const pool = { concurrency: options.concurrency ?? IN_FLIGHT, action: "evaluate", signal: options.signal };
   const work = async ({ hooks, variant, outcome }: (typeof jobs)[number], signal: AbortSignal) => {
     const { messages, max_tokens, check, suite } = outcome.of;
     const { template_args = {} } = options;
