@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { Device, StepEntry, StepResult } from "../../models/index.ts";
 import { decodeSafetensors, encodeSafetensors, type TensorData } from "../../sdk/safetensors/index.ts";
 import { memorySource } from "../../sdk/source/index.ts";
+import { DEVICES } from "../devices.ts";
 import { createTruthDevice } from "../truth/index.ts";
 import { checkCase } from "./index.ts";
 
@@ -76,13 +77,14 @@ const check = (
   device: "truth" | (() => Promise<Device>) = "truth",
 ) => checkCase(memorySource(filesOf(SMALL, changes)), { device });
 
-describe("the truth", () => {
-  it("has cases to be held to", () => {
-    expect(cases.length).toBeGreaterThanOrEqual(8);
-  });
+it("there are cases to be held to", () => {
+  expect(cases.length).toBeGreaterThanOrEqual(8);
+});
 
+describe.each(Object.entries(DEVICES))("%s", (kind, device) => {
   it.each(cases)("%s: within the bounds by far", async (name) => {
-    const report = await checkCase(join(root, name), { device: "truth" });
+    const report = await checkCase(join(root, name), { device });
+    expect(report.device.kind).toBe(kind);
     expect(report.passed, JSON.stringify(report.worst)).toBe(true);
     // The reference is float32 and may itself be half a bound away (its README).
     expect(report.worst.relative_error / report.worst.bound).toBeLessThan(0.6);

@@ -27,6 +27,10 @@ export async function readDemoCases(model: Pick<Model, "files">): Promise<DemoCa
   return list.map((value: unknown, index) => {
     const where = `${demo} case ${index + 1}`;
     const { title, messages, check } = (value ?? {}) as Partial<Record<keyof DemoCase, unknown>>;
-    return { title: String(title ?? where), messages: checkMessages(messages, where), check: readCheck(check, where) };
+    return {
+      title: String(title ?? where),
+      messages: checkMessages(messages, where),
+      check: readCheck(check, where),
+    };
   });
 }

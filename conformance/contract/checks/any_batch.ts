@@ -59,7 +59,7 @@ async function anyBatches(twin: Twin): Promise<void> {
       await twin.step(asks);
     }
   });
-  await fc.assert(property, { seed: 20_260_101, numRuns: 12 });
+  await fc.assert(property, { seed: 20_260_101, numRuns: 12, includeErrorInReport: true });
 }
 
 function someHooks(twin: Twin, seed: number): TwinHooks | undefined {

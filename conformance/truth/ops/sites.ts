@@ -55,9 +55,11 @@ function addScaled(h: Float64Array, vector: Float32Array, factor: number): void 
 
 function accumulate(run: Run, site: SiteId, row: Row, values: Float64Array): void {
   for (const { id, start, end } of row.entry.ask.accumulate) {
-    const accumulator = run.accumulators.get(id)!;
-    const at = accumulator.sites.indexOf(site);
-    if (at < 0 || row.index < start || row.index >= end) continue;
-    for (let i = 0; i < values.length; i++) accumulator.sum[at * values.length + i]! += values[i]!;
+    if (row.index < start || row.index >= end) continue;
+    const { sites, sum } = run.accumulators.get(id)!;
+    for (const [at, wanted] of sites.entries()) {
+      if (wanted !== site) continue;
+      for (let i = 0; i < values.length; i++) sum[at * values.length + i]! += values[i]!;
+    }
   }
 }
