@@ -18,9 +18,7 @@ export {
 export { basename, dirname, joinPath, resolvePath, shortPath } from "./paths.ts";
 export {
   argv,
-  columns,
   cpu,
-  cwd,
   env,
   exitNow,
   isTty,
