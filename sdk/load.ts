@@ -55,7 +55,9 @@ export async function loadOn(
       device: { kind: device.kind, description: device.description, dtype },
       device_model,
       tokenizer,
-      streamDecoder: hasText(tokenizer) ? () => streamDecoder(tokenizer, { skip_special_tokens: true }) : () => NO_TEXT,
+      streamDecoder: hasText(tokenizer)
+        ? () => streamDecoder(tokenizer, { skip_special_tokens: true })
+        : () => NO_TEXT,
       files,
       limits: chooseLimits(device_model, n_ctx),
       dispose: () => device.dispose(),

@@ -18,10 +18,8 @@ export {
 export { basename, dirname, joinPath, resolvePath, shortPath } from "./paths.ts";
 export {
   argv,
-  columns,
   cpu,
   cpuTime,
-  cwd,
   env,
   exitNow,
   isTty,

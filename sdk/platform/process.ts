@@ -15,19 +15,10 @@ export function env(name: string): string | undefined {
   return process.env[name] || undefined;
 }
 
-export function cwd(): string {
-  return process.cwd();
-}
-
 export type Stream = "stdout" | "stderr";
 
 export function isTty(stream: Stream): boolean {
   return process[stream].isTTY === true;
-}
-
-/** Width of the terminal in characters; 80 where there is none. */
-export function columns(): number {
-  return process.stderr.columns || process.stdout.columns || 80;
 }
 
 /** Writes text and waits until the stream took it. A reader that went away (`| head`) is no error. */

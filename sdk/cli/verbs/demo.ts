@@ -101,9 +101,17 @@ async function runDemo(io: Io, model: Model, options: Options, began: number): P
 }
 
 /** Persona space and drift, as PNG where this machine can draw it, else as SVG. */
-async function drawPictures(axis: Axis, drifts: Drift[], model: Model, file: (name: string) => string): Promise<string[]> {
+async function drawPictures(
+  axis: Axis,
+  drifts: Drift[],
+  model: Model,
+  file: (name: string) => string,
+): Promise<string[]> {
   const ending = (await canDrawPng()) ? "png" : "svg";
-  const plots = { "persona-space": personaSpace(axis), ...(drifts.length === 0 ? {} : { drift: driftPlot(drifts, { model: model.id }) }) };
+  const plots = {
+    "persona-space": personaSpace(axis),
+    ...(drifts.length === 0 ? {} : { drift: driftPlot(drifts, { model: model.id }) }),
+  };
   const paths = [];
   for (const [name, plot] of Object.entries(plots)) {
     const path = file(`${name}.${ending}`);
