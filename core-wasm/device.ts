@@ -28,7 +28,8 @@ class WasmDevice implements Device {
     try {
       const sizes = await loadWeights(instance, program, weights, options);
       this.#alive();
-      const model = new WasmModel(instance, program, options, sizes);
+      const forget = () => this.#models.delete(model);
+      const model = new WasmModel(instance, program, options, sizes, forget);
       this.#models.add(model);
       return model;
     } catch (error) {
@@ -39,8 +40,7 @@ class WasmDevice implements Device {
 
   async dispose(): Promise<void> {
     this.#disposed = true;
-    for (const model of this.#models) await model.dispose();
-    this.#models.clear();
+    for (const model of [...this.#models]) await model.dispose();
   }
 
   #alive(): void {

@@ -18,7 +18,6 @@ export const ENGINE_URL: URL = new URL("./pkg/capstan_core_bg.wasm", import.meta
  */
 export class Engine {
   readonly #module: WasmModule;
-  #parser: Instance | undefined;
 
   constructor(module: WasmModule) {
     this.#module = module;
@@ -44,11 +43,10 @@ export class Engine {
     file = "a safetensors file",
   ): SafetensorsHeader {
     const action = `read ${file}`;
-    if (this.#parser === undefined || this.#parser.disposed) this.#parser = this.instantiate();
-    const length = this.#parser.write(action, header);
-    const json = new TextDecoder().decode(
-      this.#parser.call(action, "parse_header", length, file_size).slice(),
-    );
+    // An instance of its own: its memory may grow by a header of 100 MB, and goes with it.
+    const instance = this.instantiate();
+    const length = instance.write(action, header);
+    const json = new TextDecoder().decode(instance.call(action, "parse_header", length, file_size).slice());
     const parsed = JSON.parse(json) as Omit<SafetensorsHeader, "metadata"> & {
       metadata: SafetensorsHeader["metadata"] | null;
     };

@@ -27,10 +27,18 @@ export class WasmModel implements DeviceModel {
   readonly #program: Program;
   readonly #options: DeviceLoadOptions;
   readonly #words = new WordWriter();
+  readonly #on_dispose: () => void;
   /** Positions that the rope tables hold so far. */
   #positions = 0;
 
-  constructor(instance: Instance, program: Program, options: DeviceLoadOptions, sizes: ModelSizes) {
+  constructor(
+    instance: Instance,
+    program: Program,
+    options: DeviceLoadOptions,
+    sizes: ModelSizes,
+    on_dispose: () => void,
+  ) {
+    this.#on_dispose = on_dispose;
     this.#instance = instance;
     this.#program = program;
     this.#options = options;
@@ -74,7 +82,7 @@ export class WasmModel implements DeviceModel {
   }
 
   async step(batch: readonly StepEntry[]): Promise<StepResult[]> {
-    this.#extendRopes(batch.reduce((end, entry) => Math.max(end, entry.position + entry.tokens.length), 0));
+    this.#extendRopes(Math.max(0, ...batch.map(endOf)));
     const length = this.#instance.write("run a step", writeBatch(this.#words, batch));
     const words = new WordReader(this.#instance.call("run a step", "run_step", length));
     const { d_model, d_vocab } = this.#program;
@@ -83,6 +91,7 @@ export class WasmModel implements DeviceModel {
 
   async dispose(): Promise<void> {
     this.#instance.dispose();
+    this.#on_dispose();
   }
 
   #add(action: string, name: "add_hooks" | "add_accumulator", bytes: Uint8Array): number {
@@ -94,7 +103,7 @@ export class WasmModel implements DeviceModel {
   #extendRopes(needed: number): void {
     const { n_ctx, ropes } = this.#options;
     if (needed > n_ctx) {
-      const need = `positions below ${n_ctx}`;
+      const need = `positions below n_ctx ${n_ctx}`;
       throw new CapstanError("context_overflow", { action: "run a step", need, found: `${needed - 1}` });
     }
     if (needed <= this.#positions) return;
@@ -108,6 +117,13 @@ export class WasmModel implements DeviceModel {
     }
     this.#positions = positions;
   }
+}
+
+/** The position after an entry's last token. */
+function endOf({ position, tokens }: StepEntry): number {
+  if (Number.isSafeInteger(position) && position >= 0) return position + tokens.length;
+  const need = "positions that are whole numbers from 0";
+  throw new CapstanError("bad_request", { action: "run a step", need, found: String(position) });
 }
 
 function asBytes(values: Float32Array): Uint8Array {

@@ -17,17 +17,29 @@ export class WordWriter {
   }
 
   u32(...values: number[]): this {
-    for (const value of values) this.#view.setUint32(this.#grow(4), value, true);
+    let at = this.#grow(4 * values.length);
+    for (const value of values) {
+      this.#view.setUint32(at, value, true);
+      at += 4;
+    }
     return this;
   }
 
   f32(...values: number[]): this {
-    for (const value of values) this.#view.setFloat32(this.#grow(4), value, true);
+    let at = this.#grow(4 * values.length);
+    for (const value of values) {
+      this.#view.setFloat32(at, value, true);
+      at += 4;
+    }
     return this;
   }
 
   f64(...values: number[]): this {
-    for (const value of values) this.#view.setFloat64(this.#grow(8), value, true);
+    let at = this.#grow(8 * values.length);
+    for (const value of values) {
+      this.#view.setFloat64(at, value, true);
+      at += 8;
+    }
     return this;
   }
 

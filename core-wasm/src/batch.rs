@@ -90,7 +90,9 @@ impl Entry {
 pub fn read_batch(bytes: &[u8], d_vocab: usize) -> Result<Vec<Entry>> {
     let mut words = Reader::new(bytes);
     let count = words.size()?;
-    words.list(count, |words| Entry::read(words, d_vocab))
+    let batch = words.list(count, |words| Entry::read(words, d_vocab))?;
+    words.finish()?;
+    Ok(batch)
 }
 
 #[derive(Clone, Copy, PartialEq)]

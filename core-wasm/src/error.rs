@@ -29,6 +29,12 @@ pub fn bad_request<T>(message: impl Into<String>) -> Result<T> {
     Err(Error::BadRequest(message.into()))
 }
 
+/// Refuses at once what no memory of WebAssembly holds: it grows to 4 GiB and never shrinks, so finding out by
+/// trying would cost all of it.
+pub fn check_room(bytes: f64) -> Result<()> {
+    if bytes < (1u64 << 32) as f64 { Ok(()) } else { Err(Error::OutOfMemory { bytes: bytes as usize }) }
+}
+
 /// A vector of `length` zeros in exactly the memory it needs, or a clean error where there is none.
 pub fn zeros<T: Copy + Default>(length: usize) -> Result<Vec<T>> {
     let mut values = Vec::new();

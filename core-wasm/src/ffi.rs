@@ -158,7 +158,7 @@ pub extern "C" fn add_hooks(length: usize) -> u32 {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn free_hooks(id: u32) -> u32 {
-    call(|engine| loaded(&mut engine.model)?.hooks.remove(id).map(|()| Vec::new()))
+    call(|engine| loaded(&mut engine.model)?.hooks.remove(id).map(|_| Vec::new()))
 }
 
 /// Input: sites. Output: the accumulator's id.
@@ -184,7 +184,7 @@ pub extern "C" fn read_accumulator(id: u32) -> u32 {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn free_accumulator(id: u32) -> u32 {
-    call(|engine| loaded(&mut engine.model)?.accumulators.remove(id).map(|()| Vec::new()))
+    call(|engine| loaded(&mut engine.model)?.accumulators.remove(id).map(|_| Vec::new()))
 }
 
 /// Input: a batch (`Entry::read`). Output: `write_results`; the floats it points to hold until the next call.

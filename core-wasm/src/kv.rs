@@ -4,7 +4,8 @@
 //! against a block gives 16 scores side by side; values `[kv head][group of 16 dims][token][dim in group]`, so
 //! that 16 weights against a block add to 16 outputs.
 
-use crate::error::{Result, bad_request, zeros};
+use crate::error::{Result, check_room, zeros};
+use crate::slots::Slots;
 use crate::weights::GROUP;
 
 /// Tokens in a block.
@@ -14,13 +15,12 @@ pub struct KvCache {
     n_layers: usize,
     n_kv_heads: usize,
     d_head: usize,
-    blocks: Vec<Option<Vec<f32>>>,
-    vacant: Vec<u32>,
+    blocks: Slots<Vec<f32>>,
 }
 
 impl KvCache {
     pub fn new(n_layers: usize, n_kv_heads: usize, d_head: usize) -> Self {
-        Self { n_layers, n_kv_heads, d_head, blocks: Vec::new(), vacant: Vec::new() }
+        Self { n_layers, n_kv_heads, d_head, blocks: Slots::new("a KV block") }
     }
 
     pub fn block_bytes(&self) -> usize {
@@ -44,57 +44,49 @@ impl KvCache {
     /// All of `count` blocks or none.
     pub fn alloc(&mut self, count: usize) -> Result<Vec<u32>> {
         let length = self.n_layers * self.layer_size();
+        check_room(4.0 * length as f64 * count as f64)?;
         let mut fresh = Vec::new();
         for _ in 0..count {
             fresh.push(zeros(length)?);
         }
-        Ok(fresh.into_iter().map(|block| self.place(block)).collect())
-    }
-
-    fn place(&mut self, block: Vec<f32>) -> u32 {
-        match self.vacant.pop() {
-            Some(id) => {
-                self.blocks[id as usize] = Some(block);
-                id
-            }
-            None => {
-                self.blocks.push(Some(block));
-                self.blocks.len() as u32 - 1
+        let mut ids = Vec::new();
+        for block in fresh {
+            match self.blocks.add(block) {
+                Ok(id) => ids.push(id),
+                Err(error) => {
+                    ids.into_iter().try_for_each(|id| self.free(id))?;
+                    return Err(error);
+                }
             }
         }
+        Ok(ids)
     }
 
     pub fn free(&mut self, id: u32) -> Result<()> {
-        self.check(id)?;
-        self.blocks[id as usize] = None;
-        self.vacant.push(id);
-        Ok(())
+        self.blocks.remove(id).map(|_| ())
     }
 
     pub fn copy(&mut self, from: u32, to: u32) -> Result<()> {
         self.check(from)?;
         self.check(to)?;
         if from != to {
-            let source = self.blocks[from as usize].take();
-            self.block_mut(to).copy_from_slice(source.as_deref().unwrap_or_default());
-            self.blocks[from as usize] = source;
+            let source = core::mem::take(self.blocks.get_mut(from)?);
+            self.block_mut(to).copy_from_slice(&source);
+            *self.blocks.get_mut(from)? = source;
         }
         Ok(())
     }
 
     pub fn check(&self, id: u32) -> Result<()> {
-        match self.blocks.get(id as usize) {
-            Some(Some(_)) => Ok(()),
-            _ => bad_request(format!("a KV block that is allocated, found block {id}")),
-        }
+        self.blocks.get(id).map(|_| ())
     }
 
     fn block(&self, id: u32) -> &[f32] {
-        self.blocks[id as usize].as_deref().expect("blocks of a batch are checked")
+        self.blocks.get(id).expect("blocks of a batch are checked")
     }
 
     fn block_mut(&mut self, id: u32) -> &mut [f32] {
-        self.blocks[id as usize].as_deref_mut().expect("blocks of a batch are checked")
+        self.blocks.get_mut(id).expect("blocks of a batch are checked")
     }
 
     /// A panel `[d_head][token]`.
@@ -134,9 +126,10 @@ impl KvCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     #[test]
-    fn blocks_are_reused_copied_and_checked() {
+    fn blocks_are_written_copied_and_checked() {
         let mut kv = KvCache::new(2, 1, 3);
         let ids = kv.alloc(2).unwrap();
         kv.append(ids[0], 1, 5, &[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]);
@@ -146,6 +139,7 @@ mod tests {
         assert_eq!(kv.keys(ids[1], 0, 0)[2 * BLOCK + 5], 0.0);
         kv.free(ids[0]).unwrap();
         assert!(kv.free(ids[0]).is_err() && kv.copy(ids[0], ids[1]).is_err() && kv.free(99).is_err());
-        assert_eq!(kv.alloc(1).unwrap(), [ids[0]]);
+        assert_ne!(kv.alloc(1).unwrap(), [ids[0]]);
+        assert!(matches!(kv.alloc(usize::MAX), Err(Error::OutOfMemory { .. })));
     }
 }

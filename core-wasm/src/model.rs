@@ -1,7 +1,7 @@
 //! A program with its weights, its cache, and what callers keep on the device.
 
 use crate::batch::{Entry, EntryResult};
-use crate::error::{Result, bad_request, zeros};
+use crate::error::{Result, bad_request, check_room, zeros};
 use crate::hooks::{Accumulator, HookSet};
 use crate::kernels::attention;
 use crate::kernels::matmul;
@@ -71,6 +71,8 @@ impl State {
 impl Model {
     /// Allocates every weight, as zeros, to be written by `write_rows`.
     pub fn new(program: Program) -> Result<Self> {
+        let bytes: f64 = program.weights.iter().map(WeightSlot::bytes).sum();
+        check_room(bytes)?;
         let weights = program.weights.iter().map(alloc_weight).collect::<Result<_>>()?;
         Ok(Self {
             weights,
@@ -100,7 +102,7 @@ impl Model {
             Weight::Matrix(matrix) => {
                 let row_bytes = matrix.cols * dtype.size();
                 let rows = bytes.len() / row_bytes;
-                if bytes.len() % row_bytes != 0 || start + rows > matrix.rows {
+                if !bytes.len().is_multiple_of(row_bytes) || start + rows > matrix.rows {
                     return bad_request(format!("whole rows within weight {slot}"));
                 }
                 matrix.write_rows(start, bytes, dtype)
@@ -115,15 +117,17 @@ impl Model {
     }
 
     pub fn add_hooks(&mut self, bytes: &[u8]) -> Result<u32> {
-        let set = HookSet::read(&mut Reader::new(bytes), self.program.d_model)?;
+        let mut words = Reader::new(bytes);
+        let set = HookSet::read(&mut words, self.program.d_model)?;
+        words.finish()?;
         self.check_sites(set.sites())?;
-        Ok(self.hooks.add(set))
+        self.hooks.add(set)
     }
 
     pub fn add_accumulator(&mut self, bytes: &[u8]) -> Result<u32> {
         let sites = Reader::new(bytes).u32s(bytes.len() / 4)?;
         self.check_sites(sites.iter().copied())?;
-        Ok(self.accumulators.add(Accumulator::new(sites, self.program.d_model)?))
+        self.accumulators.add(Accumulator::new(sites, self.program.d_model)?)
     }
 
     /// A site that no op passes would be a hook that silently does nothing.
@@ -143,7 +147,9 @@ impl Model {
 
     /// Refuses what a step could not run, before anything runs.
     pub fn check_entry(&self, entry: &Entry) -> Result<()> {
-        let end = entry.position + entry.tokens.len();
+        let Some(end) = entry.position.checked_add(entry.tokens.len()) else {
+            return bad_request(format!("a position, found {}", entry.position));
+        };
         if entry.blocks.len() < end.div_ceil(BLOCK) {
             let found = entry.blocks.len();
             return bad_request(format!(

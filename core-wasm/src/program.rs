@@ -32,6 +32,14 @@ pub struct WeightSlot {
     pub stored: StoredDtype,
 }
 
+impl WeightSlot {
+    /// What it takes at least; more than this machine can count stays finite in f64.
+    pub fn bytes(&self) -> f64 {
+        let size = if self.kind == WeightKind::Matrix { self.stored.size() } else { 4 };
+        self.rows as f64 * self.cols as f64 * size as f64
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WeightKind {

@@ -199,3 +199,147 @@ pub fn logprobs(logits: &[f32], token: u32, params: &SampleParams, scratch: &mut
     let top = likeliest(&mut ranked, count).iter().map(|&(id, _)| (id, of(id))).collect();
     Logprobs { token: of(token), top }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::random;
+
+    fn plain() -> SampleParams {
+        SampleParams {
+            temperature: 1.0,
+            top_p: 1.0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            frequency_penalty: 0.0,
+            presence_penalty: 0.0,
+            top_k: 0,
+            top_logprobs: -1,
+            seed: [7, 9],
+            draw: 0,
+            n_prompt: 0,
+            history: Vec::new(),
+            bias: Vec::new(),
+        }
+    }
+
+    /// How often each id is drawn over draws 0..count.
+    fn frequencies(logits: &[f32], mut params: SampleParams, count: u32) -> Vec<f64> {
+        let mut drawn = vec![0u32; logits.len()];
+        for draw in 0..count {
+            params.draw = draw;
+            drawn[sample(logits, &params, &mut Vec::new()) as usize] += 1;
+        }
+        drawn.into_iter().map(|times| f64::from(times) / f64::from(count)).collect()
+    }
+
+    /// The distribution in f64, by sorting everything.
+    fn truth(logits: &[f32], params: &SampleParams) -> Vec<f64> {
+        let mut ranked: Vec<(usize, f64)> = logits.iter().map(|&l| f64::from(l)).enumerate().collect();
+        ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let highest = ranked[0].1;
+        for (_, value) in &mut ranked {
+            *value = ((*value - highest) / params.temperature).exp();
+        }
+        ranked.truncate(if params.top_k == 0 { logits.len() } else { params.top_k });
+        let total: f64 = ranked.iter().map(|(_, w)| w).sum();
+        let mut sum = 0.0;
+        ranked.retain(|&(_, w)| {
+            let keep = sum < params.top_p * total && w >= params.min_p;
+            sum += w;
+            keep
+        });
+        let total: f64 = ranked.iter().map(|(_, w)| w).sum();
+        let mut out = vec![0.0; logits.len()];
+        for (id, weight) in ranked {
+            out[id] = weight / total;
+        }
+        out
+    }
+
+    #[test]
+    fn draws_follow_the_distribution_under_every_restriction() {
+        let logits: Vec<f32> = random(5, 90).iter().map(|x| 3.0 * x).collect();
+        let cases = [
+            plain(),
+            SampleParams { temperature: 0.5, ..plain() },
+            SampleParams { top_k: 5, ..plain() },
+            SampleParams { top_p: 0.6, ..plain() },
+            SampleParams { top_p: 0.97, ..plain() },
+            SampleParams { min_p: 0.3, ..plain() },
+            SampleParams { temperature: 1.7, top_k: 20, top_p: 0.8, min_p: 0.2, ..plain() },
+        ];
+        for params in cases {
+            let want = truth(&logits, &params);
+            let got = frequencies(&logits, params, 20_000);
+            for (got, want) in got.iter().zip(&want) {
+                // Five standard deviations, and four draws where so few are expected that they say nothing.
+                let room = 5.0 * (want * (1.0 - want) / 20_000.0).sqrt() + 2e-4;
+                assert!((got - want).abs() < room && (*want > 0.0 || *got == 0.0), "{got} {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_seed_and_draw_give_the_same_token() {
+        let logits = random(5, 1000);
+        let draws = |seed: [u32; 2]| -> Vec<u32> {
+            let draw = |draw| sample(&logits, &SampleParams { seed, draw, ..plain() }, &mut vec![1.0]);
+            (0..50).map(draw).collect()
+        };
+        assert_eq!(draws([1, 0]), draws([1, 0]));
+        assert_ne!(draws([1, 0]), draws([2, 0]));
+        assert_ne!(draws([1, 0]), draws([1, 1]));
+    }
+
+    #[test]
+    fn greedy_takes_the_lowest_id_of_a_tie() {
+        let greedy = SampleParams { temperature: 0.0, ..plain() };
+        assert_eq!(sample(&[0.0, 2.0, 1.0, 2.0], &greedy, &mut Vec::new()), 1);
+        let tiny = SampleParams { temperature: 1e-300, ..plain() };
+        assert_eq!(sample(&[0.0, 2.0, 1.0], &tiny, &mut Vec::new()), 1);
+    }
+
+    #[test]
+    fn penalties_and_bias_change_logits_as_documented() {
+        let penalized = |params: SampleParams| {
+            let mut logits = vec![2.0, -2.0, 1.0, 0.5];
+            penalize(&mut logits, &params);
+            logits
+        };
+        let history = vec![0, 1, 1, 2, 2];
+        let seen = SampleParams { history: history.clone(), n_prompt: 3, ..plain() };
+        assert_eq!(penalized(SampleParams { repetition_penalty: 2.0, ..seen }), [1.0, -4.0, 0.5, 0.5]);
+        let seen = SampleParams { history, n_prompt: 2, ..plain() };
+        assert_eq!(
+            penalized(SampleParams { frequency_penalty: 0.25, presence_penalty: 1.0, ..seen }),
+            [2.0, -3.25, -0.5, 0.5]
+        );
+        assert_eq!(
+            penalized(SampleParams { bias: vec![(3, 4.0), (0, -1.0)], ..plain() }),
+            [1.0, -2.0, 1.0, 4.5]
+        );
+    }
+
+    #[test]
+    fn what_is_forbidden_is_never_drawn_and_if_all_is_the_lowest_id_is() {
+        let forbidden = |ids: &[usize]| SampleParams {
+            bias: ids.iter().map(|&id| (id, f32::NEG_INFINITY)).collect(),
+            ..plain()
+        };
+        assert_eq!(frequencies(&[9.0, 0.0, 9.0], forbidden(&[0, 2]), 100), [0.0, 1.0, 0.0]);
+        assert_eq!(frequencies(&[1.0, 9.0], forbidden(&[0, 1]), 10), [1.0, 0.0]);
+    }
+
+    #[test]
+    fn logprobs_are_the_models_own() {
+        let logits = [1.0, 3.0, 2.0, 3.0];
+        let params = SampleParams { top_logprobs: 3, bias: vec![(0, 100.0)], ..plain() };
+        let got = logprobs(&logits, 0, &params, &mut Vec::new());
+        let sum: f64 = logits.iter().map(|&l| f64::from(l).exp()).sum();
+        assert!((got.token - (1.0 - sum.ln())).abs() < 1e-6);
+        let ids: Vec<u32> = got.top.iter().map(|&(id, _)| id).collect();
+        assert_eq!(ids, [1, 3, 2]);
+        assert!((got.top[2].1 - (2.0 - sum.ln())).abs() < 1e-6);
+    }
+}

@@ -242,7 +242,7 @@ impl<'a> Run<'a> {
             }
             if visit.accumulated {
                 for a in entry.accumulate.iter().filter(|a| a.tokens.contains(&token)) {
-                    if let Some(accumulator) = self.accumulators.get_mut(a.id) {
+                    if let Ok(accumulator) = self.accumulators.get_mut(a.id) {
                         accumulator.add(visit.site, row);
                     }
                 }
@@ -252,7 +252,7 @@ impl<'a> Run<'a> {
 
     fn count_accumulated(&mut self) {
         for a in self.batch.iter().flat_map(|entry| &entry.accumulate) {
-            if let Some(accumulator) = self.accumulators.get_mut(a.id) {
+            if let Ok(accumulator) = self.accumulators.get_mut(a.id) {
                 accumulator.count += a.tokens.len() as u64;
             }
         }

@@ -37,6 +37,11 @@ impl<'a> Reader<'a> {
         Ok(f64::from_bits(u64::from(self.u32()?) << 32 | low))
     }
 
+    /// Refuses what is left over: the structure was not what it seemed.
+    pub fn finish(&self) -> Result<()> {
+        if self.0.is_empty() { Ok(()) } else { bad_request("a whole structure, found more after its end") }
+    }
+
     pub fn u32s(&mut self, count: usize) -> Result<Vec<u32>> {
         self.list(count, Self::u32)
     }

@@ -18,7 +18,7 @@ pub fn exp(x: F32x4) -> F32x4 {
     let n = x.mul(F32x4::splat(LOG2_E)).round();
     let r = x.sub(n.mul(F32x4::splat(LN2_HIGH))).sub(n.mul(F32x4::splat(LN2_LOW)));
     let mut p = F32x4::splat(1.987_569_1e-4);
-    for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1] {
+    for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
         p = p.mul(r).add(F32x4::splat(c));
     }
     let e = p.mul(r).mul(r).add(r).add(F32x4::splat(1.0));

@@ -1,6 +1,6 @@
 //! out = weight x + bias, over all rows of a step at once.
 
-use super::panel::{one_row, one_row_bf16, one_row_f16, two_rows, widen_bf16, widen_f16};
+use super::panel::{one_row, one_row_bf16, one_row_f16, one_row_wide, two_rows, widen_bf16, widen_f16};
 use super::rows::Rows;
 use crate::weights::{GROUP, Matrix, Panels};
 
@@ -33,14 +33,10 @@ pub fn matmul(out: &mut Rows, x: &Rows, weight: &Matrix, bias: Option<&[f32]>, s
 }
 
 fn single(out: &mut [f32], x: &[f32], weight: &Matrix) {
-    let size = GROUP * x.len();
-    for (group, out) in out.chunks_exact_mut(GROUP).enumerate().take(weight.rows.div_ceil(GROUP)) {
-        let panel = group * size..(group + 1) * size;
-        match &weight.panels {
-            Panels::F32(data) => one_row(&data[panel], x, out),
-            Panels::F16(data) => one_row_f16(&data[panel], x, out),
-            Panels::Bf16(data) => one_row_bf16(&data[panel], x, out),
-        }
+    match &weight.panels {
+        Panels::F32(data) => one_row_wide(data, x, out),
+        Panels::F16(data) => one_row_f16(data, x, out),
+        Panels::Bf16(data) => one_row_bf16(data, x, out),
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! They are functions of their own, called again and again, because V8 compiles a function anew when it proves
 //! hot; a loop inlined into a long-running caller would stay in the baseline compiler. Eight accumulators are
-//! what fits in registers.
+//! what fits in registers, where work and not memory is the limit.
 
 use half::{bf16, f16};
 
@@ -16,41 +16,114 @@ use crate::weights::GROUP;
 #[inline(never)]
 pub fn one_row(panel: &[f32], x: &[f32], out: &mut [f32]) {
     assert!(panel.len() >= x.len() * GROUP && out.len() >= GROUP);
-    // SAFETY: the assertion covers every address below.
-    unsafe { chain(panel.as_ptr(), x, out, |at| F32x4::load(at)) }
+    // SAFETY: the assertion covers every address of one group.
+    unsafe { chain::<1, 4, f32>(panel.as_ptr(), x, out, |at| F32x4::load(at)) }
 }
 
-/// `one_row` over a panel of halves.
+/// One row against as many panels as `out` has groups, one after the other in memory: a token's decode.
+///
+/// Several panels go side by side, because memory gives two or three streams more than one: three of f32, where
+/// twelve accumulators cost less than memory takes; two of 16 bits, which need registers to be widened.
+pub fn one_row_wide(panels: &[f32], x: &[f32], out: &mut [f32]) {
+    let groups = out.len() / GROUP;
+    let (most, rest) = out.split_at_mut(groups / 3 * 3 * GROUP);
+    let (first, last) = panels.split_at(most.len() * x.len());
+    if !x.is_empty() {
+        for (panels, out) in first.chunks_exact(3 * GROUP * x.len()).zip(most.chunks_exact_mut(3 * GROUP)) {
+            three_groups(panels, x, out);
+        }
+        for (panel, out) in last.chunks_exact(GROUP * x.len()).zip(rest.chunks_exact_mut(GROUP)) {
+            one_row(panel, x, out);
+        }
+    }
+}
+
+/// `one_row_wide` over panels of halves.
+pub fn one_row_f16(panels: &[f16], x: &[f32], out: &mut [f32]) {
+    pairs(panels, x, out, pair_f16, single_f16);
+}
+
+/// `one_row_wide` over panels of bfloat16.
+pub fn one_row_bf16(panels: &[bf16], x: &[f32], out: &mut [f32]) {
+    pairs(panels, x, out, pair_bf16, single_bf16);
+}
+
+fn pairs<T>(
+    panels: &[T],
+    x: &[f32],
+    out: &mut [f32],
+    pair: fn(&[T], &[f32], &mut [f32]),
+    single: fn(&[T], &[f32], &mut [f32]),
+) {
+    let size = GROUP * x.len();
+    for (index, out) in out.chunks_mut(2 * GROUP).enumerate() {
+        let panels = &panels[2 * index * size..][..size * (out.len() / GROUP)];
+        if out.len() == 2 * GROUP { pair(panels, x, out) } else { single(panels, x, out) }
+    }
+}
+
 #[inline(never)]
-pub fn one_row_f16(panel: &[f16], x: &[f32], out: &mut [f32]) {
-    assert!(panel.len() >= x.len() * GROUP && out.len() >= GROUP);
-    // SAFETY: the assertion covers every address below; f16 is a u16 in memory.
-    unsafe { chain(panel.as_ptr().cast::<u16>(), x, out, |at| F32x4::load_f16(at)) }
+fn three_groups(panels: &[f32], x: &[f32], out: &mut [f32]) {
+    assert!(panels.len() >= 3 * x.len() * GROUP && out.len() >= 3 * GROUP);
+    // SAFETY: the assertion covers every address of three groups.
+    unsafe { chain::<3, 12, f32>(panels.as_ptr(), x, out, |at| F32x4::load(at)) }
 }
 
-/// `one_row` over a panel of bfloat16.
 #[inline(never)]
-pub fn one_row_bf16(panel: &[bf16], x: &[f32], out: &mut [f32]) {
-    assert!(panel.len() >= x.len() * GROUP && out.len() >= GROUP);
-    // SAFETY: the assertion covers every address below; bf16 is a u16 in memory.
-    unsafe { chain(panel.as_ptr().cast::<u16>(), x, out, |at| F32x4::load_bf16(at)) }
+fn pair_f16(panels: &[f16], x: &[f32], out: &mut [f32]) {
+    assert!(panels.len() >= 2 * x.len() * GROUP && out.len() >= 2 * GROUP);
+    // SAFETY: the assertion covers every address of two groups; f16 is a u16 in memory.
+    unsafe { chain::<2, 8, u16>(panels.as_ptr().cast(), x, out, |at| F32x4::load_f16(at)) }
 }
 
+#[inline(never)]
+fn single_f16(panel: &[f16], x: &[f32], out: &mut [f32]) {
+    assert!(panel.len() >= x.len() * GROUP && out.len() >= GROUP);
+    // SAFETY: the assertion covers every address of one group; f16 is a u16 in memory.
+    unsafe { chain::<1, 4, u16>(panel.as_ptr().cast(), x, out, |at| F32x4::load_f16(at)) }
+}
+
+#[inline(never)]
+fn pair_bf16(panels: &[bf16], x: &[f32], out: &mut [f32]) {
+    assert!(panels.len() >= 2 * x.len() * GROUP && out.len() >= 2 * GROUP);
+    // SAFETY: the assertion covers every address of two groups; bf16 is a u16 in memory.
+    unsafe { chain::<2, 8, u16>(panels.as_ptr().cast(), x, out, |at| F32x4::load_bf16(at)) }
+}
+
+#[inline(never)]
+fn single_bf16(panel: &[bf16], x: &[f32], out: &mut [f32]) {
+    assert!(panel.len() >= x.len() * GROUP && out.len() >= GROUP);
+    // SAFETY: the assertion covers every address of one group; bf16 is a u16 in memory.
+    unsafe { chain::<1, 4, u16>(panel.as_ptr().cast(), x, out, |at| F32x4::load_bf16(at)) }
+}
+
+/// One row against `GROUPS` panels, each of x.len() * 16 values, in `VECTORS` = 4 `GROUPS` accumulators.
+///
 /// # Safety
-/// `panel` must be readable for x.len() * 16 values and `out` hold 16.
+/// `panels` must be readable for all of them and `out` hold 16 `GROUPS`.
 #[inline(always)]
-unsafe fn chain<T>(panel: *const T, x: &[f32], out: &mut [f32], load: impl Fn(*const T) -> F32x4) {
-    let out = out.as_mut_ptr();
-    let mut weights = panel;
+unsafe fn chain<const GROUPS: usize, const VECTORS: usize, T>(
+    panels: *const T,
+    x: &[f32],
+    out: &mut [f32],
+    load: impl Fn(*const T) -> F32x4,
+) {
+    let (size, out) = (GROUP * x.len(), out.as_mut_ptr());
+    let mut sums = [F32x4::splat(0.0); VECTORS];
     // SAFETY: as the caller promises.
     unsafe {
-        let mut sums = [0, 1, 2, 3].map(|i| F32x4::load(out.add(4 * i)));
+        for (i, sum) in sums.iter_mut().enumerate() {
+            *sum = F32x4::load(out.add(4 * i));
+        }
+        let mut weights = panels;
         for value in x {
             let value = F32x4::load_splat(value);
-            sums[0] = sums[0].add(load(weights).mul(value));
-            sums[1] = sums[1].add(load(weights.add(4)).mul(value));
-            sums[2] = sums[2].add(load(weights.add(8)).mul(value));
-            sums[3] = sums[3].add(load(weights.add(12)).mul(value));
+            for group in 0..GROUPS {
+                for i in 0..4 {
+                    let weight = load(weights.add(group * size + 4 * i));
+                    sums[4 * group + i] = sums[4 * group + i].add(weight.mul(value));
+                }
+            }
             weights = weights.add(GROUP);
         }
         for (i, sum) in sums.into_iter().enumerate() {
@@ -102,7 +175,7 @@ pub fn two_rows(panel: &[f32], x: [&[f32]; 2], out: [&mut [f32]; 2]) {
 /// A panel of halves as f32, for the kernels above to use over many rows.
 #[inline(never)]
 pub fn widen_f16(panel: &[f16], out: &mut [f32]) {
-    assert!(out.len() >= panel.len() && panel.len() % 4 == 0);
+    assert!(out.len() >= panel.len() && panel.len().is_multiple_of(4));
     for at in (0..panel.len()).step_by(4) {
         // SAFETY: `at + 4` is within both by the assertion; f16 is a u16 in memory.
         unsafe { F32x4::load_f16(panel.as_ptr().add(at).cast()).store(out.as_mut_ptr().add(at)) }
@@ -112,7 +185,7 @@ pub fn widen_f16(panel: &[f16], out: &mut [f32]) {
 /// A panel of bfloat16 as f32.
 #[inline(never)]
 pub fn widen_bf16(panel: &[bf16], out: &mut [f32]) {
-    assert!(out.len() >= panel.len() && panel.len() % 4 == 0);
+    assert!(out.len() >= panel.len() && panel.len().is_multiple_of(4));
     for at in (0..panel.len()).step_by(4) {
         // SAFETY: `at + 4` is within both by the assertion; bf16 is a u16 in memory.
         unsafe { F32x4::load_bf16(panel.as_ptr().add(at).cast()).store(out.as_mut_ptr().add(at)) }
@@ -136,23 +209,30 @@ mod tests {
 
     #[test]
     fn every_kernel_is_the_same_chain_of_sums_bit_for_bit() {
-        for k in [0, 1, 2, 7, 64] {
-            let halves: Vec<f16> = random(1, k * GROUP).into_iter().map(f16::from_f32).collect();
+        for (k, groups) in [(0, 1), (1, 2), (2, 3), (7, 4), (64, 5)] {
+            let halves: Vec<f16> = random(1, groups * k * GROUP).into_iter().map(f16::from_f32).collect();
             let brains: Vec<bf16> = halves.iter().map(|x| bf16::from_f32(x.to_f32())).collect();
             let wide: Vec<f32> = halves.iter().map(|x| x.to_f32()).collect();
             let wide_brains: Vec<f32> = brains.iter().map(|x| x.to_f32()).collect();
-            let (x0, x1, start) = (random(2, k), random(3, k), random(4, GROUP));
+            let (x0, x1, start) = (random(2, k), random(3, k), random(4, groups * GROUP));
+            let each = |panels: &[f32], x: &[f32]| -> Vec<f32> {
+                let group = |g: usize| &panels[g * k * GROUP..(g + 1) * k * GROUP];
+                (0..groups).flat_map(|g| naive(group(g), x, &start[g * GROUP..(g + 1) * GROUP])).collect()
+            };
             let run = |f: &dyn Fn(&mut [f32])| {
                 let mut out = start.clone();
                 f(&mut out);
                 out
             };
-            assert_eq!(run(&|out| one_row(&wide, &x0, out)), naive(&wide, &x0, &start));
-            assert_eq!(run(&|out| one_row_f16(&halves, &x0, out)), naive(&wide, &x0, &start));
-            assert_eq!(run(&|out| one_row_bf16(&brains, &x0, out)), naive(&wide_brains, &x0, &start));
+            assert_eq!(run(&|out| one_row_wide(&wide, &x0, out)), each(&wide, &x0));
+            assert_eq!(run(&|out| one_row_f16(&halves, &x0, out)), each(&wide, &x0));
+            assert_eq!(run(&|out| one_row_bf16(&brains, &x0, out)), each(&wide_brains, &x0));
             let (mut a, mut b) = (start.clone(), start.clone());
+            one_row(&wide, &x0, &mut a);
+            assert_eq!(a[..GROUP], each(&wide, &x0)[..GROUP]);
+            a.copy_from_slice(&start);
             two_rows(&wide, [&x0, &x1], [&mut a, &mut b]);
-            assert_eq!((a, b), (naive(&wide, &x0, &start), naive(&wide, &x1, &start)));
+            assert_eq!((&a[..GROUP], &b[..GROUP]), (&each(&wide, &x0)[..GROUP], &each(&wide, &x1)[..GROUP]));
         }
     }
 

@@ -22,6 +22,16 @@ pub enum StoredDtype {
     Bf16,
 }
 
+impl StoredDtype {
+    /// Bytes of an element.
+    pub fn size(self) -> usize {
+        match self {
+            StoredDtype::F32 => 4,
+            StoredDtype::F16 | StoredDtype::Bf16 => 2,
+        }
+    }
+}
+
 /// A matrix [rows, cols] in panels of 16 rows.
 pub struct Matrix {
     pub rows: usize,
