@@ -47,6 +47,8 @@ async function run(io: Io, options: Options): Promise<undefined> {
   const writing = (done: number, total: number) =>
     io.progress.update(`writing random weights ${done} of ${total}`);
   await writeShape(SHAPE_134M, folder, writing, io.signal);
+  io.progress.update("cold start of capstan-tiny");
+  const cold_start = await measureColdStart(rounds, io.signal);
   io.progress.update("loading");
   const model = await load(folder, { dtype: "f32", n_ctx: 2048, signal: io.signal });
   try {
@@ -57,12 +59,10 @@ async function run(io: Io, options: Options): Promise<undefined> {
     io.progress.update("caps on half the layers");
     const caps = await measureCapCost(
       model,
-      { n_prefill: 4 * rounds, n_decode: Math.min(32 * rounds, 1000) },
+      { n_prefill: 8 * rounds, n_decode: Math.min(32 * rounds, 1000) },
       io.signal,
     );
     await io.print(capLine(caps));
-    io.progress.update("cold start of capstan-tiny");
-    const cold_start = await measureColdStart(rounds, io.signal);
     await io.print(coldLine(cold_start));
     await io.result({
       shape: SHAPE_134M.name,

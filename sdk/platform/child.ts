@@ -30,6 +30,6 @@ export async function runSelf(args: readonly string[]): Promise<{ stdout: string
   throw new CapstanError("internal", {
     action: `run capstan ${args[0]}`,
     need: "exit code 0",
-    found: `${code}: ${stderr.trim()}`,
+    found: `${code}: ${stderr.trim().replace(/\.$/, "")}`,
   });
 }
