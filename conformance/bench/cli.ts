@@ -8,7 +8,7 @@ import { type CapCost, measureCapCost } from "./cap_cost.ts";
 import { type ColdStart, measureColdStart } from "./cold_start.ts";
 import { type BenchEngine, ourEngine } from "./engine.ts";
 import { type Measured, measure, type Rate } from "./measure.ts";
-import { openPeers } from "./peers.ts";
+import { openPeers, requirePeers } from "./peers.ts";
 import { SHAPE_134M, writeShape } from "./shape.ts";
 
 interface Options {
@@ -42,6 +42,7 @@ Ratios of one run hold across machines; numbers of tokens a second do not.`,
 }
 
 async function run(io: Io, options: Options): Promise<undefined> {
+  if (options.peers === true) await requirePeers();
   const rounds = Math.max(1, options.rounds);
   const folder = resolvePath(options.cache ?? cacheFolder(), `bench-${SHAPE_134M.name}`);
   const writing = (done: number, total: number) =>

@@ -11,25 +11,31 @@ interface PeerModule {
   create(folder: string): Promise<BenchEngine>;
 }
 
+function home(): string {
+  return packageFile("conformance/bench/peers");
+}
+
 /**
- * The engines to compare with. They are no dependencies of the product: their packages are installed by hand in
- * a folder of their own, which the published package does not have.
+ * Peers are no dependencies of the product: their packages are installed by hand in a folder of their own, which
+ * the published package does not have.
  *
  * @throws CapstanError `not_found` saying what to type
  */
+export async function requirePeers(): Promise<void> {
+  if (await exists(`${home()}/node_modules`)) return;
+  throw new CapstanError("not_found", {
+    action: "bench beside peers",
+    need: "the peers' packages",
+    found: "none installed",
+    mend: "In a checkout, once: npm ci --prefix conformance/bench/peers",
+  });
+}
+
+/** The engines to compare with, each over the folder's weights. */
 export async function openPeers(folder: string): Promise<BenchEngine[]> {
-  const home = packageFile("conformance/bench/peers");
-  if (!(await exists(`${home}/node_modules`))) {
-    throw new CapstanError("not_found", {
-      action: "bench beside peers",
-      need: "the peers' packages",
-      found: "none installed",
-      mend: "In a checkout, once: npm ci --prefix conformance/bench/peers",
-    });
-  }
   const engines: BenchEngine[] = [];
   for (const name of PEERS) {
-    const module = (await import(new URL(`file://${home}/${name}.mjs`).href)) as PeerModule;
+    const module = (await import(new URL(`file://${home()}/${name}.mjs`).href)) as PeerModule;
     engines.push(await module.create(folder));
   }
   return engines;
