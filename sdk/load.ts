@@ -57,7 +57,7 @@ export async function loadOn(
       tokenizer,
       streamDecoder: hasText(tokenizer)
         ? () => streamDecoder(tokenizer, { skip_special_tokens: true })
-        : () => NO_TEXT,
+        : () => null,
       files,
       limits: chooseLimits(device_model, n_ctx),
       dispose: () => device.dispose(),
@@ -67,9 +67,6 @@ export async function loadOn(
     throw error;
   }
 }
-
-/** Of a model without a tokenizer: its replies are token ids alone. */
-const NO_TEXT = { push: () => "", flush: () => "" };
 
 function hasText(tokenizer: Tokenizer): boolean {
   try {

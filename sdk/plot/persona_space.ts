@@ -4,7 +4,7 @@ import { CONFIG, PALETTE } from "./style.ts";
 
 /** Rows above this many go without a name each. */
 const MAX_NAMES = 90;
-const ASSISTANT = "Assistant (default)";
+const ASSISTANT = "Assistant";
 const PANEL_TITLE = { fontSize: 12, fontWeight: "normal" as const };
 /** Pixels of a row, with and without names. */
 const NAMED_STEP = 13;
