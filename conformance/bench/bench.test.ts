@@ -7,7 +7,7 @@ import type { Model } from "../../sdk/types.ts";
 import { createTruthDevice } from "../truth/index.ts";
 import { measureCapCost } from "./cap_cost.ts";
 import { type BenchEngine, ourEngine } from "./engine.ts";
-import { measure, median } from "./measure.ts";
+import { measure, median, medianRange } from "./measure.ts";
 import { SHAPE_134M, type Shape, writeShape } from "./shape.ts";
 
 const small: Shape = {
@@ -99,6 +99,13 @@ describe("measuring", () => {
     expect(median([4, 1, 9, 2])).toBe(3);
   });
 
+  it("says how sure a median is", () => {
+    const values = Array.from({ length: 101 }, (_, i) => (i * 37) % 101);
+    // sqrt(101) * 0.98 = 9.8 places to either side.
+    expect(medianRange(values)).toEqual({ median: 50, low: 40, high: 60 });
+    expect(medianRange([3])).toEqual({ median: 3, low: 3, high: 3 });
+  });
+
   it("feeds our engine as a session would be fed", async () => {
     const engine = await ourEngine("capstan", model);
     await engine.prompt(Int32Array.of(9, 9));
@@ -111,9 +118,10 @@ describe("measuring", () => {
   it("caps half the layers, and their cost is a ratio", async () => {
     const cost = await measureCapCost(model, { n_prefill: 3, n_decode: 5 }, signal);
     expect(cost.layers).toBe(2);
-    for (const ratio of [cost.prefill_ratio, cost.decode_ratio]) {
-      expect(ratio).toBeGreaterThan(0);
-      expect(ratio).toBeLessThan(Infinity);
+    for (const { low, median, high } of [cost.prefill, cost.decode]) {
+      expect(low).toBeGreaterThan(0);
+      expect(low).toBeLessThanOrEqual(median);
+      expect(high).toBeGreaterThanOrEqual(median);
     }
   });
 });

@@ -3,13 +3,16 @@ import { cpuTime } from "../../sdk/platform/index.ts";
 import type { Model } from "../../sdk/types.ts";
 import { Random } from "../contract/random.ts";
 import { type BenchEngine, ourEngine } from "./engine.ts";
-import { median } from "./measure.ts";
+import { medianRange } from "./measure.ts";
+
+/** A median and where it lies with 95 %. */
+export type Ratio = ReturnType<typeof medianRange>;
 
 /** What caps cost, by the ratio of processor times: 1.01 is one per cent. */
 export interface CapCost {
   layers: number;
-  prefill_ratio: number;
-  decode_ratio: number;
+  prefill: Ratio;
+  decode: Ratio;
 }
 
 /** Tokens of a prompt: short, so that turns are many and close together. */
@@ -52,7 +55,7 @@ export async function measureCapCost(
     decode.push(await ratio(turn, (engine) => engine.next(token)));
   }
   for (const engine of engines) await engine.dispose();
-  return { layers: hooks.length, prefill_ratio: median(prefill), decode_ratio: median(decode) };
+  return { layers: hooks.length, prefill: medianRange(prefill), decode: medianRange(decode) };
 }
 
 /** Floors at the middle layers; about half of the tokens are below them, so they do their work. */

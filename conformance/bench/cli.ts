@@ -4,7 +4,7 @@ import { wholeNumber } from "../../sdk/cli/options.ts";
 import { load } from "../../sdk/load.ts";
 import { cpu, env, joinPath, resolvePath, runtimeName } from "../../sdk/platform/index.ts";
 import type { Model } from "../../sdk/types.ts";
-import { type CapCost, measureCapCost } from "./cap_cost.ts";
+import { type CapCost, measureCapCost, type Ratio } from "./cap_cost.ts";
 import { type ColdStart, measureColdStart } from "./cold_start.ts";
 import { type BenchEngine, ourEngine } from "./engine.ts";
 import { type Measured, measure, type Rate } from "./measure.ts";
@@ -133,9 +133,10 @@ function ratios(told: ReturnType<typeof tell>[number]): string {
   return `  ${of(told.capstan_over_it)} (by processor time ${of(told.capstan_over_it_by_cpu)}); logits differ by ${error}`;
 }
 
-function capLine({ layers, prefill_ratio, decode_ratio }: CapCost): string {
-  const cost = (ratio: number) => `${((ratio - 1) * 100).toFixed(2)} %`;
-  return `caps on ${layers} layers cost ${cost(prefill_ratio)} of prefill, ${cost(decode_ratio)} of decode`;
+function capLine({ layers, prefill, decode }: CapCost): string {
+  const percent = (ratio: number) => ((ratio - 1) * 100).toFixed(2);
+  const cost = ({ median, low, high }: Ratio) => `${percent(median)} % (${percent(low)} to ${percent(high)})`;
+  return `caps on ${layers} layers cost ${cost(prefill)} of prefill, ${cost(decode)} of decode`;
 }
 
 function coldLine({ process_ms, runs }: ColdStart): string {

@@ -102,6 +102,15 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** A median and the range it lies in with 95 % (by order statistics; the whole range where values are few). */
+export function medianRange(values: readonly number[]): { median: number; low: number; high: number } {
+  const sorted = [...values].sort((a, b) => a - b);
+  const reach = 0.98 * Math.sqrt(sorted.length);
+  const at = (place: number) => sorted[Math.min(sorted.length - 1, Math.max(0, Math.round(place)))]!;
+  const middle = (sorted.length - 1) / 2;
+  return { median: median(values), low: at(middle - reach), high: at(middle + reach) };
+}
+
 function relativeDistance(expected: Float32Array, got: Float32Array): number {
   let squares = 0;
   let norm = 0;
