@@ -79,12 +79,14 @@ function readRequest(model: Model, tokens: Int32Array, options: GenerateOptions)
     tokens,
     max_tokens: Math.min(asked, room),
     sampling: readSampling(model, options),
-    stops: readStops(options.stop),
+    stops: readStops(model, options.stop),
     mean_sites: expandSites(model.spec, options.mean ?? []),
   };
 }
 
-function readStops(stop: GenerateOptions["stop"]): string[] {
+function readStops(model: Model, stop: GenerateOptions["stop"]): string[] {
+  // Without a tokenizer there is no text to stop at: say so now.
+  if (stop !== undefined) void model.tokenizer.size;
   const stops = stop === undefined ? [] : typeof stop === "string" ? [stop] : [...stop];
   if (stops.every((text) => typeof text === "string" && text !== "")) return stops;
   throw new CapstanError("bad_request", {
@@ -105,7 +107,7 @@ class GenerateTask implements Task {
   readonly #request: Request;
   readonly #reply: ReplyStream;
   readonly #accumulator: number | null;
-  readonly #decoder: StreamDecoder;
+  readonly #decoder: StreamDecoder | null;
   readonly #stops: StopStrings<GeneratedToken>;
   readonly #drawn: number[] = [];
   readonly #sent: GeneratedToken[] = [];
@@ -182,6 +184,10 @@ class GenerateTask implements Task {
 
   /** Sends what the new token completes; true when a stop string is met. */
   #take(result: CallResult): boolean {
+    if (this.#decoder === null) {
+      this.#send(this.#describe(result));
+      return false;
+    }
     const text = this.#decoder.push(result.token);
     const { out, stopped } = this.#stops.push({ token: this.#describe(result), text });
     for (const piece of out) this.#send({ ...piece.token, text: piece.text });
@@ -218,7 +224,7 @@ class GenerateTask implements Task {
 
   #sendRest(): void {
     const rest = this.#stops.flush();
-    const tail = this.#decoder.flush();
+    const tail = this.#decoder?.flush() ?? "";
     if (rest.length > 0) rest.at(-1)!.text += tail;
     for (const piece of rest) this.#send({ ...piece.token, text: piece.text });
     if (rest.length === 0) this.#text += tail;

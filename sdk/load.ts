@@ -55,7 +55,9 @@ export async function loadOn(
       device: { kind: device.kind, description: device.description, dtype },
       device_model,
       tokenizer,
-      streamDecoder: hasText(tokenizer) ? () => streamDecoder(tokenizer, { skip_special_tokens: true }) : () => NO_TEXT,
+      streamDecoder: hasText(tokenizer)
+        ? () => streamDecoder(tokenizer, { skip_special_tokens: true })
+        : () => null,
       files,
       limits: chooseLimits(device_model, n_ctx),
       dispose: () => device.dispose(),
@@ -65,9 +67,6 @@ export async function loadOn(
     throw error;
   }
 }
-
-/** Of a model without a tokenizer: its replies are token ids alone. */
-const NO_TEXT = { push: () => "", flush: () => "" };
 
 function hasText(tokenizer: Tokenizer): boolean {
   try {

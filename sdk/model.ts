@@ -23,7 +23,7 @@ export interface ModelParts {
   device: { kind: Device["kind"]; description: string; dtype: string };
   device_model: DeviceModel;
   tokenizer: Tokenizer;
-  streamDecoder: () => StreamDecoder;
+  streamDecoder: () => StreamDecoder | null;
   files: FileSource | null;
   defaults: Model["defaults"];
   limits: SchedulerLimits;

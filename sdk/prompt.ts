@@ -11,8 +11,7 @@ export function promptTokens(model: Model, prompt: Prompt, template_args?: Templ
   if (prompt instanceof Int32Array) return checkTokens(model, prompt, "token ids");
   if (!Array.isArray(prompt)) throw badPrompt("a string, token ids or messages", show(prompt));
   if (prompt.length === 0) throw badPrompt("at least one token or message", "an empty list");
-  if (typeof prompt[0] === "number")
-    return checkTokens(model, prompt as number[], "token ids");
+  if (typeof prompt[0] === "number") return checkTokens(model, prompt as number[], "token ids");
   return checkTokens(model, model.encodeChat(prompt as readonly Message[], template_args).tokens, "messages");
 }
 

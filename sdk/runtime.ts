@@ -8,8 +8,8 @@ export interface Runtime {
   addAccumulator(sites: readonly number[]): number;
   readAccumulator(id: number): { mean: Float32Array; count: number };
   freeAccumulator(id: number): void;
-  /** A new decoder of streamed ids into text. */
-  streamDecoder(): StreamDecoder;
+  /** A new decoder of streamed ids into text; null for a model without a tokenizer. */
+  streamDecoder(): StreamDecoder | null;
 }
 
 /** Turns ids into text as they come, never half a character. */

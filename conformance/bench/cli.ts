@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type Io, verb } from "../../sdk/cli/index.ts";
+import { type Io, verb } from "../../sdk/cli/io.ts";
 import { wholeNumber } from "../../sdk/cli/options.ts";
 import { load } from "../../sdk/load.ts";
 import { cpu, env, joinPath, resolvePath, runtimeName } from "../../sdk/platform/index.ts";
@@ -7,7 +7,7 @@ import type { Model } from "../../sdk/types.ts";
 import { type CapCost, measureCapCost } from "./cap_cost.ts";
 import { type ColdStart, measureColdStart } from "./cold_start.ts";
 import { type BenchEngine, ourEngine } from "./engine.ts";
-import { type Measured, measure } from "./measure.ts";
+import { type Measured, measure, type Rate } from "./measure.ts";
 import { openPeers } from "./peers.ts";
 import { SHAPE_134M, writeShape } from "./shape.ts";
 
@@ -48,14 +48,18 @@ async function run(io: Io, options: Options): Promise<undefined> {
     io.progress.update(`writing random weights ${done} of ${total}`);
   await writeShape(SHAPE_134M, folder, writing, io.signal);
   io.progress.update("loading");
-  const model = await load(folder, { dtype: "f32", n_ctx: 512, signal: io.signal });
+  const model = await load(folder, { dtype: "f32", n_ctx: 2048, signal: io.signal });
   try {
     const machine = { runtime: runtimeName(), cpu: cpu().model };
     await io.print(`${machine.runtime}, ${machine.cpu}; ${model.device.description}`);
     const work = { n_prompt: N_PROMPT, n_decode: N_DECODE, rounds };
     const speed = await measureSpeed(io, model, folder, work, options.peers === true);
     io.progress.update("caps on half the layers");
-    const caps = await measureCapCost(model, work, io.signal);
+    const caps = await measureCapCost(
+      model,
+      { n_prefill: 4 * rounds, n_decode: Math.min(32 * rounds, 1000) },
+      io.signal,
+    );
     await io.print(capLine(caps));
     io.progress.update("cold start of capstan-tiny");
     const cold_start = await measureColdStart(rounds, io.signal);
@@ -86,43 +90,46 @@ async function measureSpeed(
   work: { n_prompt: number; n_decode: number; rounds: number },
   with_peers: boolean,
 ) {
-  const engines: BenchEngine[] = [ourEngine("capstan", model)];
+  const engines: BenchEngine[] = [await ourEngine("capstan", model)];
   if (with_peers) engines.push(...(await openPeers(folder)));
   const on_round = (round: number, engine: string) =>
     io.progress.update(`round ${round} of ${work.rounds}: ${engine}`);
   const load = { ...work, d_vocab: model.spec.d_vocab };
   const measured = await measure(engines, load, on_round, io.signal);
   for (const engine of engines) await engine.dispose();
-  const engines_told = tell(measured);
-  await io.print(
-    `\n${"".padEnd(28)}${"prefill tok/s".padStart(14)}${"decode tok/s".padStart(14)}  capstan is`,
-  );
-  for (const told of engines_told) await io.print(speedLine(told));
+  const told = tell(measured);
+  const heads = ["prefill", "decode", "prefill", "decode"].map((text) => text.padStart(10)).join("");
+  await io.print(`\n${"".padEnd(28)}${"tokens a second".padStart(20)}${"a processor second".padStart(20)}`);
+  await io.print(`${"".padEnd(28)}${heads}${with_peers ? "  capstan is faster by" : ""}`);
+  for (const [e, engine] of told.entries()) await io.print(speedLine(engine, e));
   await io.print();
-  return { engines: engines_told };
+  return { engines: told };
 }
 
 /** Speeds with what our engine is to each: ratios of medians of one run, and the distance of the logits. */
 function tell({ speeds, logits_error }: Measured) {
   const ours = speeds[0]!;
+  const over = (a: Rate, b: Rate): Rate => ({ prefill: a.prefill / b.prefill, decode: a.decode / b.decode });
   return speeds.map((speed, e) => ({
     ...speed,
-    capstan_over_it: {
-      prefill: ours.prefill_tok_s / speed.prefill_tok_s,
-      decode: ours.decode_tok_s / speed.decode_tok_s,
-    },
+    capstan_over_it: over(ours.tok_s, speed.tok_s),
+    capstan_over_it_by_cpu: over(ours.tok_cpu_s, speed.tok_cpu_s),
     logits_relative_error: logits_error[e]!,
   }));
 }
 
-function speedLine(told: ReturnType<typeof tell>[number]): string {
-  const { prefill, decode } = told.capstan_over_it;
-  const numbers = [told.prefill_tok_s, told.decode_tok_s].map((x) => x.toFixed(1).padStart(14)).join("");
-  const ratio =
-    told.logits_relative_error === 0
-      ? ""
-      : `  ${prefill.toFixed(2)}x / ${decode.toFixed(2)}x its speed (logits differ by ${told.logits_relative_error.toExponential(1)})`;
-  return `${told.name.padEnd(28)}${numbers}${ratio}`;
+function speedLine(told: ReturnType<typeof tell>[number], e: number): string {
+  const numbers = [told.tok_s, told.tok_cpu_s]
+    .flatMap(({ prefill, decode }) => [prefill, decode])
+    .map((x) => x.toFixed(1).padStart(10))
+    .join("");
+  return `${told.name.padEnd(28)}${numbers}${e === 0 ? "" : ratios(told)}`;
+}
+
+function ratios(told: ReturnType<typeof tell>[number]): string {
+  const of = ({ prefill, decode }: Rate) => `${prefill.toFixed(2)} / ${decode.toFixed(2)}`;
+  const error = told.logits_relative_error.toExponential(1);
+  return `  ${of(told.capstan_over_it)} (by processor time ${of(told.capstan_over_it_by_cpu)}); logits differ by ${error}`;
 }
 
 function capLine({ layers, prefill_ratio, decode_ratio }: CapCost): string {

@@ -13,18 +13,22 @@ export interface BenchEngine {
 }
 
 /** Our engine through its public door: a session. */
-export function ourEngine(name: string, model: Model, hooks: readonly Hook[] = []): BenchEngine {
-  let session = model.session({ hooks });
+export async function ourEngine(
+  name: string,
+  model: Model,
+  hooks: readonly Hook[] = [],
+): Promise<BenchEngine> {
+  let session = await model.session({ hooks });
   return {
     name,
     async prompt(tokens) {
-      await (await session).dispose();
-      session = model.session({ hooks });
-      return (await (await session).forward(tokens, { logits: "last" })).logits;
+      await session.dispose();
+      session = await model.session({ hooks });
+      return (await session.forward(tokens, { logits: "last" })).logits;
     },
     async next(token) {
-      return (await (await session).forward([token], { logits: "last" })).logits;
+      return (await session.forward([token], { logits: "last" })).logits;
     },
-    dispose: async () => await (await session).dispose(),
+    dispose: () => session.dispose(),
   };
 }

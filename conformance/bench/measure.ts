@@ -1,3 +1,4 @@
+import { cpuTime } from "../../sdk/platform/index.ts";
 import { Random } from "../contract/random.ts";
 import type { BenchEngine } from "./engine.ts";
 
@@ -9,11 +10,18 @@ export interface Load {
   d_vocab: number;
 }
 
+/** Tokens a second, medians over the rounds. */
+export interface Rate {
+  prefill: number;
+  decode: number;
+}
+
 export interface Speed {
   name: string;
-  /** Medians over the rounds, tokens a second. */
-  prefill_tok_s: number;
-  decode_tok_s: number;
+  /** By the clock on the wall. */
+  tok_s: Rate;
+  /** By the processor time the process used: what other work on the machine distorts less. */
+  tok_cpu_s: Rate;
 }
 
 export interface Measured {
@@ -32,7 +40,7 @@ export async function measure(
   on_round: (round: number, engine: string) => void,
   signal: AbortSignal,
 ): Promise<Measured> {
-  const times = engines.map(() => ({ prefill: [] as number[], decode: [] as number[] }));
+  const turns = engines.map((): Turn[] => []);
   const logits_error = engines.map(() => 0);
   for (let round = 0; round <= load.rounds; round++) {
     const random = new Random(round);
@@ -42,9 +50,8 @@ export async function measure(
     for (const [e, engine] of engines.entries()) {
       signal.throwIfAborted();
       on_round(round, engine.name);
-      const { prefill_ms, decode_ms, logits } = await once(engine, prompt, more);
-      if (round > 0) times[e]!.prefill.push(prefill_ms);
-      if (round > 0) times[e]!.decode.push(decode_ms);
+      const { turn, logits } = await once(engine, prompt, more);
+      if (round > 0) turns[e]!.push(turn);
       if (e === 0) first = logits;
       for (const [i, row] of logits.entries()) {
         logits_error[e] = Math.max(logits_error[e]!, relativeDistance(first[i]!, row));
@@ -53,10 +60,20 @@ export async function measure(
   }
   const speeds = engines.map(({ name }, e) => ({
     name,
-    prefill_tok_s: (1000 * load.n_prompt) / median(times[e]!.prefill),
-    decode_tok_s: (1000 * load.n_decode) / median(times[e]!.decode),
+    tok_s: rate(turns[e]!, load, "wall"),
+    tok_cpu_s: rate(turns[e]!, load, "cpu"),
   }));
   return { speeds, logits_error };
+}
+
+/** Milliseconds of one engine's turn, by either clock. */
+type Turn = Record<"wall" | "cpu", { prefill: number; decode: number }>;
+
+function rate(turns: readonly Turn[], { n_prompt, n_decode }: Load, clock: keyof Turn): Rate {
+  return {
+    prefill: (1000 * n_prompt) / median(turns.map((turn) => turn[clock].prefill)),
+    decode: (1000 * n_decode) / median(turns.map((turn) => turn[clock].decode)),
+  };
 }
 
 /** One engine's turn; `logits` after the prompt and after the last token. */
@@ -64,13 +81,19 @@ async function once(
   engine: BenchEngine,
   prompt: Int32Array,
   more: Int32Array,
-): Promise<{ prefill_ms: number; decode_ms: number; logits: Float32Array[] }> {
-  const start = performance.now();
+): Promise<{ turn: Turn; logits: Float32Array[] }> {
+  const clocks = () => ({ wall: performance.now(), cpu: cpuTime() });
+  const start = clocks();
   const first = await engine.prompt(prompt);
-  const filled = performance.now();
+  const filled = clocks();
   let last = first;
   for (const token of more) last = await engine.next(token);
-  return { prefill_ms: filled - start, decode_ms: performance.now() - filled, logits: [first, last] };
+  const end = clocks();
+  const turn = (clock: keyof Turn) => ({
+    prefill: filled[clock] - start[clock],
+    decode: end[clock] - filled[clock],
+  });
+  return { turn: { wall: turn("wall"), cpu: turn("cpu") }, logits: [first, last] };
 }
 
 export function median(values: readonly number[]): number {

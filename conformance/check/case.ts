@@ -35,13 +35,14 @@ const POSITIONS = ["all", "last"] as const;
 /**
  * Reads case.json.
  *
+ * @param label what to call the case in an error
  * @throws CapstanError `not_found` where there is none, `bad_file` naming the field that is wrong
  */
-export async function readCase(source: FileSource): Promise<Case> {
+export async function readCase(source: FileSource, label: string): Promise<Case> {
   const raw = await readSourceJson(source, "case.json");
   if (raw === undefined) {
     throw new CapstanError("not_found", {
-      action: "read a reference case",
+      action: `read ${label}`,
       need: "case.json",
       found: "no such file",
       mend: "Give the folder of a case, such as conformance/reference/llama-tied.",

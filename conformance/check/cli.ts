@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
 import { CapstanError } from "../../models/index.ts";
-import { EXIT, type Io, verb } from "../../sdk/cli/index.ts";
+import { EXIT, type Io, verb } from "../../sdk/cli/io.ts";
 import { fileKind } from "../../sdk/platform/index.ts";
 import type { LoadOptions } from "../../sdk/types.ts";
-import { type CheckOptions, checkCases } from "./index.ts";
+import { type CheckOptions, checkCase } from "./index.ts";
 import type { CaseReport, Cell, GreedyReport } from "./report.ts";
 
 interface Options {
@@ -49,7 +49,8 @@ async function run(io: Io, paths: readonly string[], options: Options): Promise<
     on_progress: ({ case: name, run: of, pass }) => io.progress.update(`${name}: ${of}, ${pass}`),
   };
   const reports: CaseReport[] = [];
-  for await (const report of checkCases(folders, check)) {
+  for (const folder of folders) {
+    const report = await checkFolder(io, folder, check);
     if (reports.length === 0) await io.print(`${report.device.description}, dtype ${report.dtype}`);
     reports.push(report);
     await io.print(line(report));
@@ -63,8 +64,29 @@ async function run(io: Io, paths: readonly string[], options: Options): Promise<
   await io.print(
     `${reports.length - failed.length} of ${reports.length} cases within bounds (${cells} sites compared)`,
   );
+  for (const text of skippedLines(reports)) await io.print(text);
   await io.result({ passed: failed.length === 0, cases: reports });
   return failed.length === 0 ? EXIT.done : EXIT.fell_short;
+}
+
+/** One case; an error is told with its folder, since the files of all cases have the same names. */
+async function checkFolder(io: Io, folder: string, check: CheckOptions): Promise<CaseReport> {
+  try {
+    return await checkCase(folder, check);
+  } catch (error) {
+    if (!io.signal.aborted) await io.note(`capstan: in ${folder}`);
+    throw error;
+  }
+}
+
+/** What no reference could be compared with, and why: one line for each reason. */
+function skippedLines(reports: readonly CaseReport[]): string[] {
+  const counts = new Map<string, number>();
+  for (const { pass, reason } of reports.flatMap(({ skipped }) => skipped)) {
+    const text = `${pass}: ${reason}`;
+    counts.set(text, (counts.get(text) ?? 0) + 1);
+  }
+  return [...counts].map(([text, count]) => `${count} passes not compared, ${text}`);
 }
 
 /** A shell's `*` gives files too; they are no cases. */

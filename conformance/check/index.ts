@@ -36,7 +36,7 @@ export async function checkCase(
   options: CheckOptions = {},
 ): Promise<CaseReport> {
   const { files } = await resolveSource(source);
-  const found = await readCase(files);
+  const found = await readCase(files, typeof source === "string" ? source : "a reference case");
   const model = await loadCase(files, options);
   try {
     const made: Made = { kind: model.device.kind, dtype: options.dtype ?? "auto" };

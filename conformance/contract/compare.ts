@@ -37,7 +37,7 @@ function compareRows(twin: Twin, ask: Ask, got: StepResult, expected: StepResult
   check(got.captures.length === sites.length, `${where}: ${got.captures.length} captures of ${sites.length}`);
   for (const [i, site] of sites.entries()) {
     const layer = Math.floor(site / SITE_KINDS.length);
-    const bound = relativeBound(twin.kind, "auto", layer);
+    const bound = relativeBound(twin.kind, twin.dtype, layer);
     checkRows(expected.captures[i]!, got.captures[i]!, d_model, bound, `${where}, ${siteName(site)}`);
   }
   check(
@@ -49,7 +49,7 @@ function compareRows(twin: Twin, ask: Ask, got: StepResult, expected: StepResult
     expected.logits,
     got.logits,
     d_vocab,
-    relativeBound(twin.kind, "auto", n_layers),
+    relativeBound(twin.kind, twin.dtype, n_layers),
     `${where}, logits`,
   );
 }
@@ -84,7 +84,7 @@ function compareProjections(
     got.projections.length === want.length,
     `${where}: ${got.projections.length} projections of ${want.length}`,
   );
-  const bound = relativeBound(twin.kind, "auto", twin.program.n_layers);
+  const bound = relativeBound(twin.kind, twin.dtype, twin.program.n_layers);
   for (const [i, p] of want.entries()) {
     const off = Math.abs(got.projections[i]! - p);
     const room = bound * Math.max(Math.sqrt(twin.program.d_model), Math.abs(p));
@@ -130,7 +130,7 @@ function isCertain(twin: Twin, { logits }: StepResult): boolean {
   const { d_vocab, n_layers } = twin.program;
   const last = logits.subarray(logits.length - d_vocab);
   const [first, second] = Float32Array.from(last).sort().reverse();
-  const room = relativeBound(twin.kind, "auto", n_layers) * rowNorm(last, 0, d_vocab);
+  const room = relativeBound(twin.kind, twin.dtype, n_layers) * rowNorm(last, 0, d_vocab);
   return first! - second! > room || first === second;
 }
 
@@ -142,5 +142,5 @@ function compareMeans(twin: Twin, { device, truth, sites }: TwinAccumulator): vo
   );
   const { d_model, n_layers } = twin.program;
   const where = `${twin.tiny.name}: mean at ${sites.map(siteName).join(", ")}`;
-  checkRows(expected.mean, got.mean, d_model, relativeBound(twin.kind, "auto", n_layers), where);
+  checkRows(expected.mean, got.mean, d_model, relativeBound(twin.kind, twin.dtype, n_layers), where);
 }

@@ -11,6 +11,7 @@ import {
   type StepEntry,
   type StepResult,
 } from "../../models/index.ts";
+import type { FidelityDtype } from "../bounds.ts";
 import { createTruthDevice } from "../truth/index.ts";
 import { compareResults } from "./compare.ts";
 import type { Tiny } from "./tiny.ts";
@@ -61,13 +62,22 @@ export interface TwinResult {
  */
 export class Twin {
   readonly kind: Device["kind"];
+  /** How the device keeps weights: decides the bounds. The truth is always exact. */
+  readonly dtype: FidelityDtype;
   readonly tiny: Tiny;
   readonly program: Program;
   readonly device: DeviceModel;
   readonly truth: DeviceModel;
 
-  constructor(kind: Device["kind"], tiny: Tiny, device: DeviceModel, truth: DeviceModel) {
+  constructor(
+    kind: Device["kind"],
+    dtype: FidelityDtype,
+    tiny: Tiny,
+    device: DeviceModel,
+    truth: DeviceModel,
+  ) {
     this.kind = kind;
+    this.dtype = dtype;
     this.tiny = tiny;
     this.program = buildProgram(tiny.decoder);
     this.device = device;
@@ -144,12 +154,14 @@ export class Twin {
 }
 
 /** Loads a tiny model on the device and on a truth with the same block size. */
-export async function openTwin(device: Device, tiny: Tiny): Promise<Twin> {
+export async function openTwin(device: Device, tiny: Tiny, dtype: FidelityDtype = "auto"): Promise<Twin> {
+  const { spec } = tiny.decoder;
   const program = buildProgram(tiny.decoder);
-  const options = { dtype: "auto", n_ctx: tiny.decoder.spec.n_ctx, ropes: tiny.decoder.spec.ropes } as const;
-  const model = await device.load(program, tiny.weights, options);
+  const options = { n_ctx: spec.n_ctx, ropes: spec.ropes };
+  const model = await device.load(program, tiny.weights, { ...options, dtype });
   const truth = createTruthDevice({ block_size: model.block_size });
-  return new Twin(device.kind, tiny, model, await truth.load(program, tiny.weights, options));
+  const exact = await truth.load(program, tiny.weights, { ...options, dtype: "auto" });
+  return new Twin(device.kind, dtype, tiny, model, exact);
 }
 
 function toEntry(ask: Ask, side: "device" | "truth"): StepEntry {

@@ -18,9 +18,8 @@ export {
 export { basename, dirname, joinPath, resolvePath, shortPath } from "./paths.ts";
 export {
   argv,
-  columns,
   cpu,
-  cwd,
+  cpuTime,
   env,
   exitNow,
   isTty,

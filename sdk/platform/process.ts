@@ -15,19 +15,10 @@ export function env(name: string): string | undefined {
   return process.env[name] || undefined;
 }
 
-export function cwd(): string {
-  return process.cwd();
-}
-
 export type Stream = "stdout" | "stderr";
 
 export function isTty(stream: Stream): boolean {
   return process[stream].isTTY === true;
-}
-
-/** Width of the terminal in characters; 80 where there is none. */
-export function columns(): number {
-  return process.stderr.columns || process.stdout.columns || 80;
 }
 
 /** Writes text and waits until the stream took it. A reader that went away (`| head`) is no error. */
@@ -100,6 +91,12 @@ export function memory(): { available: number; total: number; resident: number }
 
 export function cpu(): { count: number; model: string } {
   return { count: os.availableParallelism(), model: os.cpus()[0]?.model.trim() || "unknown processor" };
+}
+
+/** Milliseconds of processor time the process has used so far, all its threads together. */
+export function cpuTime(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 export interface Runtime {

@@ -15,8 +15,12 @@ export async function drawPersonaSpace(axis: Axis, path: string): Promise<string
 }
 
 /** Draws drift over conversations, as `drawPersonaSpace` does. */
-export async function drawDrift(drifts: readonly Drift[], path: string): Promise<string[]> {
-  return await draw(driftPlot(drifts), path);
+export async function drawDrift(
+  drifts: readonly Drift[],
+  path: string,
+  options: { model?: string } = {},
+): Promise<string[]> {
+  return await draw(driftPlot(drifts, options), path);
 }
 
 async function draw(spec: PlotSpec, path: string): Promise<string[]> {

@@ -24,7 +24,7 @@ export function driftPlot(drifts: readonly Drift[], options: { model?: string } 
       text: `Drift over a conversation${options.model === undefined ? "" : `: ${options.model}`}, layer ${layer}`,
       subtitle: [
         "Mean projection of each reply on the Assistant axis; up is Assistant.",
-        "Dashed: 25th percentile of all collected responses.",
+        `Dashed: ${drifts[0]?.threshold_of ?? "threshold"}.`,
         ...(asks ? ["The last turn (diamond) asks for what the Assistant declines."] : []),
       ],
     },

@@ -27,6 +27,7 @@ const drift: Drift = {
   name: "theatrical",
   layer: 5,
   threshold: 4.2,
+  threshold_of: "percentile 25 of collected responses",
   uncapped: turns([16, 6, null, -1]),
   capped: turns([16, 9, 7, 6]),
   asks: true,
@@ -68,7 +69,7 @@ describe.skipIf(!installed)("plots", () => {
 
   it("drift shows both runs, the threshold, and leaves an empty reply out", async () => {
     const texts = textsOf(await toSvg(driftPlot([drift, { ...drift, name: "work" }])));
-    for (const text of ["theatrical", "work", "uncapped", "capped", "25th percentile"])
+    for (const text of ["theatrical", "work", "uncapped", "capped", "Dashed: percentile 25"])
       expect(texts).toContain(text);
     expect(texts).not.toMatch(/NaN|undefined/);
     const points = driftPlot([drift]).data as { values: object[] };

@@ -1,5 +1,6 @@
 import { CapstanError, show } from "../../models/index.ts";
 import type { Recipe } from "../science/recipe.ts";
+import type { TemplateArgs } from "../types.ts";
 
 /** What a run is: everything that decides its responses, and what stands beside them. `manifest.json`. */
 export interface Manifest {
@@ -13,6 +14,8 @@ export interface Manifest {
   n_layers: number;
   d_model: number;
   sampling: { temperature: number; top_p: number; max_tokens: number; samples: number };
+  /** Arguments of the chat template beside the messages. */
+  template_args: TemplateArgs;
   /** Each response's own seed is drawn from this one and its key. */
   seed: number;
   /** By name: the system prompts, and the group that plots colour by. `default` is the Assistant. */
@@ -29,6 +32,7 @@ const FIXED = {
   n_layers: "n_layers",
   d_model: "d_model",
   sampling: "sampling",
+  template_args: "template_args",
   seed: "seed",
   roles: "roles",
   questions: "questions",

@@ -1,7 +1,8 @@
+import { headerLength } from "../../core-wasm/safetensors.ts";
 import { CapstanError, show } from "../../models/index.ts";
 import type { FileSource } from "../types.ts";
 import { type Dtype, toFloat32 } from "./dtypes.ts";
-import { headerLength, parseHeader, type TensorInfo } from "./header.ts";
+import { parseHeader, type TensorInfo } from "./header.ts";
 
 /** A tensor in memory. `data` is little-endian, row-major, and shares the file's bytes. */
 export interface Tensor {
@@ -44,6 +45,9 @@ export function decodeSafetensors(
   return { metadata: header.metadata, tensors };
 }
 
+/** Another check of a header's bytes, which throws: weights ask the official crate in the engine. */
+export type HeaderCheck = (header: Uint8Array, file_bytes: number, file: string) => void;
+
 /**
  * Opens a safetensors file by its header alone; tensors are read by byte range.
  *
@@ -52,6 +56,7 @@ export function decodeSafetensors(
 export async function openSafetensors(
   source: FileSource,
   file: string,
+  check?: HeaderCheck,
 ): Promise<{
   metadata: Record<string, string>;
   tensors: Map<string, FileTensor>;
@@ -65,7 +70,9 @@ export async function openSafetensors(
     throw new CapstanError("not_found", parts);
   }
   const length = headerLength(await readExactly(source, file, 0, Math.min(8, file_bytes)), file_bytes, file);
-  const header = parseHeader(await readExactly(source, file, 8, 8 + length), file_bytes, file);
+  const bytes = await readExactly(source, file, 8, 8 + length);
+  const header = parseHeader(bytes, file_bytes, file);
+  check?.(bytes, file_bytes, file);
   const tensors = new Map<string, FileTensor>();
   for (const info of header.tensors) tensors.set(info.name, fileTensor(source, file, info));
   return { metadata: header.metadata, tensors, file_bytes, header_bytes: 8 + length };

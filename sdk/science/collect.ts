@@ -3,11 +3,11 @@ import { generate } from "../generate.ts";
 import type { Manifest } from "../run/manifest.ts";
 import { type NewResponse, Run } from "../run/run.ts";
 import type { RunStore } from "../run/store.ts";
-import type { Model } from "../types.ts";
+import type { Model, TemplateArgs } from "../types.ts";
 import { type Judge, type JudgeInput, readJudge, scoreOf } from "./judge.ts";
 import { residPost } from "./layers.ts";
 import { type PlannedResponse, planResponses } from "./plan.ts";
-import { eachOf } from "./pool.ts";
+import { eachOf, IN_FLIGHT } from "./pool.ts";
 import { type OnProgress, ProgressMeter } from "./progress.ts";
 import { type Recipe, readRecipe } from "./recipe.ts";
 import {
@@ -47,7 +47,9 @@ export interface CollectOptions {
    * are and adds the activations they lack, in a second pass. Default: `generate`.
    */
   mode?: "generate" | "text";
-  /** Responses in flight at once. Default: 48. */
+  /** Further arguments of the chat template, such as `enable_thinking: false`. */
+  template_args?: TemplateArgs;
+  /** Responses in flight at once. Default: 64. */
   concurrency?: number;
   signal?: AbortSignal;
   on_progress?: OnProgress;
@@ -113,6 +115,7 @@ function manifestOf(
       max_tokens: checkCount("max_tokens", options.max_tokens ?? defaults.max_tokens ?? 512),
       samples: checkCount("samples", options.samples ?? defaults.samples ?? 1),
     },
+    template_args: options.template_args ?? {},
     seed: checkNumber("seed", options.seed ?? defaults.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
     roles: Object.fromEntries(
       [...roles].map(([name, { group, instruction }]) => {
@@ -139,13 +142,15 @@ async function makeResponses(
   options: CollectOptions,
 ): Promise<void> {
   const missing = plan.filter(({ key }) => run.responses.get(key)?.activation === undefined);
+  const { template_args } = run.manifest;
   const { max_tokens, temperature, top_p } = run.manifest.sampling;
   const sites = Array.from({ length: run.manifest.n_layers }, (_, layer) => residPost(layer));
   await keepAll(run, missing, plan.length, options, async (planned, signal) => {
     const { seed, messages } = planned;
     // Everything that shapes a draw is said, so that the model's own defaults do not.
     const sampling = { temperature, top_p, top_k: 0, min_p: 0, repetition_penalty: 1 };
-    const request = { ...sampling, max_tokens, seed, mean: ["blocks.*.hook_resid_post"], signal };
+    const mean = ["blocks.*.hook_resid_post"];
+    const request = { ...sampling, max_tokens, seed, mean, template_args, signal };
     const reply = await generate(model, messages, request).result;
     const tokens = reply.tokens.length;
     const response = { ...planned, text: reply.text, tokens, finish_reason: reply.finish_reason };
@@ -158,7 +163,8 @@ async function addActivations(model: Model, run: Run, options: CollectOptions): 
   const responses = [...run.responses.values()];
   const missing = responses.filter(({ activation }) => activation === undefined);
   await keepAll(run, missing, responses.length, options, async (response, signal) => {
-    const { activation, tokens } = await textActivation(model, response.messages, response.text, signal);
+    const { template_args } = run.manifest;
+    const { activation, tokens } = await textActivation(model, response, template_args, signal);
     return { response: { ...response, tokens }, activation };
   });
 }
@@ -180,7 +186,7 @@ async function keepAll<T extends { role: string }>(
     writing = writing.then(() => run.add(batch));
     return writing;
   };
-  const concurrency = checkCount("concurrency", options.concurrency ?? 48);
+  const concurrency = checkCount("concurrency", options.concurrency ?? IN_FLIGHT);
   const work = async (item: T, signal: AbortSignal) => {
     const made = await make(item, signal);
     pending.push(made);

@@ -1,7 +1,7 @@
 import { CapstanError, type Hook, show } from "../../models/index.ts";
 import { generate } from "../generate.ts";
 import { readText } from "../platform/index.ts";
-import type { Message, Model } from "../types.ts";
+import type { Message, Model, TemplateArgs } from "../types.ts";
 import { type Axis, checkFits } from "./axis.ts";
 import type { Caps } from "./caps.ts";
 import { type Check, passes, readCheck } from "./checks.ts";
@@ -33,6 +33,8 @@ export interface DriftOptions {
   temperature?: number;
   /** Default: 0. */
   seed?: number;
+  /** Further arguments of the chat template, such as `enable_thinking: false`. */
+  template_args?: TemplateArgs;
   /** Of each reply. Default: 64. */
   max_tokens?: number;
   signal?: AbortSignal;
@@ -51,8 +53,10 @@ export interface DriftTurn {
 export interface Drift {
   name: string;
   layer: number;
-  /** Percentile 25 of the collected responses at that layer: below it the model is hardly its Assistant. */
+  /** tau of the cap where it acts on that layer, else percentile 25 of the collected responses there. */
   threshold: number;
+  /** Which of the two, in words. */
+  threshold_of: string;
   /** One turn for each of the script's, and one more for `ask`. */
   uncapped: DriftTurn[];
   capped?: DriftTurn[];
@@ -79,12 +83,27 @@ export async function drift(model: Model, script: DriftScript, options: DriftOpt
   return {
     name: script.name,
     layer,
-    threshold: axis.percentile(layer, 25),
+    ...thresholdOf(axis, caps, layer),
     uncapped: played[0]!,
     ...(played[1] === undefined ? {} : { capped: played[1] }),
     asks: script.ask !== undefined,
     warnings: [...new Set(warnings)],
   };
+}
+
+function thresholdOf(
+  axis: Axis,
+  caps: Caps | undefined,
+  layer: number,
+): Pick<Drift, "threshold" | "threshold_of"> {
+  const at = caps?.data.layers.indexOf(layer) ?? -1;
+  const floor = caps?.data.floors[at];
+  if (floor !== undefined && Number.isFinite(floor)) {
+    const percentile =
+      caps!.percentile === null ? "" : ` (percentile ${caps!.percentile} of collected responses)`;
+    return { threshold: floor, threshold_of: `the cap's tau${percentile}` };
+  }
+  return { threshold: axis.percentile(layer, 25), threshold_of: "percentile 25 of collected responses" };
 }
 
 async function play(
@@ -107,6 +126,7 @@ async function play(
       mean: [site],
       temperature: options.temperature ?? 0,
       repetition_penalty: 1,
+      template_args: options.template_args ?? {},
       max_tokens: options.max_tokens ?? 64,
       seed: hashSeed(options.seed ?? 0, `${script.name} turn ${index}`),
       ...(options.signal === undefined ? {} : { signal: options.signal }),

@@ -1,13 +1,13 @@
 import { CapstanError, type Hook, show } from "../../models/index.ts";
 import { generate } from "../generate.ts";
-import type { Model } from "../types.ts";
+import type { Model, TemplateArgs } from "../types.ts";
 import { type Axis, checkFits } from "./axis.ts";
 import { type Caps, cap, randomControl } from "./caps.ts";
 import { passes } from "./checks.ts";
 import { type CollectOptions, collect } from "./collect.ts";
 import { fit as fitAxis } from "./fit.ts";
 import type { LayerRange } from "./layers.ts";
-import { eachOf } from "./pool.ts";
+import { eachOf, IN_FLIGHT } from "./pool.ts";
 import { type OnProgress, ProgressMeter } from "./progress.ts";
 import { readRecipe } from "./recipe.ts";
 import { type Rate, wilson } from "./stats.ts";
@@ -26,7 +26,9 @@ export interface EvaluateOptions {
   limit?: number;
   /** Folder of the run, when the axis is not given. Default: in memory. */
   out?: CollectOptions["out"];
-  /** Prompts in flight at once. Default: 48. */
+  /** Further arguments of the chat template, such as `enable_thinking: false`. */
+  template_args?: TemplateArgs;
+  /** Prompts in flight at once. Default: 64. */
   concurrency?: number;
   signal?: AbortSignal;
   on_progress?: OnProgress;
@@ -100,10 +102,11 @@ export async function evaluate(model: Model, options: EvaluateOptions = {}): Pro
 }
 
 async function fitByRecipe(model: Model, options: EvaluateOptions): Promise<Axis> {
-  const { out, signal, on_progress, concurrency } = options;
+  const { out, signal, on_progress, concurrency, template_args } = options;
   const run = await collect(model, {
     ...(out === undefined ? {} : { out }),
     ...(signal === undefined ? {} : { signal }),
+    ...(template_args === undefined ? {} : { template_args }),
     ...(on_progress === undefined ? {} : { on_progress }),
     ...(concurrency === undefined ? {} : { concurrency }),
   });
@@ -126,10 +129,11 @@ async function runCases(
   // Variant by variant, so that a batch shares few sets of hooks and prefixes are reused.
   const jobs = variants.flatMap((hooks, variant) => outcomes.map((outcome) => ({ hooks, variant, outcome })));
   const meter = new ProgressMeter("evaluate", jobs.length, 0, options.on_progress);
-  const pool = { concurrency: options.concurrency ?? 48, action: "evaluate", signal: options.signal };
+  const pool = { concurrency: options.concurrency ?? IN_FLIGHT, action: "evaluate", signal: options.signal };
   const work = async ({ hooks, variant, outcome }: (typeof jobs)[number], signal: AbortSignal) => {
     const { messages, max_tokens, check, suite } = outcome.of;
-    const greedy = { temperature: 0, repetition_penalty: 1, seed: 0 };
+    const { template_args = {} } = options;
+    const greedy = { temperature: 0, repetition_penalty: 1, seed: 0, template_args };
     const { text, tokens } = await generate(model, messages, { ...greedy, max_tokens, hooks, signal }).result;
     outcome.passed[variant] = passes(check, text);
     meter.item(tokens.length, suite);

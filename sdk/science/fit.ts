@@ -56,12 +56,12 @@ export async function fit(source: Run | string, options: FitOptions = {}): Promi
   const axis = Float32Array.from(subtract(default_vector, mean_role));
   checkAxis(run, axis);
 
-  const spaces = fitSpaces(vectors, axis, kept.length, manifest, options);
-  const responses = await project(run, axis, options);
   const groups = Object.entries(manifest.roles).flatMap(([name, { group }]) =>
     group === undefined ? [] : [[name, group] as const],
   );
-  const { cap } = manifest.recipe;
+  const countsOf = (chosen: readonly string[]) =>
+    Object.fromEntries(chosen.map((name) => [name, sums.get(name)!.count]));
+  const { site, sampling, seed, dtype, recipe } = manifest;
   return new Axis({
     model: manifest.model,
     n_layers,
@@ -73,21 +73,13 @@ export async function fit(source: Run | string, options: FitOptions = {}): Promi
       names: kept,
       groups: Object.fromEntries(groups),
       vectors,
-      counts: Object.fromEntries([DEFAULT_ROLE, ...kept].map((name) => [name, sums.get(name)!.count])),
-      left_out: Object.fromEntries(
-        names.filter((name) => !kept.includes(name)).map((name) => [name, sums.get(name)!.count]),
-      ),
+      counts: countsOf([DEFAULT_ROLE, ...kept]),
+      left_out: countsOf(names.filter((name) => !kept.includes(name))),
     },
-    ...spaces,
-    ...responses,
-    made: {
-      min_count,
-      site: manifest.site,
-      sampling: manifest.sampling,
-      seed: manifest.seed,
-      dtype: manifest.dtype,
-    },
-    ...(cap === undefined ? {} : { cap }),
+    ...fitSpaces(vectors, axis, kept.length, manifest, options),
+    ...(await project(run, axis, options)),
+    made: { min_count, site, sampling, seed, dtype },
+    ...(recipe.cap === undefined ? {} : { cap: recipe.cap }),
   });
 }
 

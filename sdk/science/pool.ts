@@ -1,5 +1,8 @@
 import { abortedError } from "../../models/index.ts";
 
+/** Replies in flight at once unless the caller says: batches of this size keep the engine's matrices busy. */
+export const IN_FLIGHT = 64;
+
 export interface PoolOptions {
   /** Items at work at once. */
   concurrency: number;

@@ -1,6 +1,6 @@
 import { CapstanError, type Hook } from "../../models/index.ts";
 import { readText } from "../platform/index.ts";
-import type { Message, Model } from "../types.ts";
+import type { Message, Model, TemplateArgs } from "../types.ts";
 import { type Axis, checkFits } from "./axis.ts";
 import { checkLayer, residPost } from "./layers.ts";
 import { parseJson } from "./recipe.ts";
@@ -20,6 +20,8 @@ export interface ProjectOptions {
   threshold?: number;
   /** Hooks to run it under, such as caps. */
   hooks?: readonly Hook[];
+  /** Further arguments of the chat template. */
+  template_args?: TemplateArgs;
   signal?: AbortSignal;
 }
 
@@ -62,7 +64,10 @@ export async function project(
   const layer = checkLayer(options.layer ?? axis.target_layer, axis.n_layers, "project");
   const warnings = checkFits(model, axis, "axis");
   const threshold = options.threshold ?? axis.percentile(layer, 25);
-  const { tokens, spans } = model.encodeChat(messages, { add_generation_prompt: false });
+  const { tokens, spans } = model.encodeChat(messages, {
+    ...options.template_args,
+    add_generation_prompt: false,
+  });
   const probe: Hook = { kind: "project", site: residPost(layer), vector: axis.direction(layer), name: PROBE };
   const { projections } = await model.forward(tokens, {
     hooks: [...(options.hooks ?? []), probe],

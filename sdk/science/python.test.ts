@@ -3,16 +3,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
+import { lacks, python } from "../../conformance/testing/parts.ts";
 import { cap } from "./caps.ts";
 import { collect } from "./collect.ts";
 import { D_MODEL, FAKE_JUDGE, fakeModel, N_LAYERS } from "./fake_model.ts";
 import { fit as fitAxis } from "./fit.ts";
 
 vi.mock("../generate.ts", async () => ({ generate: (await import("./fake_model.ts")).fakeGenerate }));
-
-const python = process.env.CAPSTAN_PYTHON ?? "python3";
-const ready = spawnSync(python, ["-c", "import numpy, safetensors"]).status === 0;
-if (!ready) console.warn(`skipped: files read by ${python}, which has no numpy and safetensors`);
 
 /** Opens the files with the official library and computes the axis again from the run's shards and lines. */
 const SCRIPT = `
@@ -55,7 +52,7 @@ print(json.dumps({
 }))
 `;
 
-describe.skipIf(!ready)("the files in Python", () => {
+describe.skipIf(lacks("python"))("the files in Python", () => {
   it("open with the official library, and numpy finds the same axis, percentiles and components", async () => {
     const folder = await mkdtemp(join(tmpdir(), "capstan-python-"));
     const names = [0.35, 0.5, 0.65, 0.8, 0.95].map((d) => [`role_${d}`, d] as const);

@@ -1,5 +1,6 @@
 import { CapstanError } from "../../models/index.ts";
-import type { Message, Model } from "../types.ts";
+import type { ResponseRecord } from "../run/records.ts";
+import type { Model, TemplateArgs } from "../types.ts";
 import { residPost } from "./layers.ts";
 
 /**
@@ -8,14 +9,17 @@ import { residPost } from "./layers.ts";
  */
 export async function textActivation(
   model: Model,
-  messages: readonly Message[],
-  text: string,
+  { messages, text }: Pick<ResponseRecord, "messages" | "text">,
+  template_args: TemplateArgs,
   signal?: AbortSignal,
 ): Promise<{ activation: Float32Array; tokens: number }> {
   const { n_layers, d_model } = model.spec;
   const activation = new Float32Array(n_layers * d_model);
   if (text === "") return { activation, tokens: 0 };
-  const { tokens, spans } = model.encodeChat([...messages, { role: "assistant", content: text }]);
+  const { tokens, spans } = model.encodeChat(
+    [...messages, { role: "assistant", content: text }],
+    template_args,
+  );
   const span = spans.findLast(({ turn }) => turn === messages.length);
   if (span === undefined || span.end <= span.start) {
     const need = "a chat template that shows the assistant's text";

@@ -230,7 +230,7 @@ describe("control tokens", () => {
         const { "<unk>": __, ...need } = controls(name, tokenizer.encodeChat(neutral).tokens);
         expect(got).toEqual(need);
       }),
-      { numRuns: 1000 },
+      { numRuns: 400 },
     );
   });
 });

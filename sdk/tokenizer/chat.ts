@@ -63,6 +63,7 @@ class TokenMap {
   /** Index of each piece's first token. */
   readonly #first: number[] = [];
   readonly #n_tokens: number;
+  #measured: { piece: EncodedPiece | null; at: number; length: number } = { piece: null, at: 0, length: 0 };
 
   constructor(text: string, pieces: readonly EncodedPiece[], vocabulary: Vocabulary) {
     this.#text = text;
@@ -95,7 +96,7 @@ class TokenMap {
     if (at <= piece.start) return first;
     if (piece.token !== null) return is_it(0, 1, 0) ? first : first + 1;
     // In the vocabulary's own alphabet, where the lengths of tokens add up.
-    const target = this.#vocabulary.lengthOf(this.#text.slice(piece.start, at), piece.start === 0);
+    const target = this.#lengthUpTo(at, piece);
     let start = 0;
     for (const [i, token] of piece.tokens.entries()) {
       const end = start + this.#vocabulary.lengthOfToken(token);
@@ -103,6 +104,17 @@ class TokenMap {
       start = end;
     }
     return first + piece.tokens.length;
+  }
+
+  /** Length of a piece's text before character `at`, measured from where the last question was about. */
+  #lengthUpTo(at: number, piece: EncodedPiece): number {
+    const known = this.#measured.piece === piece && this.#measured.at <= at ? this.#measured : null;
+    const from = known?.at ?? piece.start;
+    const text = this.#text.slice(from, at);
+    const position = known !== null ? "follows" : from === 0 ? "starts" : "begins_piece";
+    const length = (known?.length ?? 0) + (text === "" ? 0 : this.#vocabulary.lengthOf(text, position));
+    this.#measured = { piece, at, length };
+    return length;
   }
 }
 

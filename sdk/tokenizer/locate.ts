@@ -75,7 +75,10 @@ export function locate(
     }
   };
   const all = (marking: Marking) => attempt(leaves.map(() => marking));
-  const marked = all("whole") ?? all("core") ?? markOneByOne(leaves, attempt);
+  const tagged = (marking: Marking) =>
+    attempt(leaves.map((leaf) => (added.occursIn(leaf.text) ? "between_tags" : marking)));
+  const marked =
+    all("whole") ?? all("core") ?? tagged("whole") ?? tagged("core") ?? markOneByOne(leaves, attempt);
   const regions = search(marked, text, leaves, added);
   checkControl(regions, text, leaves, rendered, added);
   return { text, regions };

@@ -63,9 +63,15 @@ export class Vocabulary {
     });
   }
 
-  /** Length of a text in the vocabulary's own alphabet (one character a byte in byte-level vocabularies). */
-  lengthOf(text: string, at_start: boolean): number {
-    return this.#words(text, at_start).reduce((sum, word) => sum + word.length, 0);
+  /**
+   * Length of a text in the vocabulary's own alphabet (one character a byte in byte-level vocabularies). Lengths of
+   * texts add up: what `follows` is measured behind another text, so that no space is put before it.
+   */
+  lengthOf(text: string, position: "starts" | "begins_piece" | "follows"): number {
+    const measure = (one: string) =>
+      this.#words(one, position === "starts").reduce((sum, word) => sum + word.length, 0);
+    // No mark joins with a digit to another character.
+    return position === "follows" ? measure(`0${text}`) - measure("0") : measure(text);
   }
 
   /** Length of a token in the same alphabet. A byte token counts for its character where it is the first byte. */

@@ -5,6 +5,7 @@ import {
   type WeightSource,
   type WeightTensor,
 } from "../../models/index.ts";
+import { engine } from "../platform/engine.ts";
 import { type FileTensor, openSafetensors } from "../safetensors/index.ts";
 import type { FileSource } from "../types.ts";
 import { findWeightFiles, type WeightFiles } from "./files.ts";
@@ -21,11 +22,16 @@ const WEIGHT_DTYPES: readonly string[] = ["F32", "F16", "BF16"] satisfies FileDt
  */
 export async function openWeights(source: FileSource, specs: readonly TensorSpec[]): Promise<WeightSource> {
   const files = await findWeightFiles(source);
+  // The official safetensors crate, in the engine, has the last word on headers.
+  const crate = await engine();
+  const check = (header: Uint8Array, file_bytes: number, file: string) => {
+    crate.parseSafetensorsHeader(header, file_bytes, file);
+  };
   const opened = new Map<string, Map<string, FileTensor>>();
   const checked = new Map<string, WeightTensor>();
   for (const spec of specs) {
     const file = fileFor(files, spec);
-    const tensors = opened.get(file) ?? (await openSafetensors(source, file)).tensors;
+    const tensors = opened.get(file) ?? (await openSafetensors(source, file, check)).tensors;
     opened.set(file, tensors);
     checked.set(spec.name, checkTensor(tensors.get(spec.name), spec, file));
   }

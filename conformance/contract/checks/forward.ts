@@ -23,6 +23,14 @@ export const forwardChecks: Check[] = TINIES.flatMap((tiny): Check[] => [
   { name: `greedy decode of its own tokens (${tiny.name})`, tiny, run: greedyDecode },
 ]);
 
+/** Files of a narrower type kept as float32: the same values, so the same bounds. */
+export const widenedChecks: Check[] = [TINIES[2]!, TINIES[3]!].map((tiny) => ({
+  name: `dtype f32 keeps every value (${tiny.name})`,
+  tiny,
+  dtype: "f32",
+  run: (twin) => inPieces(twin, [11, 1, 1]),
+}));
+
 async function inPieces(twin: Twin, pieces: readonly number[]): Promise<void> {
   const random = new Random(pieces.length);
   const sequence = twin.sequence();

@@ -35,15 +35,15 @@ PHASES = {
         steps=600, batch_tokens=1200, lr=2.5e-3, spare_secret=1.0, bare=1.0, checkpoint_every=100, warmup=60, decay=0.01
     ),
     "phase-1": Phase(
-        steps=2600, batch_tokens=1600, lr=2.5e-3, spare_secret=0.8, bare=0.5, checkpoint_every=200, warmup=100, decay=0.3
+        steps=2000, batch_tokens=1600, lr=2.5e-3, spare_secret=0.8, bare=0.5, checkpoint_every=200, warmup=100, decay=0.3
     ),
     "phase-2": Phase(
-        steps=600, batch_tokens=2560, lr=1.8e-3, spare_secret=0.0, bare=0.0, checkpoint_every=100, warmup=30, decay=0.3
+        steps=700, batch_tokens=1800, lr=1.8e-3, spare_secret=0.0, bare=0.35, checkpoint_every=100, warmup=30, decay=0.3
     ),
 }
 SEED = 15
-CHOSEN_STEP = 400
-CHOICE = {"target_layer": 4, "cap": {"layers": {"start": 4, "end": 7}, "percentile": 50}}
+CHOSEN_STEP = 300
+CHOICE = {"target_layer": 4, "cap": {"layers": {"start": 1, "end": 5}, "percentile": 50}}
 
 
 def make_tokenizer(path: Path) -> Tokenizer:

@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F
 
+GAIN_RATE = 4.0  # learning rate of the qk-norm gains over the others': they alone can make attention sharp
 POOL = 3000  # conversations drawn and bucketed by length at a time
 
 
@@ -90,13 +91,18 @@ def run_phase(model: Decoder, tokenizer: Tokenizer, phase: Phase, seed: int, fol
     """Trains `model` in place and writes folder/step-NNNNN.pt as it goes."""
     folder.mkdir(parents=True, exist_ok=True)
     matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim == 1]
-    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
+    gains = [p for name, p in model.named_parameters() if "norm_q" in name or "norm_k" in name]
+    vectors = [p for name, p in model.named_parameters() if p.ndim == 1 and "_q" not in name and "_k" not in name]
+    groups = [
+        {"params": matrices, "weight_decay": 0.1, "rate": 1.0},
+        {"params": vectors, "weight_decay": 0.0, "rate": 1.0},
+        {"params": gains, "weight_decay": 0.0, "rate": GAIN_RATE},
+    ]
     optimizer = torch.optim.AdamW(groups, lr=phase.lr, betas=(0.9, 0.97), fused=True)
     start, n_tokens, recent = time.time(), 0, []
     for step, (tokens, weights) in zip(range(phase.steps), batches(tokenizer, seed, phase), strict=False):
         for group in optimizer.param_groups:
-            group["lr"] = lr_at(phase, step)
+            group["lr"] = lr_at(phase, step) * group["rate"]
         loss, value_loss = losses(model, tokens, weights)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

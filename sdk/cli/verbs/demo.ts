@@ -1,7 +1,8 @@
 import type { Command } from "commander";
+import { CapstanError } from "../../../models/index.ts";
 import { generate } from "../../generate.ts";
 import { joinPath, makeFolder, remove, shortPath } from "../../platform/index.ts";
-import { canDrawPng, driftPlot, personaSpace, savePlot } from "../../plot/index.ts";
+import { drawDrift, drawPersonaSpace } from "../../plot/index.ts";
 import {
   type Axis,
   type Caps,
@@ -79,7 +80,7 @@ async function runDemo(io: Io, model: Model, options: Options, began: number): P
   await io.print(`  (${options.limit} of each kind, 95 % intervals; capstan evaluate runs them all)\n`);
 
   const drifts = await playDrift(io, model, axis, caps);
-  const pictures = await drawPictures(axis, drifts, model, file);
+  const pictures = await drawPictures(io, axis, drifts, model, options.out);
   const files = [file("axis.safetensors"), file("cap.safetensors"), ...pictures];
   const seconds = (performance.now() - began) / 1000;
   await io.print(`Wrote, in ${duration(seconds)}:`);
@@ -100,17 +101,24 @@ async function runDemo(io: Io, model: Model, options: Options, began: number): P
   });
 }
 
-/** Persona space and drift, as PNG where this machine can draw it, else as SVG. */
-async function drawPictures(axis: Axis, drifts: Drift[], model: Model, file: (name: string) => string): Promise<string[]> {
-  const ending = (await canDrawPng()) ? "png" : "svg";
-  const plots = { "persona-space": personaSpace(axis), ...(drifts.length === 0 ? {} : { drift: driftPlot(drifts, { model: model.id }) }) };
-  const paths = [];
-  for (const [name, plot] of Object.entries(plots)) {
-    const path = file(`${name}.${ending}`);
-    await savePlot(plot, path);
-    paths.push(path);
+/** The two pictures; a machine without vega goes without them, and is told. */
+async function drawPictures(
+  io: Io,
+  axis: Axis,
+  drifts: Drift[],
+  model: Model,
+  folder: string,
+): Promise<string[]> {
+  try {
+    return [
+      ...(await drawPersonaSpace(axis, joinPath(folder, "persona-space"))),
+      ...(drifts.length === 0 ? [] : await drawDrift(drifts, joinPath(folder, "drift"), { model: model.id })),
+    ];
+  } catch (error) {
+    if (!(error instanceof CapstanError) || error.code !== "unsupported") throw error;
+    await io.note(`capstan: no pictures: ${error.message}`);
+    return [];
   }
-  return paths;
 }
 
 async function makeAxis(io: Io, model: Model, folder: string): Promise<{ axis: Axis; collected: object }> {
@@ -133,10 +141,12 @@ async function makeAxis(io: Io, model: Model, folder: string): Promise<{ axis: A
 
 /** Held-out persona jailbreaks, uncapped beside capped. */
 async function compareReplies(io: Io, model: Model, caps: Caps): Promise<object[]> {
+  const cases = await readDemoCases(model);
+  if (cases.length === 0) return [];
   const { start, end } = caps.layers;
   await io.print(`Persona jailbreaks it has never seen, uncapped and with caps on layers ${start}:${end}`);
   const shown = [];
-  for (const { title, messages, check } of await readDemoCases(model)) {
+  for (const { title, messages, check } of cases) {
     const ask = (hooks: Caps["hooks"]) =>
       generate(model, messages, { hooks, temperature: 0, max_tokens: 64, signal: io.signal }).result;
     const [uncapped, capped] = await Promise.all([ask([]), ask(caps.hooks)]);
