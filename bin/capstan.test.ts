@@ -1,0 +1,172 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+
+const root = join(import.meta.dirname, "..");
+const scratch = mkdtempSync(join(tmpdir(), "capstan-bin-"));
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+const NODE = [process.execPath, "bin/capstan.mjs"];
+const DENO = ["node_modules/.bin/deno", "run", "-A", "bin/capstan.ts"];
+
+function start(command: readonly string[], args: readonly string[]): ChildProcess {
+  return spawn(command[0]!, [...command.slice(1), ...args], { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+}
+
+interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+function ended(child: ChildProcess): Promise<Ended> {
+  let stdout = "";
+  let stderr = "";
+  child.stdout!.on("data", (data) => (stdout += data));
+  child.stderr!.on("data", (data) => (stderr += data));
+  return new Promise((resolve) => child.on("close", (code) => resolve({ code, stdout, stderr })));
+}
+
+const capstan = (...args: string[]) => ended(start(NODE, args));
+
+describe("the command", () => {
+  it("explains itself", async () => {
+    const help = await capstan("--help");
+    expect(help.code).toBe(0);
+    for (const verb of [
+      "demo",
+      "generate",
+      "chat",
+      "collect",
+      "fit",
+      "cap",
+      "project",
+      "evaluate",
+      "conformance",
+      "bench",
+      "doctor",
+    ]) {
+      expect(help.stdout).toContain(`\n  ${verb}`);
+      const own = await capstan(verb, "--help");
+      expect(own.code).toBe(0);
+      expect(own.stdout).toContain("Examples:");
+      expect(own.stdout).toContain("--json");
+    }
+  });
+
+  it.each([
+    ["an unknown verb", ["fly"]],
+    ["an unknown option", ["generate", "--wings"]],
+    ["a number that is none", ["generate", "--prompt", "x", "--max_tokens", "many"]],
+    ["a missing prompt", ["generate"]],
+    ["an impossible option", ["generate", "--prompt", "x", "--top_p", "2"]],
+  ])("exits with 2 for %s", async (_, args) => {
+    const { code, stdout, stderr } = await capstan(...args);
+    expect(code).toBe(2);
+    expect(stdout).toBe("");
+    expect(stderr).not.toBe("");
+  });
+
+  it("exits with 1 and one clear line for a model that is not there", async () => {
+    const { code, stdout, stderr } = await capstan(
+      "generate",
+      "--prompt",
+      "x",
+      "--model",
+      join(scratch, "none"),
+      "--json",
+    );
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: "not_found" } });
+    expect(stderr.trim().split("\n")).toHaveLength(1);
+  });
+
+  it("generates: one JSON object on stdout, nothing on stderr, the same in Node and Deno", async () => {
+    const args = [
+      "generate",
+      "--prompt",
+      "What colour is the sky?",
+      "--temperature",
+      "0",
+      "--max_tokens",
+      "24",
+      "--json",
+    ];
+    const node = await capstan(...args);
+    expect(node).toMatchObject({ code: 0, stderr: "" });
+    const report = JSON.parse(node.stdout);
+    expect(report).toMatchObject({
+      model: "capstan-tiny",
+      capped: false,
+      usage: { completion_tokens: report.tokens.length },
+    });
+    expect(report.text.length).toBeGreaterThan(0);
+    const deno = await ended(start(DENO, args));
+    expect(deno).toMatchObject({ code: 0, stderr: "" });
+    expect(JSON.parse(deno.stdout).tokens).toEqual(report.tokens);
+  });
+
+  it("streams to people what it gives to machines", async () => {
+    const args = [
+      "generate",
+      "--prompt",
+      "Hello",
+      "--temperature",
+      "0.7",
+      "--seed",
+      "5",
+      "--max_tokens",
+      "16",
+    ];
+    const text = await capstan(...args);
+    const json = await capstan(...args, "--json");
+    expect(text.stdout).toBe(`${JSON.parse(json.stdout).text}\n`);
+  });
+
+  it("tells what the machine offers", async () => {
+    const { code, stdout } = await capstan("doctor", "--json");
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ wasm: { simd: true }, auto: { device: "wasm" } });
+  });
+});
+
+describe("Ctrl-C", () => {
+  it("ends collect with 130 and files that a second call completes", async () => {
+    const out = join(scratch, "run");
+    const args = ["collect", "--out", out, "--limit", "6", "--max_tokens", "24", "--json"];
+    const child = start(NODE, args);
+    const over = ended(child);
+    await untilLines(join(out, "responses.jsonl"), 64);
+    child.kill("SIGINT");
+    const first = await over;
+    expect(first.code).toBe(130);
+    expect(JSON.parse(first.stdout)).toMatchObject({ error: { code: "aborted" } });
+    expect(readdirSync(out).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+    const kept = lines(join(out, "responses.jsonl")).length;
+
+    const second = await capstan(...args);
+    expect(second.code).toBe(0);
+    const { responses } = JSON.parse(second.stdout);
+    expect(responses).toBeGreaterThan(kept);
+    const keys = lines(join(out, "responses.jsonl")).map((line) => JSON.parse(line).key);
+    expect(new Set(keys).size).toBe(responses);
+  });
+});
+
+function lines(path: string): string[] {
+  return readFileSync(path, "utf8").split("\n").filter(Boolean);
+}
+
+/** Waits until a file has so many lines; the child writes it while it runs. */
+async function untilLines(path: string, n: number): Promise<void> {
+  for (;;) {
+    try {
+      if (lines(path).length >= n) return;
+    } catch {
+      // not there yet
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

@@ -1,0 +1,137 @@
+import { type Command, Option } from "commander";
+import { CapstanError } from "../../models/index.ts";
+import { EXIT, type Io, verb } from "../../sdk/cli/io.ts";
+import { fileKind } from "../../sdk/platform/index.ts";
+import type { LoadOptions } from "../../sdk/types.ts";
+import { type CheckOptions, checkCase } from "./index.ts";
+import type { CaseReport, Cell, GreedyReport } from "./report.ts";
+
+interface Options {
+  device: "auto" | "wasm" | "webgpu" | "truth";
+  dtype: NonNullable<LoadOptions["dtype"]>;
+  json?: boolean;
+}
+
+export function addConformance(program: Command): void {
+  program
+    .command("conformance")
+    .description("does this machine compute what the reference computes?")
+    .argument("<cases...>", "folders of reference cases (files among them are passed over)")
+    .addOption(
+      new Option("--device <device>", "what runs it; truth is f64 in plain TypeScript")
+        .choices(["auto", "wasm", "webgpu", "truth"])
+        .default("auto"),
+    )
+    .addOption(
+      new Option("--dtype <dtype>", "how weights are kept: decides the bounds")
+        .choices(["auto", "f32", "f16", "q8", "q4"])
+        .default("auto"),
+    )
+    .option("--json", "print one JSON object on stdout and nothing else")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ capstan conformance conformance/reference/*
+  $ capstan conformance conformance/reference/qwen3-tied --json
+
+Exit code 3: a case is out of its bounds.`,
+    )
+    .action(verb((io, options: Options, cases: string[]) => run(io, cases, options)));
+}
+
+async function run(io: Io, paths: readonly string[], options: Options): Promise<0 | 3> {
+  const folders = await foldersOf(io, paths);
+  const check: CheckOptions = {
+    device: options.device,
+    dtype: options.dtype,
+    signal: io.signal,
+    on_progress: ({ case: name, run: of, pass }) => io.progress.update(`${name}: ${of}, ${pass}`),
+  };
+  const reports: CaseReport[] = [];
+  for (const folder of folders) {
+    const report = await checkFolder(io, folder, check);
+    if (reports.length === 0) await io.print(`${report.device.description}, dtype ${report.dtype}`);
+    reports.push(report);
+    await io.print(line(report));
+  }
+  const failed = reports.filter(({ passed }) => !passed);
+  for (const report of failed) for (const text of details(report)) await io.print(text);
+  const cells = reports.reduce(
+    (sum, { runs }) => sum + runs.reduce((n, { sites }) => n + sites.length, 0),
+    0,
+  );
+  await io.print(
+    `${reports.length - failed.length} of ${reports.length} cases within bounds (${cells} sites compared)`,
+  );
+  for (const text of skippedLines(reports)) await io.print(text);
+  await io.result({ passed: failed.length === 0, cases: reports });
+  return failed.length === 0 ? EXIT.done : EXIT.fell_short;
+}
+
+/** One case; an error is told with its folder, since the files of all cases have the same names. */
+async function checkFolder(io: Io, folder: string, check: CheckOptions): Promise<CaseReport> {
+  try {
+    return await checkCase(folder, check);
+  } catch (error) {
+    if (!io.signal.aborted) await io.note(`capstan: in ${folder}`);
+    throw error;
+  }
+}
+
+/** What no reference could be compared with, and why: one line for each reason. */
+function skippedLines(reports: readonly CaseReport[]): string[] {
+  const counts = new Map<string, number>();
+  for (const { pass, reason } of reports.flatMap(({ skipped }) => skipped)) {
+    const text = `${pass}: ${reason}`;
+    counts.set(text, (counts.get(text) ?? 0) + 1);
+  }
+  return [...counts].map(([text, count]) => `${count} passes not compared, ${text}`);
+}
+
+/** A shell's `*` gives files too; they are no cases. */
+async function foldersOf(io: Io, paths: readonly string[]): Promise<string[]> {
+  const folders: string[] = [];
+  for (const path of paths) {
+    if ((await fileKind(path)) === "file") io.progress.update(`${path}: a file, passed over`);
+    else folders.push(path);
+  }
+  if (folders.length > 0) return folders;
+  throw new CapstanError("bad_request", {
+    action: "check reference cases",
+    need: "folders with a case.json",
+    found: "files only",
+    mend: "Try: capstan conformance conformance/reference/*",
+  });
+}
+
+/** `ok   qwen3-tied    6 passes, worst 0.31 of its bound (floor, stepwise: logits, token 12)` */
+function line({ case: name, passed, runs, worst }: CaseReport): string {
+  const share = (worst.relative_error / worst.bound).toFixed(2);
+  const where = `${worst.name}, ${worst.pass}: ${worst.site}, token ${worst.token}`;
+  const passes = `${runs.length} passes`.padEnd(10);
+  return `${passed ? "ok  " : "FAIL"} ${name.padEnd(24)} ${passes} worst ${share} of its bound (${where})`;
+}
+
+function details({ case: name, runs, generated }: CaseReport): string[] {
+  const lines = [`\n${name}`];
+  for (const { name: run, pass, passed, worst, greedy } of runs) {
+    if (passed) continue;
+    if (worst.relative_error > worst.bound) lines.push(`  ${run}, ${pass}: ${cell(worst)}`);
+    lines.push(...wrongToken(`  ${run}, ${pass}`, greedy));
+  }
+  for (const { name: run, greedy } of generated) lines.push(...wrongToken(`  ${run}, generate`, greedy));
+  return lines;
+}
+
+function cell({ site, token, element, expected, got, relative_error, bound }: Cell): string {
+  return (
+    `${site}, token ${token}: relative error ${relative_error.toExponential(2)} over ${bound.toExponential(2)}; ` +
+    `element ${element} is ${got}, expected ${expected}`
+  );
+}
+
+function wrongToken(where: string, { wrong }: GreedyReport): string[] {
+  if (wrong === null) return [];
+  return [`${where}: greedy token at ${wrong.token} is ${wrong.got}, expected ${wrong.expected}`];
+}

@@ -1,0 +1,122 @@
+import type { Device } from "../../models/index.ts";
+import { load, loadOn } from "../../sdk/load.ts";
+import { resolveSource } from "../../sdk/source/index.ts";
+import type { FileSource, LoadOptions, Model } from "../../sdk/types.ts";
+import { relativeBound } from "../bounds.ts";
+import { createTruthDevice } from "../truth/index.ts";
+import { type CaseRun, readCase } from "./case.ts";
+import { compareGreedy, compareRun, type Made, worstOf } from "./compare.ts";
+import { runGenerate, runPass } from "./passes.ts";
+import { type Reference, readReference } from "./reference.ts";
+import type { CaseReport, GenerateReport, Pass } from "./report.ts";
+
+export interface CheckOptions {
+  /** As `load` has it, or `truth` (f64, slow), or a device of the caller's making. Default: auto. */
+  device?: LoadOptions["device"] | "truth" | (() => Promise<Device>);
+  dtype?: LoadOptions["dtype"];
+  signal?: AbortSignal;
+  /** Called as each pass of a run begins. */
+  on_progress?: (progress: { case: string; run: string; pass: Pass | "generate" }) => void;
+}
+
+/**
+ * Holds a device to a reference case: every site of every layer, the logits and the greedy tokens of every run,
+ * in prefill and step by step, and what `generate` writes.
+ *
+ * @param source a case's folder, or a file source (REFERENCE-CASE gives the format)
+ * @returns a report: `passed` says whether all rows are within their bounds (DESIGN, section 5)
+ * @throws CapstanError `not_found`, `bad_file`, `bad_config`, `bad_weights`, `bad_hook` for a case that cannot be
+ *   read; `non_finite`, `out_of_memory` where the device cannot run it; `aborted`
+ * @example
+ * const report = await checkCase("conformance/reference/qwen3-tied", { device: "wasm" });
+ * if (!report.passed) console.log(report.worst);
+ */
+export async function checkCase(
+  source: string | FileSource,
+  options: CheckOptions = {},
+): Promise<CaseReport> {
+  const { files } = await resolveSource(source);
+  const found = await readCase(files, typeof source === "string" ? source : "a reference case");
+  const model = await loadCase(files, options);
+  try {
+    const made: Made = { kind: model.device.kind, dtype: options.dtype ?? "auto" };
+    const report: Parts = { runs: [], generated: [], skipped: [] };
+    for (const run of found.runs) {
+      const reference = await readReference(files, run, model.spec);
+      await checkRun(model, found.name, run, reference, made, options, report);
+    }
+    const { kind, description } = model.device;
+    return {
+      case: found.name,
+      passed: [...report.runs, ...report.generated].every(({ passed }) => passed),
+      device: { kind, description },
+      dtype: made.dtype,
+      ...report,
+      worst: worstOf(report.runs.map(({ name, pass, worst }) => ({ ...worst, name, pass }))),
+    };
+  } finally {
+    await model.dispose();
+  }
+}
+
+/** Checks cases one after the other, giving each report as it is done. */
+export async function* checkCases(
+  sources: Iterable<string | FileSource>,
+  options: CheckOptions = {},
+): AsyncGenerator<CaseReport, void, undefined> {
+  for (const source of sources) yield await checkCase(source, options);
+}
+
+type Parts = Pick<CaseReport, "runs" | "generated" | "skipped">;
+
+function loadCase(files: FileSource, options: CheckOptions): Promise<Model> {
+  const { device, dtype, signal } = options;
+  const load_options: LoadOptions = {
+    ...(dtype === undefined ? {} : { dtype }),
+    ...(signal === undefined ? {} : { signal }),
+  };
+  if (typeof device === "function") return loadOn(files, load_options, device);
+  if (device === "truth") return loadOn(files, load_options, async () => createTruthDevice());
+  return load(files, { ...load_options, ...(device === undefined ? {} : { device }) });
+}
+
+async function checkRun(
+  model: Model,
+  case_name: string,
+  run: CaseRun,
+  reference: Reference,
+  made: Made,
+  { signal, on_progress }: CheckOptions,
+  report: Parts,
+): Promise<void> {
+  for (const pass of ["prefill", "stepwise"] as const) {
+    const reason = whyNot(run, pass);
+    if (reason !== null) {
+      report.skipped.push({ name: run.name, pass, reason });
+      continue;
+    }
+    on_progress?.({ case: case_name, run: run.name, pass });
+    const computed = await runPass(model, pass, reference, signal);
+    report.runs.push(compareRun(run.name, pass, reference, computed, made));
+  }
+  on_progress?.({ case: case_name, run: run.name, pass: "generate" });
+  const tokens = await runGenerate(model, reference, signal);
+  report.generated.push(judgeGenerated(run.name, reference, tokens, made));
+}
+
+/** A reference made token by token under a hook on the last position says nothing of one pass over all tokens. */
+function whyNot(run: CaseRun, pass: Pass): string | null {
+  if (pass === "stepwise" || run.hooks.every(({ positions }) => positions === "all")) return null;
+  return 'a hook has positions "last": its reference is prefill and then token by token';
+}
+
+function judgeGenerated(
+  name: string,
+  reference: Reference,
+  tokens: Int32Array,
+  { kind, dtype }: Made,
+): GenerateReport {
+  const bound = relativeBound(kind, dtype, reference.sites.length);
+  const greedy = compareGreedy(reference, bound, (token) => tokens[token - reference.n_prompt], "stop");
+  return { name, passed: greedy.wrong === null, greedy };
+}

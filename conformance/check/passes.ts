@@ -1,0 +1,70 @@
+import type { Site } from "../../models/index.ts";
+import { generate } from "../../sdk/generate.ts";
+import type { ForwardResult, Model } from "../../sdk/types.ts";
+import type { Computed } from "./compare.ts";
+import type { Reference } from "./reference.ts";
+import type { Pass } from "./report.ts";
+
+/** Runs a reference's tokens through the model's public door, in one of the passes. */
+export async function runPass(
+  model: Model,
+  pass: Pass,
+  { tokens, n_prompt, hooks }: Reference,
+  signal: AbortSignal | undefined,
+): Promise<Computed> {
+  const cuts = pass === "prefill" ? [tokens.length] : [n_prompt, ...ones(tokens.length - n_prompt)];
+  const session = await model.session({ hooks });
+  try {
+    const parts: ForwardResult[] = [];
+    for (const length of cuts) {
+      const chunk = tokens.subarray(session.n_tokens, session.n_tokens + length);
+      parts.push(
+        await session.forward(chunk, {
+          capture: ["blocks.*.hook_resid_post"],
+          logits: "all",
+          ...(signal === undefined ? {} : { signal }),
+        }),
+      );
+    }
+    return joinParts(parts);
+  } finally {
+    await session.dispose();
+  }
+}
+
+/** The greedy continuation of the prompt as the model writes it by itself. */
+export async function runGenerate(
+  model: Model,
+  { tokens, n_prompt, hooks }: Reference,
+  signal: AbortSignal | undefined,
+): Promise<Int32Array> {
+  const reply = generate(model, tokens.subarray(0, n_prompt), {
+    hooks,
+    temperature: 0,
+    repetition_penalty: 1,
+    max_tokens: tokens.length - n_prompt,
+    ...(signal === undefined ? {} : { signal }),
+  });
+  return (await reply.result).tokens;
+}
+
+function ones(count: number): number[] {
+  return new Array<number>(count).fill(1);
+}
+
+function joinParts(parts: readonly ForwardResult[]): Computed {
+  const sites = Object.keys(parts[0]!.captures) as Site[];
+  const captures: Record<Site, Float32Array> = {};
+  for (const site of sites) captures[site] = join(parts.map((part) => part.captures[site]!));
+  return { captures, logits: join(parts.map(({ logits }) => logits)) };
+}
+
+function join(arrays: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(arrays.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const array of arrays) {
+    whole.set(array, at);
+    at += array.length;
+  }
+  return whole;
+}

@@ -1,0 +1,114 @@
+import { CapstanError, type DecoderSpec, type Hook, type Site } from "../../models/index.ts";
+import { type FileTensor, openSafetensors } from "../../sdk/safetensors/index.ts";
+import type { FileSource } from "../../sdk/types.ts";
+import type { CaseHook, CaseRun } from "./case.ts";
+
+/** What the reference computed in one run. */
+export interface Reference {
+  tokens: Int32Array;
+  n_prompt: number;
+  /** Of each block in order, [n_tokens * d_model] after the site's hooks. */
+  sites: { site: Site; values: Float32Array }[];
+  /** [n_tokens * d_vocab] */
+  logits: Float32Array;
+  hooks: Hook[];
+}
+
+/**
+ * Reads the reference file of a run and checks that it fits the model.
+ *
+ * @throws CapstanError `not_found`, `bad_file` for a tensor that is missing, of another shape or dtype, or not finite
+ */
+export async function readReference(source: FileSource, run: CaseRun, spec: DecoderSpec): Promise<Reference> {
+  const { tensors } = await openSafetensors(source, run.reference);
+  const file = new ReferenceFile(run.reference, tensors);
+  const tokens = await file.tokens(spec.d_vocab);
+  if (run.n_prompt > tokens.length) {
+    throw file.wrong(`n_prompt (${run.n_prompt}) tokens or more`, `tokens [${tokens.length}]`);
+  }
+  const sites = [];
+  for (let layer = 0; layer < spec.n_layers; layer++) {
+    const site: Site = `blocks.${layer}.hook_resid_post`;
+    sites.push({ site, values: await file.floats(site, [tokens.length, spec.d_model]) });
+  }
+  const logits = await file.floats("logits", [tokens.length, spec.d_vocab]);
+  const hooks = [];
+  for (const hook of run.hooks) hooks.push(await buildHook(file, hook, spec.d_model));
+  return { tokens, n_prompt: run.n_prompt, sites, logits, hooks };
+}
+
+/** A hook of case.json with its vectors in its hands. */
+async function buildHook(file: ReferenceFile, hook: CaseHook, d_model: number): Promise<Hook> {
+  const { kind, positions } = hook;
+  const site = hook.site as Site;
+  const vector = await file.floats(hook.vector, [d_model]);
+  switch (kind) {
+    case "cap": {
+      const { floor, ceiling } = hook;
+      return {
+        kind,
+        site,
+        vector,
+        positions,
+        ...(floor === undefined ? {} : { floor }),
+        ...(ceiling === undefined ? {} : { ceiling }),
+      };
+    }
+    case "add":
+    case "ablate": {
+      const { coefficient } = hook;
+      return { kind, site, vector, positions, ...(coefficient === undefined ? {} : { coefficient }) };
+    }
+    case "mean_ablate":
+      return { kind, site, vector, positions, mean: await file.floats(hook.mean ?? "", [d_model]) };
+    default:
+      return kind satisfies never;
+  }
+}
+
+class ReferenceFile {
+  readonly #name: string;
+  readonly #tensors: ReadonlyMap<string, FileTensor>;
+
+  constructor(name: string, tensors: ReadonlyMap<string, FileTensor>) {
+    this.#name = name;
+    this.#tensors = tensors;
+  }
+
+  /** A float32 tensor of exactly this shape, all of it finite. */
+  async floats(name: string, shape: readonly number[]): Promise<Float32Array> {
+    const tensor = this.#tensors.get(name);
+    const need = `${name} F32 [${shape.join(", ")}]`;
+    if (tensor === undefined) throw this.wrong(need, "no such tensor");
+    if (tensor.dtype !== "F32" || tensor.shape.join() !== shape.join()) {
+      throw this.wrong(need, `${tensor.dtype} [${tensor.shape.join(", ")}]`);
+    }
+    const values = await tensor.float32();
+    const bad = values.findIndex((x) => !Number.isFinite(x));
+    if (bad >= 0) throw this.wrong(`${name} of finite values`, `${values[bad]} at element ${bad}`);
+    return values;
+  }
+
+  async tokens(d_vocab: number): Promise<Int32Array> {
+    const tensor = this.#tensors.get("tokens");
+    const need = "tokens I64 [n_tokens]";
+    if (tensor === undefined) throw this.wrong(need, "no such tensor");
+    if (tensor.dtype !== "I64" || tensor.shape.length !== 1 || tensor.shape[0] === 0) {
+      throw this.wrong(need, `${tensor.dtype} [${tensor.shape.join(", ")}]`);
+    }
+    const bytes = new Uint8Array(await tensor.read(0, tensor.byte_length));
+    const ids = Array.from(new BigInt64Array(bytes.buffer), Number);
+    const bad = ids.find((id) => id < 0 || id >= d_vocab);
+    if (bad !== undefined) throw this.wrong(`token ids below ${d_vocab}`, `${bad}`);
+    return Int32Array.from(ids);
+  }
+
+  wrong(need: string, found: string): CapstanError {
+    return new CapstanError("bad_file", {
+      action: `read ${this.#name}`,
+      need,
+      found,
+      mend: "The file may be of another case, or be cut short.",
+    });
+  }
+}

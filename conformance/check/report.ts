@@ -1,0 +1,58 @@
+/** The passes that a run is checked in: all tokens in one forward call, or the prompt and then token by token. */
+export type Pass = "prefill" | "stepwise";
+
+/** The cell that comes closest to its bound, or goes furthest past it. */
+export interface Cell {
+  /** `blocks.{i}.hook_resid_post` or `logits`. */
+  site: string;
+  /** Index of the token (the row). */
+  token: number;
+  /** Index in the row of the element that differs most. */
+  element: number;
+  expected: number;
+  got: number;
+  /** Relative L2 error of the row; Infinity where it holds what is not finite. */
+  relative_error: number;
+  /** What the row's error may be. */
+  bound: number;
+}
+
+export interface GreedyReport {
+  /** Tokens of the continuation whose choice the reference makes by more than the bound. */
+  certain: number;
+  /** All tokens of the continuation. */
+  n_tokens: number;
+  /** The first certain one that came out otherwise: null when all are as they should be. */
+  wrong: { token: number; expected: number; got: number } | null;
+}
+
+export interface RunReport {
+  name: string;
+  pass: Pass;
+  passed: boolean;
+  worst: Cell;
+  /** Every site and the logits, each with its worst row. */
+  sites: { site: string; worst_relative_error: number; bound: number }[];
+  /** The likeliest token of each row of logits against the reference's continuation. */
+  greedy: GreedyReport;
+}
+
+/** The continuation as `generate` writes it by itself, at temperature 0 under the run's hooks. */
+export interface GenerateReport {
+  name: string;
+  passed: boolean;
+  greedy: GreedyReport;
+}
+
+export interface CaseReport {
+  case: string;
+  passed: boolean;
+  device: { kind: string; description: string };
+  dtype: string;
+  runs: RunReport[];
+  generated: GenerateReport[];
+  /** Passes that the reference says nothing about, and why. */
+  skipped: { name: string; pass: Pass; reason: string }[];
+  /** The worst cell of all runs. */
+  worst: Cell & { name: string; pass: Pass };
+}

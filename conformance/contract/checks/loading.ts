@@ -1,0 +1,173 @@
+import {
+  buildProgram,
+  type Device,
+  type DeviceLoadOptions,
+  type StoredDtype,
+  type WeightSource,
+} from "../../../models/index.ts";
+import { check, checkRefused } from "../assert.ts";
+import type { Check } from "../check.ts";
+import { randomFill, TINIES, type Tiny, tiny } from "../tiny.ts";
+
+/** What a load owes: every weight read once and checked, progress, aborts, and disposal of what it made. */
+export const loadingChecks: Check[] = [
+  { name: "load refuses weights that are not finite", device: (create) => using(create, notFinite) },
+  { name: "load refuses a tensor that ends early", device: (create) => using(create, truncated) },
+  { name: "load reports bytes as they are read", device: (create) => using(create, progress) },
+  { name: "load stops when its signal aborts", device: (create) => using(create, aborts) },
+  { name: "load passes on the error of its source", device: (create) => using(create, sourceFails) },
+  { name: "load refuses a dtype the device does not have", device: (create) => using(create, unknownDtype) },
+  { name: "a load that failed leaves the device usable", device: (create) => using(create, usableAfter) },
+  { name: "two models stand side by side", device: (create) => using(create, twoModels) },
+  { name: "a disposed device refuses every call", device: disposedDevice },
+];
+
+const [f32, , bf16, f16] = TINIES;
+
+async function using(create: () => Promise<Device>, run: (device: Device) => Promise<void>): Promise<void> {
+  const device = await create();
+  try {
+    await run(device);
+  } finally {
+    await device.dispose();
+  }
+}
+
+function load(device: Device, { decoder, weights }: Tiny, changes: Partial<DeviceLoadOptions> = {}) {
+  const options = { dtype: "auto" as const, n_ctx: 64, ropes: decoder.spec.ropes, ...changes };
+  return device.load(buildProgram(decoder), weights, options);
+}
+
+/** A tiny model of which one value is something else. */
+function spoiled(name: string, dtype: "F32" | "F16" | "BF16", tensor: string, value: number): Tiny {
+  const config = {
+    model_type: "llama",
+    hidden_size: 32,
+    num_attention_heads: 4,
+    num_hidden_layers: 1,
+    intermediate_size: 48,
+    vocab_size: 61,
+  };
+  return tiny(name, dtype, config, (spec, random) => {
+    const values = randomFill(spec, random);
+    if (spec.name.endsWith(tensor)) values[values.length - 3] = value;
+    return values;
+  });
+}
+
+async function notFinite(device: Device): Promise<void> {
+  const places = [
+    "down_proj.weight",
+    "norm.weight",
+    "embed_tokens.weight",
+    "v_proj.weight",
+    "lm_head.weight",
+  ];
+  for (const [n, place] of places.entries()) {
+    for (const dtype of ["F32", "F16", "BF16"] as const) {
+      const value = n % 2 === 0 ? Number.NaN : Number.NEGATIVE_INFINITY;
+      const made = spoiled(`${value} in ${place}, ${dtype}`, dtype, place, value);
+      await checkRefused(["bad_weights"], made.name, () => load(device, made));
+    }
+  }
+}
+
+/** The source's tensor of a name, its reads changed. */
+function changedReads(
+  made: Tiny,
+  name: string,
+  read: (bytes: Uint8Array) => Uint8Array | Promise<Uint8Array>,
+): Tiny {
+  const weights: WeightSource = {
+    tensor(wanted) {
+      const tensor = made.weights.tensor(wanted);
+      if (!wanted.endsWith(name)) return tensor;
+      return { ...tensor, read: async (start, end) => read(await tensor.read(start, end)) };
+    },
+  };
+  return { ...made, weights };
+}
+
+async function truncated(device: Device): Promise<void> {
+  for (const name of ["1.mlp.gate_proj.weight", "model.norm.weight", "embed_tokens.weight"]) {
+    const short = changedReads(f32!, name, (bytes) => bytes.subarray(0, Math.max(0, bytes.length - 4)));
+    await checkRefused(["bad_weights"], `${name} cut short`, () => load(device, short));
+  }
+}
+
+async function progress(device: Device): Promise<void> {
+  for (const made of [f32!, bf16!, f16!]) {
+    const seen: [number, number][] = [];
+    const model = await load(device, made, { on_progress: (done, total) => seen.push([done, total]) });
+    const names = new Set(
+      buildProgram(made.decoder).weights.flatMap(({ parts }) => parts.map((p) => p.name)),
+    );
+    const bytes = [...names].reduce((sum, name) => sum + made.weights.tensor(name).byte_length, 0);
+    check(
+      seen.every(([done, total], i) => total === bytes && done > (seen[i - 1]?.[0] ?? 0)),
+      `progress rises, of ${bytes} bytes: ${JSON.stringify(seen.slice(-2))}`,
+    );
+    check(seen.at(-1)?.[0] === bytes, "progress ends at the total");
+    check(model.memory.weight_bytes > 0 && model.memory.block_bytes > 0, "memory is told");
+    await model.dispose();
+  }
+}
+
+async function aborts(device: Device): Promise<void> {
+  await checkRefused(["aborted"], "aborted before", () =>
+    load(device, f32!, { signal: AbortSignal.abort() }),
+  );
+  const controller = new AbortController();
+  const on_progress = () => controller.abort();
+  await checkRefused(["aborted"], "aborted on the way", () =>
+    load(device, f32!, { signal: controller.signal, on_progress }),
+  );
+}
+
+async function sourceFails(device: Device): Promise<void> {
+  const failing = changedReads(f32!, "q_proj.weight", () => {
+    throw new RangeError("the disk is gone");
+  });
+  let caught: unknown;
+  await load(device, failing).catch((error: unknown) => {
+    caught = error;
+  });
+  const told = `${caught} ${(caught as Error | undefined)?.cause ?? ""}`;
+  check(told.includes("the disk is gone"), `the source's error reaches the caller: ${told}`);
+}
+
+async function unknownDtype(device: Device): Promise<void> {
+  const all: StoredDtype[] = ["f32", "f16", "bf16", "q8", "q4"];
+  for (const dtype of all.filter((name) => !device.dtypes.includes(name))) {
+    await checkRefused(["unsupported"], `dtype ${dtype}`, () => load(device, f32!, { dtype }));
+  }
+}
+
+async function usableAfter(device: Device): Promise<void> {
+  await notFinite(device);
+  await (await load(device, f32!)).dispose();
+}
+
+async function twoModels(device: Device): Promise<void> {
+  const models = [await load(device, f32!), await load(device, bf16!), await load(device, f32!)];
+  const step = async (model: (typeof models)[number]) => {
+    const blocks = Int32Array.from(model.allocBlocks(1));
+    const tokens = Int32Array.of(1, 2, 3);
+    const rest = { hooks: 0, ends_call: true, sample: null, captures: [], accumulate: [] };
+    const [result] = await model.step([{ tokens, position: 0, blocks, logits: "last", ...rest }]);
+    return result!.logits!.join();
+  };
+  const [first, second, third] = [await step(models[0]!), await step(models[1]!), await step(models[2]!)];
+  check(first === third && first !== second, "each model has its own weights and cache");
+  await models[0]!.dispose();
+  check((await step(models[2]!)) === third, "disposing one leaves the other");
+}
+
+async function disposedDevice(create: () => Promise<Device>): Promise<void> {
+  const device = await create();
+  const model = await load(device, f32!);
+  await device.dispose();
+  await checkRefused(["device_lost"], "load on a disposed device", () => load(device, f32!));
+  await checkRefused(["device_lost"], "a model of a disposed device", () => model.allocBlocks(1));
+  await device.dispose();
+}

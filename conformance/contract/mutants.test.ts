@@ -1,0 +1,235 @@
+import { describe, expect, it } from "vitest";
+import type { Device, DeviceModel, StepEntry, StepResult } from "../../models/index.ts";
+import { createTruthDevice } from "../truth/index.ts";
+import { ContractError } from "./assert.ts";
+import { CONTRACT, runCheck } from "./index.ts";
+
+/** A contract that no device can break proves nothing: each of these devices has one fault, and must be caught. */
+
+interface Fault {
+  entry?: (entry: StepEntry, index: number, batch: readonly StepEntry[]) => StepEntry;
+  result?: (result: StepResult, entry: StepEntry, index: number) => void;
+  model?: (model: DeviceModel) => void;
+}
+
+function faulty(fault: Fault): () => Promise<Device> {
+  return async () => {
+    const device = createTruthDevice();
+    return {
+      ...device,
+      async load(...args: Parameters<Device["load"]>) {
+        const model = await device.load(...args);
+        const step = model.step.bind(model);
+        model.step = async (batch) => {
+          const results = await step(batch.map(fault.entry ?? ((entry) => entry)));
+          for (const [i, result] of results.entries()) fault.result?.(result, batch[i]!, i);
+          return results;
+        };
+        fault.model?.(model);
+        return model;
+      },
+    };
+  };
+}
+
+/** Each fault, and a word of the check that must find it. */
+const FAULTS: [string, string, Fault][] = [
+  [
+    "hooks are dropped in decode",
+    "every step of decode",
+    { entry: (e) => (e.tokens.length === 1 ? { ...e, hooks: 0 } : e) },
+  ],
+  [
+    "a chunk's end counts as a call's",
+    "does not end its call",
+    { entry: (e) => ({ ...e, ends_call: true }) },
+  ],
+  ["no call ever ends", "last position of a call", { entry: (e) => ({ ...e, ends_call: false }) }],
+  [
+    "every entry has the first one's hooks",
+    "hooks of its own (gqa",
+    { entry: (e, _, batch) => ({ ...e, hooks: batch[0]!.hooks }) },
+  ],
+  [
+    "positions start at 0 in every step",
+    "step by step after a short prompt (gqa",
+    { entry: (e) => ({ ...e, position: 0 }) },
+  ],
+  [
+    "positions are one too far",
+    "prompt in uneven chunks (gqa",
+    {
+      entry: (e) => ({
+        ...e,
+        position: e.position === 0 ? 0 : e.position + 1,
+        blocks: Int32Array.of(...e.blocks, e.blocks[0]!),
+      }),
+    },
+  ],
+  [
+    "two entries share a block table",
+    "thirty entries",
+    { entry: (e, i, batch) => (i === 1 ? { ...e, blocks: batch[0]!.blocks } : e) },
+  ],
+  [
+    "captures are of the last token only",
+    "every site and all logits (gqa",
+    {
+      result: ({ captures }) => {
+        for (const values of captures) values.fill(0, 0, 32);
+      },
+    },
+  ],
+  [
+    "captures come sorted",
+    "captures come in the order",
+    { entry: (e) => ({ ...e, captures: [...e.captures].sort((a, b) => a - b) }) },
+  ],
+  [
+    "logits are the first token's",
+    "logits none, last and all",
+    {
+      result: (r, e) => {
+        if (e.logits === "all") r.logits?.set(r.logits.slice(0, 97), r.logits.length - 97);
+      },
+    },
+  ],
+  ["projections are zeros", "a projection after a cap", { result: ({ projections }) => projections.fill(0) }],
+  [
+    "a mean counts one token too many",
+    "means over spans",
+    {
+      entry: (e) => ({
+        ...e,
+        accumulate: e.accumulate.map((a) => ({ ...a, start: Math.max(0, a.start - 1) })),
+      }),
+    },
+  ],
+  [
+    "copyBlock copies nothing",
+    "a copied block diverges",
+    {
+      model: (model) => {
+        model.copyBlock = () => {};
+      },
+    },
+  ],
+  [
+    "the draw depends on the place in the batch",
+    "whatever the batch",
+    { entry: (e, i) => (e.sample === null ? e : { ...e, sample: { ...e.sample, draw: e.sample.draw + i } }) },
+  ],
+  [
+    "all draws of a seed are the same",
+    "draws of one seed follow",
+    { entry: (e) => (e.sample === null ? e : { ...e, sample: { ...e.sample, draw: 0 } }) },
+  ],
+  [
+    "seeds of one word",
+    "both words of the seed",
+    {
+      entry: (e) => (e.sample === null ? e : { ...e, sample: { ...e.sample, seed: [e.sample.seed[0], 0] } }),
+    },
+  ],
+  [
+    "temperature is 1",
+    "temperature sharpens",
+    {
+      entry: (e) =>
+        e.sample === null ? e : { ...e, sample: { ...e.sample, temperature: e.sample.temperature && 1 } },
+    },
+  ],
+  [
+    "top_p is dropped after top_k",
+    "top_p keeps",
+    {
+      entry: (e) =>
+        e.sample === null || e.sample.top_k === 0 ? e : { ...e, sample: { ...e.sample, top_p: 1 } },
+    },
+  ],
+  [
+    "min_p is of the whole",
+    "min_p is relative",
+    {
+      entry: (e) => (e.sample === null ? e : { ...e, sample: { ...e.sample, min_p: e.sample.min_p * 2.5 } }),
+    },
+  ],
+  [
+    "top_k is one too many",
+    "top_k keeps",
+    {
+      entry: (e) =>
+        e.sample === null || e.sample.top_k === 0
+          ? e
+          : { ...e, sample: { ...e.sample, top_k: e.sample.top_k + 1 } },
+    },
+  ],
+  [
+    "penalties count the prompt",
+    "frequency_penalty",
+    { entry: (e) => (e.sample === null ? e : { ...e, sample: { ...e.sample, n_prompt: 0 } }) },
+  ],
+  [
+    "no repetition penalty",
+    "repetition_penalty",
+    { entry: (e) => (e.sample === null ? e : { ...e, sample: { ...e.sample, repetition_penalty: 1 } }) },
+  ],
+  [
+    "ties go to the highest id",
+    "lowest id on a tie",
+    {
+      result: (r, e) => {
+        if (e.sample?.temperature === 0 && r.token >= 0) r.token = e.sample.logit_bias.length > 0 ? 33 : 39;
+      },
+    },
+  ],
+  [
+    "non-finite values go unseen",
+    "residual stream is its entry's",
+    {
+      result: (r) => {
+        r.non_finite = null;
+      },
+    },
+  ],
+  [
+    "one overflow fails the whole batch",
+    "logits is its entry's",
+    {
+      result: (r, e) => {
+        if (e.tokens[0] !== 2) r.non_finite = "logits";
+      },
+    },
+  ],
+  ["results are views that the next step overwrites", "results stay", { result: keepInOnePlace() }],
+  [
+    "disposed models go on",
+    "a disposed model",
+    {
+      model: (model) => {
+        model.dispose = async () => {};
+      },
+    },
+  ],
+];
+
+/** Gives every result's captures in the same buffer. */
+function keepInOnePlace(): (result: StepResult) => void {
+  const shared = new Float32Array(1 << 16);
+  return (result) => {
+    result.captures = result.captures.map((values) => {
+      shared.set(values);
+      return shared.subarray(0, values.length);
+    });
+  };
+}
+
+describe("the contract catches a device", () => {
+  it.each(FAULTS)("where %s", async (_, word, fault) => {
+    const check = CONTRACT.find(({ name }) => name.includes(word));
+    expect(check, `a check named ${word}`).toBeDefined();
+    const create = faulty(fault);
+    const found: unknown = await runCheck(check!, await create(), create).catch((error: unknown) => error);
+    expect(found).toBeInstanceOf(ContractError);
+  });
+});

@@ -1,0 +1,161 @@
+import {
+  buildProgram,
+  type Decoder,
+  type FileDtype,
+  type RawConfig,
+  readDecoder,
+  type TensorSpec,
+  tensorSpecs,
+  type WeightSource,
+} from "../../models/index.ts";
+import { Random } from "./random.ts";
+
+/** A decoder small enough for the truth, with random weights. */
+export interface Tiny {
+  name: string;
+  decoder: Decoder;
+  weights: WeightSource;
+}
+
+/** The values of a tensor, row-major. */
+export type Fill = (spec: TensorSpec, random: Random) => ArrayLike<number>;
+
+const BASE: RawConfig = {
+  model_type: "llama",
+  hidden_size: 32,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  num_hidden_layers: 3,
+  intermediate_size: 48,
+  vocab_size: 61,
+  max_position_embeddings: 256,
+  rms_norm_eps: 1e-5,
+};
+
+/** The decoders that the contract runs over: each is the smallest that has what its name says. */
+export const TINIES: readonly Tiny[] = [
+  tiny("gqa, f32", "F32", BASE),
+  tiny("odd sizes, biases, tied, one kv head, f32", "F32", {
+    ...BASE,
+    hidden_size: 35,
+    num_attention_heads: 3,
+    num_key_value_heads: 1,
+    head_dim: 10,
+    intermediate_size: 51,
+    vocab_size: 97,
+    attention_bias: true,
+    mlp_bias: true,
+    tie_word_embeddings: true,
+  }),
+  tiny("qk-norm, sliding window on some layers, bf16", "BF16", {
+    ...BASE,
+    model_type: "qwen3",
+    head_dim: 16,
+    attention_bias: true,
+    tie_word_embeddings: true,
+    use_sliding_window: true,
+    sliding_window: 5,
+    layer_types: ["sliding_attention", "full_attention", "sliding_attention"],
+  }),
+  tiny("no kv sharing, llama3 rope, part of a head turned, f16", "F16", {
+    ...BASE,
+    num_key_value_heads: 4,
+    head_dim: 12,
+    partial_rotary_factor: 0.5,
+    rope_theta: 500_000,
+    rope_scaling: {
+      rope_type: "llama3",
+      factor: 8,
+      low_freq_factor: 1,
+      high_freq_factor: 4,
+      original_max_position_embeddings: 64,
+    },
+  }),
+  gelu(tiny("gelu, two ropes, a layer without positions, f32", "F32", { ...BASE, attention_bias: true })),
+  tiny("wide, f32", "F32", {
+    ...BASE,
+    hidden_size: 136,
+    intermediate_size: 200,
+    vocab_size: 515,
+    head_dim: 40,
+  }),
+];
+
+/** A decoder of a config with random weights; its name seeds them. */
+export function tiny(name: string, dtype: FileDtype, config: RawConfig, fill: Fill = randomFill): Tiny {
+  const decoder = readDecoder(config);
+  return { name, decoder, weights: makeWeights(decoder, dtype, fill, seedOf(name)) };
+}
+
+/** What no family's config reaches yet: the other activation, ropes that differ by layer, a layer with none. */
+function gelu(made: Tiny): Tiny {
+  const { spec } = made.decoder;
+  const slow = { ...spec.ropes[0]!, inv_freq: spec.ropes[0]!.inv_freq.map((f) => Math.fround(f / 3)) };
+  const layers = [0, null, 1].map((rope) => ({ rope, window: null }));
+  const decoder = {
+    ...made.decoder,
+    spec: { ...spec, activation: "gelu_tanh" as const, ropes: [spec.ropes[0]!, slow], layers },
+  };
+  return { ...made, decoder };
+}
+
+/** Matrices keep the size of what they multiply, vectors of norms are about 1, biases small. */
+export function randomFill({ name, shape }: TensorSpec, random: Random): Float32Array {
+  const count = shape.reduce((product, n) => product * n, 1);
+  if (name.endsWith("norm.weight")) return random.vector(count, 0.2).map((x) => 1 + x);
+  if (name.endsWith("bias")) return random.vector(count, 0.2);
+  if (!name.includes("embed")) return random.vector(count, 1.2 / Math.sqrt(shape[1]!));
+  const values = random.vector(count);
+  // Token 0 is tiny: it shows a device that drops float16's subnormal values.
+  for (let i = 0; i < shape[1]!; i++) values[i]! *= 2 ** -16;
+  return values;
+}
+
+export function makeWeights(decoder: Decoder, dtype: FileDtype, fill: Fill, seed: number): WeightSource {
+  const random = new Random(seed);
+  const tensors = new Map<string, Uint8Array>();
+  for (const spec of tensorSpecs(buildProgram(decoder))) {
+    if (!tensors.has(spec.name)) tensors.set(spec.name, encode(fill(spec, random), dtype));
+  }
+  const shapes = new Map(tensorSpecs(buildProgram(decoder)).map(({ name, shape }) => [name, shape]));
+  return {
+    tensor(name) {
+      const bytes = tensors.get(name);
+      if (bytes === undefined) throw new Error(`no tensor ${name}`);
+      return {
+        name,
+        dtype,
+        shape: shapes.get(name)!,
+        byte_length: bytes.length,
+        read: async (start, end) => bytes.slice(start, end),
+      };
+    },
+  };
+}
+
+/** Little-endian bytes; the narrower types cut the fraction off (any rounding will do for random weights). */
+function encode(values: ArrayLike<number>, dtype: FileDtype): Uint8Array {
+  const floats = new Float32Array(values.length);
+  for (let i = 0; i < values.length; i++) floats[i] = values[i]!;
+  if (dtype === "F32") return new Uint8Array(floats.buffer);
+  const words = new Uint32Array(floats.buffer);
+  const narrow = dtype === "BF16" ? (bits: number) => bits >>> 16 : halfBits;
+  return new Uint8Array(Uint16Array.from(words, narrow).buffer);
+}
+
+/** The float16 next to zero from a float32, given and returned as bits. */
+function halfBits(bits: number): number {
+  const sign = (bits >>> 16) & 0x8000;
+  const exponent = ((bits >>> 23) & 255) - 127;
+  const fraction = bits & 0x7fffff;
+  if (exponent > 15) return sign | 0x7c00 | (exponent === 128 && fraction !== 0 ? 0x200 : 0);
+  if (exponent >= -14) return sign | ((exponent + 15) << 10) | (fraction >>> 13);
+  if (exponent < -24) return sign;
+  return sign | ((0x800000 | fraction) >>> (-1 - exponent));
+}
+
+function seedOf(text: string): number {
+  let hash = 2166136261;
+  for (const char of text) hash = Math.imul(hash ^ char.charCodeAt(0), 16777619);
+  return hash >>> 0;
+}

@@ -1,0 +1,180 @@
+import {
+  buildProgram,
+  type Device,
+  type DeviceHook,
+  type DeviceModel,
+  type Hook,
+  type Program,
+  planHooks,
+  type SampleParams,
+  type SiteId,
+  type StepEntry,
+  type StepResult,
+} from "../../models/index.ts";
+import type { FidelityDtype } from "../bounds.ts";
+import { createTruthDevice } from "../truth/index.ts";
+import { compareResults } from "./compare.ts";
+import type { Tiny } from "./tiny.ts";
+
+/** An id on the device under test and what it is on the truth. */
+export interface TwinId {
+  device: number;
+  truth: number;
+}
+
+export interface TwinHooks extends TwinId {
+  hooks: readonly DeviceHook[];
+}
+
+export interface TwinAccumulator extends TwinId {
+  sites: readonly SiteId[];
+}
+
+/** A sequence on both: its tokens so far and its two block tables. */
+export interface TwinSequence {
+  n_tokens: number;
+  device: number[];
+  truth: number[];
+}
+
+/** A `StepEntry` in terms of both devices, with defaults for what a check does not care about. */
+export interface Ask {
+  sequence: TwinSequence;
+  tokens: ArrayLike<number>;
+  hooks?: TwinHooks | undefined;
+  /** Default true. */
+  ends_call?: boolean;
+  sample?: SampleParams | null;
+  /** Default "last". */
+  logits?: StepEntry["logits"];
+  captures?: readonly SiteId[];
+  accumulate?: readonly { accumulator: TwinAccumulator; start: number; end: number }[];
+}
+
+export interface TwinResult {
+  device: StepResult;
+  truth: StepResult;
+}
+
+/**
+ * One tiny model on the device under test and on the truth. Every step runs on both and everything it gives
+ * back is compared, so that a check needs to say only what else must hold.
+ */
+export class Twin {
+  readonly kind: Device["kind"];
+  /** How the device keeps weights: decides the bounds. The truth is always exact. */
+  readonly dtype: FidelityDtype;
+  readonly tiny: Tiny;
+  readonly program: Program;
+  readonly device: DeviceModel;
+  readonly truth: DeviceModel;
+
+  constructor(
+    kind: Device["kind"],
+    dtype: FidelityDtype,
+    tiny: Tiny,
+    device: DeviceModel,
+    truth: DeviceModel,
+  ) {
+    this.kind = kind;
+    this.dtype = dtype;
+    this.tiny = tiny;
+    this.program = buildProgram(tiny.decoder);
+    this.device = device;
+    this.truth = truth;
+  }
+
+  sequence(): TwinSequence {
+    return { n_tokens: 0, device: [], truth: [] };
+  }
+
+  /** Frees a sequence's blocks. */
+  free(sequence: TwinSequence): void {
+    this.device.freeBlocks(sequence.device.splice(0));
+    this.truth.freeBlocks(sequence.truth.splice(0));
+    sequence.n_tokens = 0;
+  }
+
+  /** A second sequence with the same past: whole blocks shared, the open one copied. Free its own only. */
+  fork(sequence: TwinSequence): TwinSequence {
+    const copy = { ...sequence, device: [...sequence.device], truth: [...sequence.truth] };
+    const shared = Math.floor(sequence.n_tokens / this.device.block_size);
+    for (let k = shared; k < sequence.device.length; k++) {
+      copy.device[k] = this.device.allocBlocks(1)[0]!;
+      copy.truth[k] = this.truth.allocBlocks(1)[0]!;
+      this.device.copyBlock(sequence.device[k]!, copy.device[k]!);
+      this.truth.copyBlock(sequence.truth[k]!, copy.truth[k]!);
+    }
+    return copy;
+  }
+
+  hooks(...hooks: Hook[]): TwinHooks {
+    return this.deviceHooks(planHooks(this.tiny.decoder.spec, hooks).hooks);
+  }
+
+  deviceHooks(hooks: readonly DeviceHook[]): TwinHooks {
+    return { hooks, device: this.device.addHooks(hooks), truth: this.truth.addHooks(hooks) };
+  }
+
+  accumulator(sites: readonly SiteId[]): TwinAccumulator {
+    return { sites, device: this.device.addAccumulator(sites), truth: this.truth.addAccumulator(sites) };
+  }
+
+  /**
+   * Runs a batch on both and compares all that comes back.
+   *
+   * @throws ContractError naming the entry, the place, the token and the element that differs
+   */
+  async step(asks: readonly Ask[]): Promise<TwinResult[]> {
+    for (const ask of asks) this.#reserve(ask);
+    const device = await this.device.step(asks.map((ask) => toEntry(ask, "device")));
+    const truth = await this.truth.step(asks.map((ask) => toEntry(ask, "truth")));
+    compareResults(this, asks, device, truth);
+    for (const { sequence, tokens } of asks) sequence.n_tokens += tokens.length;
+    return asks.map((_, i) => ({ device: device[i]!, truth: truth[i]! }));
+  }
+
+  /** One entry alone. */
+  async run(ask: Ask): Promise<TwinResult> {
+    return (await this.step([ask]))[0]!;
+  }
+
+  async dispose(): Promise<void> {
+    await this.device.dispose();
+    await this.truth.dispose();
+  }
+
+  #reserve({ sequence, tokens }: Ask): void {
+    const need = Math.ceil((sequence.n_tokens + tokens.length) / this.device.block_size);
+    const missing = need - sequence.device.length;
+    if (missing <= 0) return;
+    sequence.device.push(...this.device.allocBlocks(missing));
+    sequence.truth.push(...this.truth.allocBlocks(missing));
+  }
+}
+
+/** Loads a tiny model on the device and on a truth with the same block size. */
+export async function openTwin(device: Device, tiny: Tiny, dtype: FidelityDtype = "auto"): Promise<Twin> {
+  const { spec } = tiny.decoder;
+  const program = buildProgram(tiny.decoder);
+  const options = { n_ctx: spec.n_ctx, ropes: spec.ropes };
+  const model = await device.load(program, tiny.weights, { ...options, dtype });
+  const truth = createTruthDevice({ block_size: model.block_size });
+  const exact = await truth.load(program, tiny.weights, { ...options, dtype: "auto" });
+  return new Twin(device.kind, dtype, tiny, model, exact);
+}
+
+function toEntry(ask: Ask, side: "device" | "truth"): StepEntry {
+  const { sequence, accumulate = [] } = ask;
+  return {
+    tokens: Int32Array.from(ask.tokens),
+    position: sequence.n_tokens,
+    blocks: Int32Array.from(sequence[side]),
+    hooks: ask.hooks?.[side] ?? 0,
+    ends_call: ask.ends_call ?? true,
+    sample: ask.sample ?? null,
+    logits: ask.logits ?? "last",
+    captures: ask.captures ?? [],
+    accumulate: accumulate.map(({ accumulator, start, end }) => ({ id: accumulator[side], start, end })),
+  };
+}

@@ -1,0 +1,114 @@
+"""A random model from a seed, its float64 double, and passes that capture every block."""
+
+import hashlib
+import json
+
+import torch
+from safetensors.torch import save_file
+from torch.overrides import TorchFunctionMode
+from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
+
+
+def generator(*key):
+    """A stream of its own for each key, so that nothing depends on the order things are drawn in."""
+    digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+def write_model(case, seed, folder):
+    """Draw every tensor of the case's model and save it as transformers does; returns nothing, the files are the model."""
+    ids = dict(bos_token_id=None, eos_token_id=None, pad_token_id=None)  # nothing may end the greedy text early
+    config = AutoConfig.for_model(case.model_type, **case.config, **ids)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float32)
+    for name, p in model.named_parameters():
+        g = generator(case.key, seed, name)
+        if name.endswith("bias"):
+            p.data = torch.randn(p.shape, generator=g) * 0.3
+        elif p.ndim == 1:  # norms: around 1, each its own
+            p.data = 0.5 + torch.rand(p.shape, generator=g)
+        else:
+            p.data = torch.randn(p.shape, generator=g) * (case.embed_std if "embed" in name else case.std)
+    model.tie_weights()
+    model.to(getattr(torch, case.dtype)).save_pretrained(folder, max_shard_size=case.max_shard_size)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    if case.style == "4.x":
+        rewrite_as_4x(folder / "config.json")
+
+
+def rewrite_as_4x(path):
+    """Say the same in transformers 4's words: rope_theta beside rope_scaling, torch_dtype, no head_dim where it follows."""
+    config = json.loads(path.read_text())
+    rope = config.pop("rope_parameters")
+    config["rope_theta"] = rope.pop("rope_theta")
+    config["rope_scaling"] = rope if rope["rope_type"] != "default" else None
+    config["torch_dtype"] = config.pop("dtype")
+    config["transformers_version"] = "4.46.0"
+    if config["head_dim"] * config["num_attention_heads"] == config["hidden_size"]:
+        del config["head_dim"]
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
+def read_model(folder):
+    """The folder's model in float32."""
+    model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
+    return model.eval()
+
+
+class Float64(TorchFunctionMode):
+    """While active, whatever asks for float32 gets float64: transformers' own norm, softmax and rope tables included."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        swap = lambda x: torch.float64 if x is torch.float32 else x
+        if func is torch.Tensor.float:
+            func = torch.Tensor.double
+        return func(*map(swap, args), **{k: swap(v) for k, v in (kwargs or {}).items()})
+
+
+def remake(model, dtype, **changes):
+    """The same weights in another dtype or under a changed config. Call it under Float64 for float64."""
+    config = type(model.config).from_dict(model.config.to_dict() | changes)
+    other = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=dtype)
+    other.load_state_dict({k: v.to(dtype) for k, v in model.state_dict().items()})
+    return other.eval()
+
+
+@torch.no_grad()
+def forward(model, tokens, n_prefill=None):
+    """One pass over tokens [n], whole or as n_prefill tokens and then one at a time: the reference file's tensors."""
+    layers = model.base_model.layers
+    captured = [[] for _ in layers]
+    hooks = [
+        layer.register_forward_hook(lambda _m, _i, out, rows=rows: rows.append(out[0].clone()))
+        for layer, rows in zip(layers, captured)
+    ]
+    cuts = [0, *range(n_prefill or len(tokens), len(tokens) + 1)]
+    cache, logits = DynamicCache(config=model.config), []
+    try:
+        for start, end in zip(cuts, cuts[1:]):
+            out = model(tokens[None, start:end], past_key_values=cache, use_cache=True)
+            logits.append(out.logits[0])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    blocks = {f"blocks.{i}.hook_resid_post": torch.cat(rows) for i, rows in enumerate(captured)}
+    return blocks | {"logits": torch.cat(logits)}
+
+
+@torch.no_grad()
+def greedy(model, prompt, n_new):
+    """The prompt and its greedy continuation, by prefill and decode."""
+    cache, tokens, step = DynamicCache(config=model.config), prompt, prompt
+    for _ in range(n_new):
+        logits = model(step[None], past_key_values=cache, use_cache=True).logits[0, -1]
+        step = logits.argmax().reshape(1)
+        tokens = torch.cat([tokens, step])
+    return tokens
+
+
+def write_tensors(path, tensors):
+    save_file({name: t.contiguous() for name, t in tensors.items()}, path)
+
+
+def row_error(got, want):
+    """Relative L2 error of each row [n, d] -> [n]."""
+    return (got.double() - want.double()).norm(dim=-1) / want.double().norm(dim=-1)

@@ -1,0 +1,43 @@
+import { CapstanError, type Device, type DeviceLoadOptions, type DeviceModel } from "../../models/index.ts";
+import { lost, TruthModel } from "./model.ts";
+import { loadWeights } from "./weights.ts";
+
+export interface TruthOptions {
+  /** Tokens in a KV block. Small by default, so that short sequences span several. */
+  block_size?: number;
+  /** KV blocks a model may have at once; beyond them `allocBlocks` throws `out_of_memory`. */
+  max_blocks?: number;
+}
+
+/**
+ * The device that the others are measured against: f64 weights, activations, cache and sums, one naive loop an
+ * op. Slow on purpose; meant for models of a few layers.
+ */
+export function createTruthDevice(options: TruthOptions = {}): Device {
+  const { block_size = 8, max_blocks = 65_536 } = options;
+  const models = new Set<DeviceModel>();
+  let disposed = false;
+  return {
+    kind: "truth",
+    description: "f64 reference in plain TypeScript",
+    dtypes: ["f32"],
+    async load(program, source, load: DeviceLoadOptions) {
+      if (disposed) throw lost("load a model");
+      if (load.dtype !== "auto" && load.dtype !== "f32") {
+        throw new CapstanError("unsupported", {
+          action: "load a model on the truth device",
+          need: "dtype auto or f32 (both exact)",
+          found: load.dtype,
+        });
+      }
+      const weights = await loadWeights(program, source, load);
+      const model = new TruthModel(program, weights, load, { block_size, max_blocks });
+      models.add(model);
+      return model;
+    },
+    async dispose() {
+      disposed = true;
+      for (const model of models) await model.dispose();
+    },
+  };
+}

@@ -1,0 +1,175 @@
+import {
+  CapstanError,
+  type DeviceHook,
+  type DeviceLoadOptions,
+  type DeviceModel,
+  type Program,
+  type RopeSpec,
+  type SiteId,
+  type StepEntry,
+  type StepResult,
+} from "../../models/index.ts";
+import { Cache } from "./cache.ts";
+import { checkBatch } from "./check_batch.ts";
+import { runOp } from "./ops/index.ts";
+import type { Accumulator, EntryRun, Row, Run } from "./run.ts";
+import type { Weight } from "./weights.ts";
+
+/** A program with its weights: holds ids to what callers made, and runs steps op by op. */
+export class TruthModel implements DeviceModel {
+  readonly block_size: number;
+  readonly memory: { weight_bytes: number; block_bytes: number };
+  readonly #program: Program;
+  readonly #weights: readonly Weight[];
+  readonly #ropes: readonly RopeSpec[];
+  readonly #n_ctx: number;
+  readonly #cache: Cache;
+  readonly #hooks = new Map<number, readonly DeviceHook[]>();
+  readonly #accumulators = new Map<number, Accumulator>();
+  #next_id = 1;
+  #disposed = false;
+
+  constructor(
+    program: Program,
+    weights: readonly Weight[],
+    { ropes, n_ctx }: DeviceLoadOptions,
+    { block_size, max_blocks }: { block_size: number; max_blocks: number },
+  ) {
+    this.#program = program;
+    this.#weights = weights;
+    this.#ropes = ropes;
+    this.#n_ctx = n_ctx;
+    this.#cache = new Cache(program, block_size, max_blocks);
+    this.block_size = block_size;
+    this.memory = {
+      weight_bytes: weights.reduce((sum, { data }) => sum + data.byteLength, 0),
+      block_bytes: this.#cache.block_bytes,
+    };
+  }
+
+  allocBlocks(count: number): number[] {
+    this.#alive("allocate KV blocks");
+    return this.#cache.alloc(count);
+  }
+
+  freeBlocks(blocks: readonly number[]): void {
+    this.#alive("free KV blocks");
+    this.#cache.free(blocks);
+  }
+
+  copyBlock(from: number, to: number): void {
+    this.#alive("copy a KV block");
+    this.#cache.copy(from, to);
+  }
+
+  addHooks(hooks: readonly DeviceHook[]): number {
+    this.#alive("add hooks");
+    this.#hooks.set(this.#next_id, structuredClone(hooks));
+    return this.#next_id++;
+  }
+
+  freeHooks(id: number): void {
+    this.#alive("free hooks");
+    if (!this.#hooks.delete(id)) throw unknown("free hooks", "hook set", id);
+  }
+
+  addAccumulator(sites: readonly SiteId[]): number {
+    this.#alive("add an accumulator");
+    const sum = new Float64Array(sites.length * this.#program.d_model);
+    this.#accumulators.set(this.#next_id, { sites: [...sites], sum, count: 0 });
+    return this.#next_id++;
+  }
+
+  readAccumulator(id: number): { mean: Float32Array; count: number } {
+    this.#alive("read an accumulator");
+    const accumulator = this.#accumulators.get(id);
+    if (accumulator === undefined) throw unknown("read an accumulator", "accumulator", id);
+    const { sum, count } = accumulator;
+    return { mean: Float32Array.from(sum, (x) => (count === 0 ? 0 : x / count)), count };
+  }
+
+  freeAccumulator(id: number): void {
+    this.#alive("free an accumulator");
+    if (!this.#accumulators.delete(id)) throw unknown("free an accumulator", "accumulator", id);
+  }
+
+  async step(batch: readonly StepEntry[]): Promise<StepResult[]> {
+    this.#alive("run a step");
+    checkBatch(batch, {
+      program: this.#program,
+      cache: this.#cache,
+      n_ctx: this.#n_ctx,
+      has_hooks: (id) => this.#hooks.has(id),
+      has_accumulator: (id) => this.#accumulators.has(id),
+    });
+    const run = this.#begin(batch);
+    for (const op of this.#program.ops) runOp(run, op);
+    for (const { accumulate } of batch) {
+      for (const { id, start, end } of accumulate) this.#accumulators.get(id)!.count += end - start;
+    }
+    return run.entries.map(({ result }) => result);
+  }
+
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+  }
+
+  #begin(batch: readonly StepEntry[]): Run {
+    const entries = batch.map((ask): EntryRun => {
+      const hooks = ask.hooks === 0 ? [] : this.#hooks.get(ask.hooks)!;
+      return { ask, hooks, result: emptyResult(this.#program, ask, hooks) };
+    });
+    return {
+      program: this.#program,
+      weights: this.#weights,
+      ropes: this.#ropes,
+      cache: this.#cache,
+      accumulators: this.#accumulators,
+      entries,
+      rows: entries.flatMap(entryRows),
+      gathered: [],
+      buffers: { h: [], x: [], qkv: [], attn: [], gate_up: [], act: [], delta: [], last: [], logits: [] },
+    };
+  }
+
+  #alive(action: string): void {
+    if (this.#disposed) throw lost(action);
+  }
+}
+
+function entryRows(entry: EntryRun): Row[] {
+  const { tokens, position, ends_call } = entry.ask;
+  return Array.from(tokens, (token, index) => ({
+    entry,
+    index,
+    token,
+    position: position + index,
+    ends_call: ends_call && index === tokens.length - 1,
+  }));
+}
+
+function emptyResult(program: Program, ask: StepEntry, hooks: readonly DeviceHook[]): StepResult {
+  const n_tokens = ask.tokens.length;
+  const n_projections = hooks.reduce(
+    (n, hook) => (hook.op === "project" ? Math.max(n, hook.output + 1) : n),
+    0,
+  );
+  const n_logits = { none: 0, last: 1, all: n_tokens }[ask.logits];
+  return {
+    non_finite: null,
+    token: -1,
+    logprobs: null,
+    logits: n_logits === 0 ? null : new Float32Array(n_logits * program.d_vocab),
+    captures: ask.captures.map(() => new Float32Array(n_tokens * program.d_model)),
+    projections: new Float32Array(n_projections * n_tokens),
+  };
+}
+
+function unknown(action: string, what: string, id: number): CapstanError {
+  return new CapstanError("bad_request", { action, need: `a ${what} in use`, found: `${what} ${id}` });
+}
+
+/** The error of every call on what has been disposed. */
+export function lost(action: string): CapstanError {
+  return new CapstanError("device_lost", { action, need: "a device in use", found: "one that was disposed" });
+}

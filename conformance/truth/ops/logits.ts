@@ -1,0 +1,15 @@
+import type { Op } from "../../../models/index.ts";
+import { isFinite32, type Run } from "../run.ts";
+import { product } from "./matmul.ts";
+
+/** out = weight in, and what of it the entries asked to have back. */
+export function logits(run: Run, op: Extract<Op, { op: "logits" }>): void {
+  const weight = run.weights[op.weight]!;
+  run.buffers[op.out] = run.buffers[op.in].map((row) => product(weight, row, null));
+  for (const [g, values] of run.buffers[op.out].entries()) {
+    const { entry, index } = run.gathered[g]!;
+    if (!isFinite32(values)) entry.result.non_finite ??= "logits";
+    if (entry.ask.logits === "all") entry.result.logits!.set(values, index * values.length);
+    if (entry.ask.logits === "last") entry.result.logits!.set(values);
+  }
+}

@@ -1,0 +1,13 @@
+import type { Op } from "../../../models/index.ts";
+import type { Run } from "../run.ts";
+import { meetResidual, readSite } from "./sites.ts";
+
+/** `in` is read at `in_site`; into += in; then the hooks of `sites`. */
+export function residualAdd(run: Run, op: Extract<Op, { op: "residual_add" }>): void {
+  readSite(run, op.in_site, run.buffers[op.in]);
+  for (const [r, row] of run.buffers[op.into].entries()) {
+    const delta = run.buffers[op.in][r]!;
+    for (let i = 0; i < row.length; i++) row[i]! += delta[i]!;
+  }
+  meetResidual(run, op.sites, run.buffers[op.into]);
+}

@@ -1,0 +1,131 @@
+import type {
+  AccumulatorId,
+  BlockId,
+  DeviceLoadOptions,
+  DeviceModel,
+  HookSetId,
+  StepEntry,
+  StepResult,
+} from "../models/device.ts";
+import { CapstanError } from "../models/errors.ts";
+import type { DeviceHook, SiteId } from "../models/hooks.ts";
+import type { Program } from "../models/program.ts";
+import { ropeRows } from "../models/rope.ts";
+import { readResults, writeBatch, writeHooks } from "./batch.ts";
+import type { Instance } from "./instance.ts";
+import type { ModelSizes } from "./load.ts";
+import { WordReader, WordWriter } from "./words.ts";
+
+/** Positions that rope tables start with. */
+const FIRST_POSITIONS = 256;
+
+/** A loaded model in an instance of its own. */
+export class WasmModel implements DeviceModel {
+  readonly block_size: number;
+  readonly memory: { weight_bytes: number; block_bytes: number };
+  readonly #instance: Instance;
+  readonly #program: Program;
+  readonly #options: DeviceLoadOptions;
+  readonly #words = new WordWriter();
+  readonly #on_dispose: () => void;
+  /** Positions that the rope tables hold so far. */
+  #positions = 0;
+
+  constructor(
+    instance: Instance,
+    program: Program,
+    options: DeviceLoadOptions,
+    sizes: ModelSizes,
+    on_dispose: () => void,
+  ) {
+    this.#on_dispose = on_dispose;
+    this.#instance = instance;
+    this.#program = program;
+    this.#options = options;
+    this.block_size = sizes.block_size;
+    this.memory = { weight_bytes: sizes.weight_bytes, block_bytes: sizes.block_bytes };
+  }
+
+  allocBlocks(count: number): BlockId[] {
+    const words = new WordReader(this.#instance.call("allocate KV blocks", "alloc_blocks", count));
+    return Array.from({ length: count }, () => words.u32());
+  }
+
+  freeBlocks(blocks: readonly BlockId[]): void {
+    for (const block of blocks) this.#instance.call("free KV blocks", "free_block", block);
+  }
+
+  copyBlock(from: BlockId, to: BlockId): void {
+    this.#instance.call("copy a KV block", "copy_block", from, to);
+  }
+
+  addHooks(hooks: readonly DeviceHook[]): HookSetId {
+    return this.#add("use hooks", "add_hooks", writeHooks(this.#words, hooks));
+  }
+
+  freeHooks(id: HookSetId): void {
+    this.#instance.call("free hooks", "free_hooks", id);
+  }
+
+  addAccumulator(sites: readonly SiteId[]): AccumulatorId {
+    return this.#add("add an accumulator", "add_accumulator", this.#words.clear().u32s(sites).bytes);
+  }
+
+  readAccumulator(id: AccumulatorId): { mean: Float32Array; count: number } {
+    const words = new WordReader(this.#instance.call("read an accumulator", "read_accumulator", id));
+    const count = words.f64();
+    return { mean: words.f32s(), count };
+  }
+
+  freeAccumulator(id: AccumulatorId): void {
+    this.#instance.call("free an accumulator", "free_accumulator", id);
+  }
+
+  async step(batch: readonly StepEntry[]): Promise<StepResult[]> {
+    this.#extendRopes(Math.max(0, ...batch.map(endOf)));
+    const length = this.#instance.write("run a step", writeBatch(this.#words, batch));
+    const words = new WordReader(this.#instance.call("run a step", "run_step", length));
+    const { d_model, d_vocab } = this.#program;
+    return readResults(words, this.#instance, batch, d_model, d_vocab);
+  }
+
+  async dispose(): Promise<void> {
+    this.#instance.dispose();
+    this.#on_dispose();
+  }
+
+  #add(action: string, name: "add_hooks" | "add_accumulator", bytes: Uint8Array): number {
+    const length = this.#instance.write(action, bytes);
+    return new WordReader(this.#instance.call(action, name, length)).u32();
+  }
+
+  /** Rope rows come from the host, in powers of two as positions grow. */
+  #extendRopes(needed: number): void {
+    const { n_ctx, ropes } = this.#options;
+    if (needed > n_ctx) {
+      const need = `positions below n_ctx ${n_ctx}`;
+      throw new CapstanError("context_overflow", { action: "run a step", need, found: `${needed - 1}` });
+    }
+    if (needed <= this.#positions) return;
+    let positions = Math.max(FIRST_POSITIONS, this.#positions);
+    while (positions < needed) positions *= 2;
+    positions = Math.min(positions, n_ctx);
+    for (const [table, rope] of ropes.entries()) {
+      const { cos, sin } = ropeRows(rope, this.#positions, positions);
+      const length = this.#instance.write("extend a rope table", asBytes(cos), asBytes(sin));
+      this.#instance.call("extend a rope table", "extend_rope", length, table);
+    }
+    this.#positions = positions;
+  }
+}
+
+/** The position after an entry's last token. */
+function endOf({ position, tokens }: StepEntry): number {
+  if (Number.isSafeInteger(position) && position >= 0) return position + tokens.length;
+  const need = "positions that are whole numbers from 0";
+  throw new CapstanError("bad_request", { action: "run a step", need, found: String(position) });
+}
+
+function asBytes(values: Float32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}

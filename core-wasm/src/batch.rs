@@ -1,0 +1,151 @@
+//! A step's batch as the door writes it (`StepEntry` of `models/device.ts`), and its results as the door reads
+//! them.
+
+use core::ops::Range;
+
+use crate::error::{Result, bad_request};
+use crate::program::Site;
+use crate::sample::{Logprobs, SampleParams};
+use crate::words::{Reader, Writer};
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Wanted {
+    None,
+    Last,
+    All,
+}
+
+pub struct Accumulate {
+    pub id: u32,
+    pub tokens: Range<usize>,
+}
+
+pub struct Entry {
+    pub tokens: Vec<u32>,
+    pub position: usize,
+    pub blocks: Vec<u32>,
+    /// 0 for none.
+    pub hooks: u32,
+    pub ends_call: bool,
+    pub logits: Wanted,
+    pub captures: Vec<Site>,
+    pub accumulate: Vec<Accumulate>,
+    pub sample: Option<SampleParams>,
+}
+
+impl Entry {
+    /// Words: n_tokens, position, n_blocks, hooks, ends_call, logits (0 none, 1 last, 2 all), n_captures,
+    /// n_accumulate, sample (0 or 1); then the lists in this order (accumulate as id, start, end) and, where there
+    /// is one, the sample's parameters.
+    fn read(words: &mut Reader, d_vocab: usize) -> Result<Self> {
+        let (n_tokens, position, n_blocks) = (words.size()?, words.size()?, words.size()?);
+        let (hooks, ends_call) = (words.u32()?, words.u32()? == 1);
+        let logits = match words.u32()? {
+            0 => Wanted::None,
+            1 => Wanted::Last,
+            _ => Wanted::All,
+        };
+        let (n_captures, n_accumulate, samples) = (words.size()?, words.size()?, words.u32()? == 1);
+        let entry = Self {
+            tokens: words.u32s(n_tokens)?,
+            position,
+            blocks: words.u32s(n_blocks)?,
+            hooks,
+            ends_call,
+            logits,
+            captures: words.u32s(n_captures)?,
+            accumulate: words.list(n_accumulate, |words| {
+                Ok(Accumulate { id: words.u32()?, tokens: words.size()?..words.size()? })
+            })?,
+            sample: if samples { Some(SampleParams::read(words, d_vocab)?) } else { None },
+        };
+        entry.check(d_vocab)?;
+        Ok(entry)
+    }
+
+    fn check(&self, d_vocab: usize) -> Result<()> {
+        let n_tokens = self.tokens.len();
+        if n_tokens == 0 {
+            return bad_request("at least one token in each entry, found none");
+        }
+        if let Some(id) = self.tokens.iter().find(|&&id| id as usize >= d_vocab) {
+            return bad_request(format!("token ids below {d_vocab}, found {}", *id as i32));
+        }
+        if self.accumulate.iter().any(|a| a.tokens.start > a.tokens.end || a.tokens.end > n_tokens) {
+            return bad_request(format!("spans to accumulate within the entry's {n_tokens} tokens"));
+        }
+        Ok(())
+    }
+
+    /// Rows of logits that the entry needs.
+    pub fn logit_rows(&self) -> usize {
+        match self.logits {
+            Wanted::All => self.tokens.len(),
+            Wanted::Last => 1,
+            Wanted::None => usize::from(self.sample.is_some()),
+        }
+    }
+}
+
+pub fn read_batch(bytes: &[u8], d_vocab: usize) -> Result<Vec<Entry>> {
+    let mut words = Reader::new(bytes);
+    let count = words.size()?;
+    let batch = words.list(count, |words| Entry::read(words, d_vocab))?;
+    words.finish()?;
+    Ok(batch)
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum NonFinite {
+    Residual = 1,
+    Logits = 2,
+}
+
+/// What a step gives for one entry. Ranges count floats in `Results::values`.
+pub struct EntryResult {
+    pub non_finite: Option<NonFinite>,
+    /// -1 when none was asked for.
+    pub token: i32,
+    pub logprobs: Option<Logprobs>,
+    /// Rows of the logits buffer to be read back.
+    pub logits: Range<usize>,
+    /// One after the other, each [n_tokens, d_model].
+    pub captures: Range<usize>,
+    /// [n_projections, n_tokens]
+    pub projections: Range<usize>,
+}
+
+/// Where a step's floats lie, in addresses and strides of the instance's memory.
+pub struct Floats {
+    pub values: u32,
+    pub logits: u32,
+    pub logits_stride: u32,
+}
+
+/// Words, for each entry: non_finite (0 none, 1 residual, 2 logits), token; 0 or 1 and then the drawn token's
+/// log-probability and a count of (id, log-probability); byte address, count and stride of logit rows; byte
+/// address and count of capture floats, and of projection floats.
+pub fn write_results(results: &[EntryResult], floats: &Floats) -> Vec<u8> {
+    let mut words = Writer::default();
+    for result in results {
+        words.u32(result.non_finite.map_or(0, |place| place as u32));
+        words.u32(result.token as u32);
+        words.u32(u32::from(result.logprobs.is_some()));
+        if let Some(logprobs) = &result.logprobs {
+            words.f64(logprobs.token);
+            words.u32(logprobs.top.len() as u32);
+            for (id, logprob) in &logprobs.top {
+                words.u32(*id);
+                words.f64(*logprob);
+            }
+        }
+        words.u32(floats.logits + 4 * floats.logits_stride * result.logits.start as u32);
+        words.u32(result.logits.len() as u32);
+        words.u32(floats.logits_stride);
+        for range in [&result.captures, &result.projections] {
+            words.u32(floats.values + 4 * range.start as u32);
+            words.u32(range.len() as u32);
+        }
+    }
+    words.0
+}

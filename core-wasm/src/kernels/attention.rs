@@ -1,0 +1,285 @@
+//! out = softmax(q K^T scale, causal, within window) V over the paged cache, grouped queries included.
+//!
+//! Queries that share a KV head go through its blocks together, eight at a time (several tokens, several heads
+//! of the group): a block is read once for all of them. Scores are kept whole, so the softmax takes its maximum
+//! first and then sums in a fixed order: a query's result does not depend on which others it came with.
+
+use super::math::{exp, map4};
+use super::panel::{one_row, two_rows};
+use super::rows::Rows;
+use super::vector::scale;
+use crate::error::{Result, zeros};
+use crate::kv::{BLOCK, KvCache};
+use crate::simd::F32x4;
+use crate::weights::GROUP;
+
+/// Queries that share a pass over the blocks.
+const TILE: usize = 8;
+
+pub struct Attention {
+    pub layer: usize,
+    pub n_heads: usize,
+    pub n_kv_heads: usize,
+    pub d_head: usize,
+    pub scale: f32,
+    pub window: Option<usize>,
+}
+
+/// The rows of one sequence in a step: `rows` of the buffers are the tokens from `position` on.
+pub struct Sequence<'a> {
+    pub first_row: usize,
+    pub n_tokens: usize,
+    pub position: usize,
+    pub blocks: &'a [u32],
+}
+
+/// Room for a tile's queries, scores and sums.
+#[derive(Default)]
+pub struct Scratch {
+    q: Vec<f32>,
+    scores: Vec<f32>,
+    sums: Vec<f32>,
+}
+
+impl Scratch {
+    /// Enough for sequences of up to `n_blocks` blocks.
+    pub fn reserve(&mut self, d_head: usize, n_blocks: usize) -> Result<()> {
+        if self.q.is_empty() {
+            self.q = zeros(TILE * d_head)?;
+            self.sums = zeros(TILE * d_head.next_multiple_of(GROUP))?;
+        }
+        if self.scores.len() < TILE * n_blocks * BLOCK {
+            self.scores = Vec::new();
+            self.scores = zeros(TILE * n_blocks * BLOCK)?;
+        }
+        Ok(())
+    }
+}
+
+/// A query of a tile: its row and head, and the positions it sees.
+#[derive(Clone, Copy)]
+struct Query {
+    row: usize,
+    head: usize,
+    start: usize,
+    end: usize,
+}
+
+pub fn attention(
+    out: &mut Rows,
+    qkv: &Rows,
+    kv: &KvCache,
+    op: &Attention,
+    seq: &Sequence,
+    scratch: &mut Scratch,
+) {
+    let group = op.n_heads / op.n_kv_heads;
+    let pairs = seq.n_tokens * group;
+    for kv_head in 0..op.n_kv_heads {
+        for first in (0..pairs).step_by(TILE) {
+            let mut queries = [Query { row: 0, head: 0, start: 0, end: 0 }; TILE];
+            let count = TILE.min(pairs - first);
+            for (index, query) in queries[..count].iter_mut().enumerate() {
+                let (token, member) = ((first + index) / group, (first + index) % group);
+                let end = seq.position + token + 1;
+                *query = Query {
+                    row: seq.first_row + token,
+                    head: kv_head * group + member,
+                    start: op.window.map_or(0, |window| end.saturating_sub(window)),
+                    end,
+                };
+            }
+            tile(out, qkv, kv, op, seq.blocks, kv_head, &queries[..count], scratch);
+        }
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn tile(
+    out: &mut Rows,
+    qkv: &Rows,
+    kv: &KvCache,
+    op: &Attention,
+    blocks: &[u32],
+    kv_head: usize,
+    queries: &[Query],
+    scratch: &mut Scratch,
+) {
+    let d_head = op.d_head;
+    let first_block = queries[0].start / BLOCK;
+    let end = queries[queries.len() - 1].end;
+    let blocks = &blocks[first_block..end.div_ceil(BLOCK)];
+    let length = blocks.len() * BLOCK;
+    let origin = first_block * BLOCK;
+
+    for (query, q) in queries.iter().zip(scratch.q.chunks_exact_mut(d_head)) {
+        q.copy_from_slice(&qkv.row(query.row)[query.head * d_head..(query.head + 1) * d_head]);
+    }
+    let scores = &mut scratch.scores[..queries.len() * length];
+    scores.fill(0.0);
+    for (index, &block) in blocks.iter().enumerate() {
+        let panel = kv.keys(block, op.layer, kv_head);
+        products(panel, &scratch.q, d_head, 0..d_head, scores, length, index * BLOCK, queries.len());
+    }
+
+    let mut inverses = [0.0; TILE];
+    for ((query, scores), inverse) in queries.iter().zip(scores.chunks_exact_mut(length)).zip(&mut inverses) {
+        *inverse = 1.0 / softmax(scores, query.start - origin..query.end - origin, op.scale);
+    }
+
+    let padded = d_head.next_multiple_of(GROUP);
+    let sums = &mut scratch.sums[..queries.len() * padded];
+    sums.fill(0.0);
+    for (index, &block) in blocks.iter().enumerate() {
+        let filled = BLOCK.min(end - origin - index * BLOCK);
+        let tokens = index * BLOCK..index * BLOCK + filled;
+        for (chunk, panel) in kv.values(block, op.layer, kv_head).chunks_exact(BLOCK * GROUP).enumerate() {
+            products(panel, scores, length, tokens.clone(), sums, padded, chunk * GROUP, queries.len());
+        }
+    }
+    for ((query, sums), inverse) in queries.iter().zip(sums.chunks_exact_mut(padded)).zip(inverses) {
+        scale(sums, inverse);
+        out.row_mut(query.row)[query.head * d_head..(query.head + 1) * d_head]
+            .copy_from_slice(&sums[..d_head]);
+    }
+}
+
+/// `count` rows of x (their elements `k`) against one panel, two by two, added to `out` from `column` on.
+#[allow(clippy::too_many_arguments)]
+fn products(
+    panel: &[f32],
+    x: &[f32],
+    x_stride: usize,
+    k: core::ops::Range<usize>,
+    out: &mut [f32],
+    out_stride: usize,
+    column: usize,
+    count: usize,
+) {
+    let x = |row: usize| &x[row * x_stride + k.start..row * x_stride + k.end];
+    let mut outs = out.chunks_exact_mut(out_stride);
+    for row in (0..count).step_by(2) {
+        let a = outs.next().expect("a row of out for each of x");
+        if row + 1 < count {
+            let b = outs.next().expect("a row of out for each of x");
+            two_rows(panel, [x(row), x(row + 1)], [&mut a[column..], &mut b[column..]]);
+        } else {
+            one_row(panel, x(row), &mut a[column..]);
+        }
+    }
+}
+
+/// Turns scores into weights that want dividing by the sum returned; outside `visible` they become 0.
+fn softmax(scores: &mut [f32], visible: core::ops::Range<usize>, scale: f32) -> f32 {
+    scores[..visible.start].fill(f32::NEG_INFINITY);
+    scores[visible.end..].fill(f32::NEG_INFINITY);
+    let highest = highest(scores) * scale;
+    exponentials(scores, scale, highest);
+    scores[..visible.start].fill(0.0);
+    scores[visible.end..].fill(0.0);
+    sum(scores)
+}
+
+#[inline(never)]
+fn highest(scores: &[f32]) -> f32 {
+    let mut best = F32x4::splat(f32::NEG_INFINITY);
+    for four in scores.chunks_exact(4) {
+        // SAFETY: a chunk is four floats.
+        best = best.max(unsafe { F32x4::load(four.as_ptr()) });
+    }
+    best.lanes().into_iter().fold(f32::NEG_INFINITY, f32::max)
+}
+
+#[inline(never)]
+fn exponentials(scores: &mut [f32], scale: f32, highest: f32) {
+    let (scale, highest) = (F32x4::splat(scale), F32x4::splat(highest));
+    map4(scores, |score| exp(score.mul(scale).sub(highest)));
+}
+
+#[inline(never)]
+fn sum(weights: &[f32]) -> f32 {
+    let mut sums = F32x4::splat(0.0);
+    for four in weights.chunks_exact(4) {
+        // SAFETY: a chunk is four floats.
+        sums = sums.add(unsafe { F32x4::load(four.as_ptr()) });
+    }
+    sums.lanes().into_iter().map(f64::from).sum::<f64>() as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{random, rows};
+
+    struct Case {
+        op: Attention,
+        qkv: Rows,
+        kv: KvCache,
+        blocks: Vec<u32>,
+        n: usize,
+    }
+
+    /// `n` tokens in the cache, all of them queries.
+    fn case(n: usize, n_heads: usize, n_kv_heads: usize, d_head: usize, window: Option<usize>) -> Case {
+        let op = Attention { layer: 1, n_heads, n_kv_heads, d_head, scale: 0.3, window };
+        let width = (n_heads + 2 * n_kv_heads) * d_head;
+        let qkv = rows(&random(7, n * width), width);
+        let mut kv = KvCache::new(2, n_kv_heads, d_head);
+        let mut blocks = kv.alloc(n.div_ceil(BLOCK) + 1).unwrap();
+        blocks.reverse();
+        for t in 0..n {
+            let (k, v) = qkv.row(t)[n_heads * d_head..].split_at(n_kv_heads * d_head);
+            kv.append(blocks[t / BLOCK], 1, t % BLOCK, k, v);
+        }
+        Case { op, qkv, kv, blocks, n }
+    }
+
+    fn run(case: &Case, position: usize, n_tokens: usize) -> Rows {
+        let mut out =
+            rows(&vec![0.0; case.n * case.op.n_heads * case.op.d_head], case.op.n_heads * case.op.d_head);
+        let mut scratch = Scratch::default();
+        scratch.reserve(case.op.d_head, case.blocks.len()).unwrap();
+        let seq = Sequence { first_row: position, n_tokens, position, blocks: &case.blocks };
+        attention(&mut out, &case.qkv, &case.kv, &case.op, &seq, &mut scratch);
+        out
+    }
+
+    fn truth(case: &Case, t: usize, head: usize) -> Vec<f64> {
+        let Attention { n_heads, n_kv_heads, d_head, scale, window, .. } = case.op;
+        let at = |row: usize, head: usize| {
+            case.qkv.row(row)[head * d_head..(head + 1) * d_head].iter().map(|x| f64::from(*x))
+        };
+        let kv_head = head / (n_heads / n_kv_heads);
+        let seen = window.map_or(0, |window| (t + 1).saturating_sub(window))..t + 1;
+        let dot = |s: usize| at(t, head).zip(at(s, n_heads + kv_head)).map(|(q, k)| q * k).sum::<f64>();
+        let weights: Vec<f64> = seen.clone().map(|s| (dot(s) * f64::from(scale)).exp()).collect();
+        let mut out = vec![0.0; d_head];
+        for (s, weight) in seen.zip(&weights) {
+            for (sum, v) in out.iter_mut().zip(at(s, n_heads + n_kv_heads + kv_head)) {
+                *sum += weight / weights.iter().sum::<f64>() * v;
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn matches_f64_and_is_the_same_bits_in_any_cut() {
+        for (n, n_heads, n_kv_heads, d_head, window) in
+            [(1, 1, 1, 4, None), (37, 6, 2, 10, None), (50, 4, 4, 16, Some(20)), (33, 20, 2, 18, Some(3))]
+        {
+            let case = case(n, n_heads, n_kv_heads, d_head, window);
+            let whole = run(&case, 0, n);
+            for t in 0..n {
+                assert_eq!(run(&case, t, 1).row(t), whole.row(t));
+                for head in 0..n_heads {
+                    let got = &whole.row(t)[head * d_head..];
+                    for (got, want) in got.iter().zip(truth(&case, t, head)) {
+                        assert!((f64::from(*got) - want).abs() < 1e-6);
+                    }
+                }
+            }
+            let late = run(&case, n / 3, n - n / 3);
+            assert!((n / 3..n).all(|t| late.row(t) == whole.row(t)));
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! One op, one room. Every kernel computes a row from that row's inputs alone, in an order of its own.
+
+pub mod attention;
+pub mod gated;
+pub mod math;
+pub mod matmul;
+pub mod norm;
+pub mod panel;
+pub mod rope;
+pub mod rows;
+pub mod vector;

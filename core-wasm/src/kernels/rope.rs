@@ -1,0 +1,93 @@
+//! In place on q and k: an RMS norm over each head where the model has one, then the rotation by position.
+
+use super::norm::rms_norm_row;
+use crate::error::{Error, Result, bad_request};
+
+/// cos and sin of `position * inv_freq`, [positions, half], as the host computed them.
+pub struct RopeTable {
+    pub half: usize,
+    pub positions: usize,
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+}
+
+impl RopeTable {
+    pub fn new(d_rot: usize) -> Self {
+        Self { half: d_rot / 2, positions: 0, cos: Vec::new(), sin: Vec::new() }
+    }
+
+    /// Appends rows: all their cosines, then all their sines.
+    pub fn extend(&mut self, values: &[f32]) -> Result<()> {
+        let (cos, sin) = values.split_at(values.len() / 2);
+        if self.half == 0 || cos.len() != sin.len() || cos.len() % self.half != 0 {
+            return bad_request("rope rows of another width");
+        }
+        let memory = |_| Error::OutOfMemory { bytes: size_of_val(values) };
+        self.cos.try_reserve_exact(cos.len()).map_err(memory)?;
+        self.sin.try_reserve_exact(sin.len()).map_err(memory)?;
+        self.cos.extend_from_slice(cos);
+        self.sin.extend_from_slice(sin);
+        self.positions = self.cos.len() / self.half;
+        Ok(())
+    }
+}
+
+/// What `rope` does to each head of q and of k.
+pub struct HeadNorms<'a> {
+    pub q: Option<&'a [f32]>,
+    pub k: Option<&'a [f32]>,
+    pub eps: f64,
+}
+
+/// One row's q and k: `heads` is [n_heads + n_kv_heads, d_head], the first `n_heads` of them q.
+pub fn rope(
+    heads: &mut [f32],
+    d_head: usize,
+    n_heads: usize,
+    norms: &HeadNorms,
+    table: Option<&RopeTable>,
+    position: usize,
+) {
+    for (index, head) in heads.chunks_exact_mut(d_head).enumerate() {
+        let weight = if index < n_heads { norms.q } else { norms.k };
+        if let Some(weight) = weight {
+            rms_norm_row(head, weight, norms.eps);
+        }
+        if let Some(table) = table {
+            let at = position * table.half..(position + 1) * table.half;
+            rotate(head, &table.cos[at.clone()], &table.sin[at]);
+        }
+    }
+}
+
+/// Element j of the first half turns with element j of the second.
+#[inline(never)]
+fn rotate(head: &mut [f32], cos: &[f32], sin: &[f32]) {
+    let (first, second) = head.split_at_mut(cos.len());
+    for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(cos.iter().zip(sin)) {
+        (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_the_first_dims_and_leaves_the_rest() {
+        let mut table = RopeTable::new(4);
+        table.extend(&[1.0, 1.0, 0.0, -1.0, 0.0, 0.0, 1.0, 0.0]).unwrap();
+        let norms = HeadNorms { q: None, k: None, eps: 0.0 };
+        let mut heads = vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0];
+        rope(&mut heads, 5, 1, &norms, Some(&table), 1);
+        assert_eq!(heads, [-3.0, -2.0, 1.0, -4.0, 5.0, -8.0, -7.0, 6.0, -9.0, 10.0]);
+    }
+
+    #[test]
+    fn norms_q_and_k_heads_by_their_own_weights() {
+        let norms = HeadNorms { q: Some(&[1.0, 1.0]), k: Some(&[2.0, 0.0]), eps: 0.0 };
+        let mut heads = vec![3.0, 3.0, 5.0, 5.0];
+        rope(&mut heads, 2, 1, &norms, None, 0);
+        assert_eq!(heads, [1.0, 1.0, 2.0, 0.0]);
+    }
+}

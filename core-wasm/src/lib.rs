@@ -1,0 +1,26 @@
+//! Capstan's CPU engine: a decoder's program run whole, once a step, over a ragged batch.
+//!
+//! `ffi` is the door's side; `step` runs a program over a batch; `kernels` has one room for each op; `weights`
+//! decides how matrices lie in memory, `kv` how keys and values do.
+
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod batch;
+mod error;
+mod ffi;
+mod header;
+mod hooks;
+mod kernels;
+mod kv;
+mod model;
+mod program;
+mod random;
+mod sample;
+mod simd;
+mod slots;
+mod step;
+mod weights;
+mod words;
+
+#[cfg(test)]
+mod testing;

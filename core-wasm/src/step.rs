@@ -1,0 +1,304 @@
+//! One step: the whole program, once, over a ragged batch.
+
+use core::ops::Range;
+
+use crate::batch::{Entry, EntryResult, NonFinite};
+use crate::error::Result;
+use crate::hooks::{Accumulator, Hook, HookSet, Place};
+use crate::kernels::attention::{Attention, Sequence, attention};
+use crate::kernels::gated::gated;
+use crate::kernels::matmul::matmul;
+use crate::kernels::norm::rms_norm;
+use crate::kernels::rope::{HeadNorms, RopeTable, rope};
+use crate::kernels::rows::Rows;
+use crate::kernels::vector::{add, all_finite};
+use crate::kv::{BLOCK, KvCache};
+use crate::model::{Model, State, Weight};
+use crate::program::{Buffer, Op, Program, Site};
+use crate::sample::{logprobs, sample};
+use crate::slots::Slots;
+use crate::weights::Matrix;
+
+/// Results in the batch's order. On an error nothing was run and nothing changed.
+pub fn step(model: &mut Model, batch: &[Entry]) -> Result<Vec<EntryResult>> {
+    batch.iter().try_for_each(|entry| model.check_entry(entry))?;
+    model.reserve(batch)?;
+    let mut results = model.prepare_results(batch)?;
+    let mut row = 0;
+    let spans = batch.iter().map(|entry| {
+        row += entry.tokens.len();
+        row - entry.tokens.len()..row
+    });
+    let spans: Vec<_> = spans.collect();
+    let Model { program, weights, ropes, kv, hooks, accumulators, state } = model;
+    let mut run =
+        Run { program, weights, ropes, kv, hooks, accumulators, state, batch, spans, results: &mut results };
+    for op in &program.ops {
+        run.op(op);
+    }
+    run.count_accumulated();
+    Ok(results)
+}
+
+struct Run<'a> {
+    program: &'a Program,
+    weights: &'a [Weight],
+    ropes: &'a [RopeTable],
+    kv: &'a mut KvCache,
+    hooks: &'a Slots<HookSet>,
+    accumulators: &'a mut Slots<Accumulator>,
+    state: &'a mut State,
+    batch: &'a [Entry],
+    /// Rows of each entry, up to `gather`.
+    spans: Vec<Range<usize>>,
+    results: &'a mut [EntryResult],
+}
+
+impl<'a> Run<'a> {
+    fn op(&mut self, op: &Op) {
+        match op {
+            Op::Embed { weight, out, sites } => self.embed(*weight, *out, sites),
+            Op::Norm { input, out, weight, eps, .. } => {
+                let mut rows = self.state.take(*out);
+                rms_norm(&mut rows, self.state.rows(*input), self.vector(*weight), *eps);
+                self.state.put(*out, rows);
+            }
+            Op::Matmul { input, out, weight, bias } => self.matmul(*input, *out, *weight, *bias),
+            Op::Logits { input, out, weight } => self.matmul(*input, *out, *weight, None),
+            Op::Rope { buffer, n_heads, rope, q_norm, k_norm, eps } => {
+                let vector = |id: Option<usize>| id.map(|id| self.vector(id));
+                let norms = HeadNorms { q: vector(*q_norm), k: vector(*k_norm), eps: *eps };
+                self.rope(*buffer, *n_heads, *rope, &norms);
+            }
+            Op::KvAppend { input, layer } => self.kv_append(*input, *layer),
+            Op::Attention { input, out, layer, n_heads, scale, window } => {
+                let (n_kv_heads, d_head) = (self.program.n_kv_heads, self.program.d_head);
+                let op = Attention {
+                    layer: *layer,
+                    n_heads: *n_heads,
+                    n_kv_heads,
+                    d_head,
+                    scale: *scale,
+                    window: *window,
+                };
+                self.attention(*input, *out, &op);
+            }
+            Op::GatedAct { input, out, activation } => {
+                let mut rows = self.state.take(*out);
+                gated(&mut rows, self.state.rows(*input), *activation);
+                self.state.put(*out, rows);
+            }
+            Op::ResidualAdd { input, into, in_site, sites } => {
+                self.residual_add(*input, *into, *in_site, sites)
+            }
+            Op::Gather { input, out } => self.gather(*input, *out),
+            Op::Sample { input } => self.sample(*input),
+        }
+    }
+
+    fn vector(&self, id: usize) -> &'a [f32] {
+        match &self.weights[id] {
+            Weight::Vector(vector) => vector,
+            Weight::Matrix(_) => unreachable!("the program's check says which weights are vectors"),
+        }
+    }
+
+    fn matrix(&self, id: usize) -> &'a Matrix {
+        match &self.weights[id] {
+            Weight::Matrix(matrix) => matrix,
+            Weight::Vector(_) => unreachable!("the program's check says which weights are matrices"),
+        }
+    }
+
+    fn embed(&mut self, weight: usize, out: Buffer, sites: &[Site]) {
+        let table = self.matrix(weight);
+        let mut h = self.state.take(out);
+        h.set_count(self.spans.last().map_or(0, |span| span.end));
+        for (row, &token) in self.batch.iter().flat_map(|entry| &entry.tokens).enumerate() {
+            table.read_row(token as usize, h.row_mut(row));
+        }
+        for entry in 0..self.batch.len() {
+            let visits = self.visits(entry, sites);
+            self.visit(entry, &mut h, &visits);
+        }
+        self.state.put(out, h);
+    }
+
+    fn matmul(&mut self, input: Buffer, out: Buffer, weight: usize, bias: Option<usize>) {
+        let mut rows = self.state.take(out);
+        let mut widened = core::mem::take(&mut self.state.widened);
+        let bias = bias.map(|id| self.vector(id));
+        matmul(&mut rows, self.state.rows(input), self.matrix(weight), bias, &mut widened);
+        self.state.widened = widened;
+        self.state.put(out, rows);
+    }
+
+    fn rope(&mut self, buffer: Buffer, n_heads: usize, table: Option<usize>, norms: &HeadNorms) {
+        let Program { d_head, n_kv_heads, .. } = *self.program;
+        let table = table.map(|id| &self.ropes[id]);
+        let qkv = self.state.rows_mut(buffer);
+        for (entry, span) in self.batch.iter().zip(&self.spans) {
+            for (token, row) in span.clone().enumerate() {
+                let heads = &mut qkv.row_mut(row)[..(n_heads + n_kv_heads) * d_head];
+                rope(heads, d_head, n_heads, norms, table, entry.position + token);
+            }
+        }
+    }
+
+    fn kv_append(&mut self, input: Buffer, layer: usize) {
+        let d_kv = self.program.n_kv_heads * self.program.d_head;
+        let qkv = self.state.rows(input);
+        for (entry, span) in self.batch.iter().zip(&self.spans) {
+            for (token, row) in span.clone().enumerate() {
+                let position = entry.position + token;
+                let (k, v) = qkv.row(row)[qkv.width - 2 * d_kv..].split_at(d_kv);
+                self.kv.append(entry.blocks[position / BLOCK], layer, position % BLOCK, k, v);
+            }
+        }
+    }
+
+    fn attention(&mut self, input: Buffer, out: Buffer, op: &Attention) {
+        let mut rows = self.state.take(out);
+        let mut scratch = core::mem::take(&mut self.state.attention);
+        let qkv = self.state.rows(input);
+        rows.set_count(qkv.count);
+        for (entry, span) in self.batch.iter().zip(&self.spans) {
+            let sequence = Sequence {
+                first_row: span.start,
+                n_tokens: span.len(),
+                position: entry.position,
+                blocks: &entry.blocks,
+            };
+            attention(&mut rows, qkv, self.kv, op, &sequence, &mut scratch);
+        }
+        self.state.attention = scratch;
+        self.state.put(out, rows);
+    }
+
+    fn residual_add(&mut self, input: Buffer, into: Buffer, in_site: Site, sites: &[Site]) {
+        let (mut delta, mut h) = (self.state.take(input), self.state.take(into));
+        for entry in 0..self.batch.len() {
+            let before = self.visits(entry, &[in_site]);
+            self.visit(entry, &mut delta, &before);
+            let visits = self.visits(entry, sites);
+            for (token, row) in self.spans[entry].clone().enumerate() {
+                add(h.row_mut(row), delta.row(row));
+                self.visit_row(entry, token, h.row_mut(row), &visits);
+            }
+        }
+        self.state.put(input, delta);
+        self.state.put(into, h);
+    }
+
+    /// What the entry has at these sites, in order.
+    fn visits(&self, entry: usize, sites: &[Site]) -> Vec<Visit<'a>> {
+        let entry = &self.batch[entry];
+        let hooks = match entry.hooks {
+            0 => None,
+            id => self.hooks.get(id).ok(),
+        };
+        let mut visits = Vec::new();
+        for &site in sites {
+            let hooks = hooks.map_or(&[][..], |set| set.at(site));
+            let captured = entry.captures.contains(&site);
+            let watches = |id| self.accumulators.get(id).is_ok_and(|a| a.watches(site));
+            let accumulated = entry.accumulate.iter().any(|a| watches(a.id));
+            if !hooks.is_empty() || captured || accumulated {
+                visits.push(Visit { site, hooks, captured, accumulated });
+            }
+        }
+        visits
+    }
+
+    fn visit(&mut self, entry: usize, rows: &mut Rows, visits: &[Visit]) {
+        if visits.is_empty() {
+            return;
+        }
+        for (token, row) in self.spans[entry].clone().enumerate() {
+            self.visit_row(entry, token, rows.row_mut(row), visits);
+        }
+    }
+
+    /// Hooks first, then what reads the site.
+    fn visit_row(&mut self, index: usize, token: usize, row: &mut [f32], visits: &[Visit]) {
+        let (entry, result) = (&self.batch[index], &self.results[index]);
+        let n_tokens = entry.tokens.len();
+        for visit in visits {
+            let mut place = Place {
+                token,
+                n_tokens,
+                is_last: entry.ends_call && token + 1 == n_tokens,
+                projections: &mut self.state.values[result.projections.clone()],
+            };
+            for hook in visit.hooks {
+                hook.apply(row, &mut place);
+            }
+            if visit.captured {
+                let chosen = entry.captures.iter().enumerate().filter(|&(_, &site)| site == visit.site);
+                for (capture, _) in chosen {
+                    let at = result.captures.start + (capture * n_tokens + token) * row.len();
+                    self.state.values[at..at + row.len()].copy_from_slice(row);
+                }
+            }
+            if visit.accumulated {
+                for a in entry.accumulate.iter().filter(|a| a.tokens.contains(&token)) {
+                    if let Ok(accumulator) = self.accumulators.get_mut(a.id) {
+                        accumulator.add(visit.site, row);
+                    }
+                }
+            }
+        }
+    }
+
+    fn count_accumulated(&mut self) {
+        for a in self.batch.iter().flat_map(|entry| &entry.accumulate) {
+            if let Ok(accumulator) = self.accumulators.get_mut(a.id) {
+                accumulator.count += a.tokens.len() as u64;
+            }
+        }
+    }
+
+    /// Keeps the rows whose logits are wanted, and notes entries whose residual stream ceased to be finite: once
+    /// a row has such a value no later add takes it away.
+    fn gather(&mut self, input: Buffer, out: Buffer) {
+        let mut last = self.state.take(out);
+        let h = self.state.rows(input);
+        last.set_count(self.results.last().map_or(0, |result| result.logits.end));
+        for (span, result) in self.spans.iter().zip(self.results.iter_mut()) {
+            if !span.clone().all(|row| all_finite(h.row(row))) {
+                result.non_finite = Some(NonFinite::Residual);
+            }
+            let wanted = span.end - result.logits.len()..span.end;
+            for (from, to) in wanted.zip(result.logits.clone()) {
+                last.row_mut(to).copy_from_slice(h.row(from));
+            }
+        }
+        self.state.put(out, last);
+    }
+
+    fn sample(&mut self, input: Buffer) {
+        let mut scratch = core::mem::take(&mut self.state.sampling);
+        let logits = self.state.rows(input);
+        for (entry, result) in self.batch.iter().zip(self.results.iter_mut()) {
+            if result.non_finite.is_none() && !result.logits.clone().all(|row| all_finite(logits.row(row))) {
+                result.non_finite = Some(NonFinite::Logits);
+            }
+            let (Some(params), None) = (&entry.sample, result.non_finite) else { continue };
+            let logits = logits.row(result.logits.end - 1);
+            let token = sample(logits, params, &mut scratch);
+            result.token = token as i32;
+            if params.wants_logprobs() {
+                result.logprobs = Some(logprobs(logits, token, params, &mut scratch));
+            }
+        }
+        self.state.sampling = scratch;
+    }
+}
+
+/// What an entry has at a site.
+struct Visit<'a> {
+    site: Site,
+    hooks: &'a [Hook],
+    captured: bool,
+    accumulated: bool,
+}

@@ -1,0 +1,109 @@
+import { CapstanError, show } from "./errors.ts";
+
+/** A parsed config.json, unchecked. */
+export type RawConfig = Record<string, unknown>;
+
+/**
+ * Reads fields of a config.json with their types checked. Absent and null are the same thing, as
+ * transformers treats them. Every error names the field, what it needs and what stands there.
+ */
+export class ConfigReader {
+  readonly raw: RawConfig;
+  readonly #where: string;
+
+  constructor(raw: RawConfig, where = "config.json") {
+    this.raw = raw;
+    this.#where = where;
+  }
+
+  has(name: string): boolean {
+    return this.raw[name] !== undefined && this.raw[name] !== null;
+  }
+
+  /** A whole number of at least `min`; `fallback` where the field is absent. */
+  int(name: string, fallback?: number, min = 1): number {
+    const value = this.#value(name, fallback, "a whole number");
+    if (typeof value === "number" && Number.isSafeInteger(value) && value >= min && value < 2 ** 31)
+      return value;
+    throw this.#wrong(name, `a whole number from ${min}`, value);
+  }
+
+  number(name: string, fallback?: number): number {
+    const value = this.#value(name, fallback, "a number");
+    if (typeof value === "number" && Number.isFinite(value)) return value;
+    throw this.#wrong(name, "a finite number", value);
+  }
+
+  positive(name: string, fallback?: number): number {
+    const value = this.number(name, fallback);
+    if (value > 0) return value;
+    throw this.#wrong(name, "a number above 0", value);
+  }
+
+  bool(name: string, fallback?: boolean): boolean {
+    const value = this.#value(name, fallback, "true or false");
+    if (typeof value === "boolean") return value;
+    throw this.#wrong(name, "true or false", value);
+  }
+
+  oneOf<T extends string>(name: string, known: readonly T[], fallback?: T): T {
+    const value = this.#value(name, fallback, known.join(" | "));
+    if (known.includes(value as T)) return value as T;
+    throw this.#wrong(name, known.map((k) => show(k)).join(" or "), value, "unsupported");
+  }
+
+  /** One id or a list of ids; [] where the field is absent. */
+  ids(name: string): number[] {
+    if (!this.has(name)) return [];
+    const value = this.raw[name];
+    const list = Array.isArray(value) ? value : [value];
+    for (const id of list) {
+      if (!Number.isSafeInteger(id) || (id as number) < 0) throw this.#wrong(name, "token ids", value);
+    }
+    return list as number[];
+  }
+
+  /** A nested object, read the same way; undefined where absent. */
+  child(name: string): ConfigReader | undefined {
+    if (!this.has(name)) return undefined;
+    const value = this.raw[name];
+    if (typeof value !== "object" || Array.isArray(value)) throw this.#wrong(name, "an object", value);
+    return new ConfigReader(value as RawConfig, `${this.#where} ${name}`);
+  }
+
+  list(name: string): unknown[] | undefined {
+    if (!this.has(name)) return undefined;
+    const value = this.raw[name];
+    if (!Array.isArray(value)) throw this.#wrong(name, "a list", value);
+    return value;
+  }
+
+  /** Refuses behaviour this runtime does not have, by the field's name. */
+  refuse(name: string, found: unknown, need: string): never {
+    throw this.#wrong(name, need, found, "unsupported");
+  }
+
+  #value(name: string, fallback: unknown, need: string): unknown {
+    if (this.has(name)) return this.raw[name];
+    if (fallback !== undefined) return fallback;
+    throw new CapstanError("bad_config", {
+      action: `read ${this.#where}`,
+      need: `${name} (${need})`,
+      found: "no such field",
+      mend: "The file may not be a decoder's config.json, or be cut short.",
+    });
+  }
+
+  #wrong(
+    name: string,
+    need: string,
+    found: unknown,
+    code: "bad_config" | "unsupported" = "bad_config",
+  ): CapstanError {
+    return new CapstanError(code, {
+      action: `read ${this.#where}`,
+      need: `${name} to be ${need}`,
+      found: show(found),
+    });
+  }
+}

@@ -1,0 +1,162 @@
+import type { DeviceHook, SiteId } from "./hooks.ts";
+import type { Program } from "./program.ts";
+import type { RopeSpec } from "./spec.ts";
+
+/**
+ * What a device owes the runtime. A device is not a tensor library: it takes a whole `Program`, its weights
+ * and, each step, a ragged batch, and runs the program over it in one call. It knows no text, no model
+ * family, no scheduling and no files.
+ *
+ * Ownership: what a device hands out as an id (blocks, hook sets, accumulators) the caller frees. After
+ * `dispose` every call throws `device_lost`.
+ */
+export interface Device {
+  readonly kind: "wasm" | "webgpu" | "truth";
+  /** One line for people: what runs, on what, and why ("WASM SIMD, 1 thread, ..."). */
+  readonly description: string;
+  /** Weight types that `load` can store. */
+  readonly dtypes: readonly StoredDtype[];
+  /**
+   * Streams every weight of the program in, tensor by tensor, and makes it ready to step.
+   *
+   * @throws CapstanError `bad_weights` (a value is NaN or infinite, or a read came short), `out_of_memory`,
+   *   `aborted`, `unsupported` (a dtype)
+   */
+  load(program: Program, weights: WeightSource, options: DeviceLoadOptions): Promise<DeviceModel>;
+  /** Frees everything, every model included. */
+  dispose(): Promise<void>;
+}
+
+/** How weights lie in a safetensors file. */
+export type FileDtype = "F32" | "F16" | "BF16";
+/** How a device keeps matrices. Vectors (norms, biases) are always f32. */
+export type StoredDtype = "f32" | "f16" | "bf16" | "q8" | "q4";
+
+export interface DeviceLoadOptions {
+  /** `auto` keeps each matrix as the file has it. */
+  dtype: "auto" | StoredDtype;
+  /** Positions the rope tables may be asked for. */
+  n_ctx: number;
+  ropes: readonly RopeSpec[];
+  signal?: AbortSignal;
+  /** Called after each tensor, with bytes of the files read so far and in all. */
+  on_progress?: (done: number, total: number) => void;
+}
+
+/** The tensors of a checkpoint, checked against their names and shapes already, readable by byte range. */
+export interface WeightSource {
+  /** Throws `bad_weights` for a name that is not there. */
+  tensor(name: string): WeightTensor;
+}
+
+export interface WeightTensor {
+  readonly name: string;
+  readonly dtype: FileDtype;
+  readonly shape: readonly number[];
+  readonly byte_length: number;
+  /** Bytes [start, end) of the tensor's data, little-endian, row-major. */
+  read(start: number, end: number): Promise<Uint8Array>;
+}
+
+export type BlockId = number;
+export type HookSetId = number;
+export type AccumulatorId = number;
+
+/** A program with its weights on a device, and the key-value cache that its sequences share. */
+export interface DeviceModel {
+  /** Tokens in a KV block. */
+  readonly block_size: number;
+  readonly memory: { weight_bytes: number; block_bytes: number };
+  /** New blocks of the paged cache; contents undefined. Throws `out_of_memory` and allocates none. */
+  allocBlocks(count: number): BlockId[];
+  freeBlocks(blocks: readonly BlockId[]): void;
+  /** Copies a whole block's keys and values, all layers. */
+  copyBlock(from: BlockId, to: BlockId): void;
+  /** Uploads hooks once, to be named by any number of sequences. Applied in order at each site. */
+  addHooks(hooks: readonly DeviceHook[]): HookSetId;
+  freeHooks(id: HookSetId): void;
+  /** A running sum of h at `sites`, kept on the device: [n_sites, d_model] in f64 and a count of tokens. */
+  addAccumulator(sites: readonly SiteId[]): AccumulatorId;
+  /** The mean so far, [n_sites * d_model], and the number of tokens in it. */
+  readAccumulator(id: AccumulatorId): { mean: Float32Array; count: number };
+  freeAccumulator(id: AccumulatorId): void;
+  /**
+   * Runs the program once over the batch. Entries are independent: an entry's results are those it would have
+   * alone, whatever else is in the batch. Results come in the batch's order. One step at a time: the next may
+   * be called once the promise of the last has settled.
+   *
+   * @throws CapstanError before anything runs: `bad_request` (no tokens, ids out of range, too few blocks or
+   *   blocks not allocated, an id of hooks or accumulators that is not there), `context_overflow` (past n_ctx)
+   */
+  step(batch: readonly StepEntry[]): Promise<StepResult[]>;
+  dispose(): Promise<void>;
+}
+
+/** One sequence's part of a step: its next tokens, where they stand, and what it wants back. */
+export interface StepEntry {
+  /** At least one; ids below d_vocab. */
+  tokens: Int32Array;
+  /** Position of the first token. */
+  position: number;
+  /** The sequence's KV block table: block k holds positions [k * block_size, (k + 1) * block_size). */
+  blocks: Int32Array;
+  /** 0 for none. */
+  hooks: HookSetId;
+  /** Whether the entry's last token is the last position of the caller's forward call (not a chunk's end). */
+  ends_call: boolean;
+  /** Sample a token after the last position. */
+  sample: SampleParams | null;
+  /** Logits to read back: [d_vocab] of the last position, or [n_tokens * d_vocab]. */
+  logits: "none" | "last" | "all";
+  /** Sites whose values are read back, each [n_tokens * d_model], after the hooks of the site. */
+  captures: readonly SiteId[];
+  /** Adds the tokens [start, end) of this entry (indices into `tokens`) to accumulators. */
+  accumulate: readonly { id: AccumulatorId; start: number; end: number }[];
+}
+
+/**
+ * How to draw a token from logits, in this order: penalties and bias, temperature, top-k, top-p, min-p, each over
+ * what the one before it kept.
+ * The draw depends only on these values, the logits and (seed, draw): counter-based, no state.
+ */
+export interface SampleParams {
+  /** 0 is greedy (the lowest id on a tie). */
+  temperature: number;
+  /** 0 keeps all. */
+  top_k: number;
+  /** 1 keeps all. */
+  top_p: number;
+  /** Keeps tokens of at least min_p times the likeliest one's probability; 0 keeps all. */
+  min_p: number;
+  /** Over prompt and reply, as transformers does it: a positive logit is divided, a negative multiplied. 1 is none. */
+  repetition_penalty: number;
+  /** Over the reply, as OpenAI does it: count * penalty is subtracted. 0 is none. */
+  frequency_penalty: number;
+  /** Over the reply: the penalty is subtracted once a token has appeared. 0 is none. */
+  presence_penalty: number;
+  /** Added to the logits of these ids. */
+  logit_bias: readonly { id: number; bias: number }[];
+  /** Tokens of the sequence so far, needed when a penalty is set; the first `n_prompt` are the prompt. */
+  history: Int32Array | null;
+  n_prompt: number;
+  /** 64 bits as two unsigned words. */
+  seed: readonly [low: number, high: number];
+  /** Number of this draw in its sequence, from 0. */
+  draw: number;
+  /** Likeliest ids to report with their log-probabilities; -1 reports not even the drawn one's. */
+  top_logprobs: number;
+}
+
+export interface StepResult {
+  /** Where the values ceased to be finite; then nothing else of the entry holds. */
+  non_finite: "residual" | "logits" | null;
+  /** The drawn id; -1 when none was asked for. */
+  token: number;
+  /** Natural log-probability of the drawn token, and the likeliest, under the model's own distribution. */
+  logprobs: { token: number; top: { id: number; logprob: number }[] } | null;
+  logits: Float32Array | null;
+  /** In the order of `captures`. */
+  captures: Float32Array[];
+  /** [n_projections * n_tokens] row-major: one row for each `project` hook of the entry's set. */
+  projections: Float32Array;
+}

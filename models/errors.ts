@@ -1,0 +1,66 @@
+/** The stable codes of every error Capstan raises. Callers may switch on them; texts may change. */
+export type ErrorCode =
+  | "bad_request"
+  | "bad_config"
+  | "bad_hook"
+  | "bad_weights"
+  | "bad_file"
+  | "not_found"
+  | "unsupported"
+  | "context_overflow"
+  | "out_of_memory"
+  | "non_finite"
+  | "tokenizer"
+  | "device_lost"
+  | "aborted"
+  | "digest_mismatch"
+  | "judge"
+  | "internal";
+
+/** What a message is made of: what was being done, what it needs, what it found, how to mend it. */
+export interface ErrorParts {
+  action: string;
+  need: string;
+  found: string;
+  mend?: string;
+}
+
+/**
+ * The one error type of Capstan: a stable `code` and a message of four parts on one line.
+ *
+ * @example
+ * throw new CapstanError("bad_weights", {
+ *   action: "load model.safetensors", need: "model.norm.weight [64]", found: "[48]",
+ *   mend: "The file may be of another model than config.json." });
+ */
+export class CapstanError extends Error {
+  override readonly name = "CapstanError";
+  readonly code: ErrorCode;
+  readonly parts: ErrorParts;
+
+  constructor(code: ErrorCode, parts: ErrorParts, options?: { cause?: unknown }) {
+    const mend = parts.mend === undefined ? "" : ` ${parts.mend}`;
+    super(oneLine(`${parts.action}: need ${parts.need}, found ${parts.found}.${mend}`), options);
+    this.code = code;
+    this.parts = parts;
+  }
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, " ").trim();
+}
+
+/** The error of an aborted call: `signal.reason` is kept as the cause. */
+export function abortedError(action: string, signal?: AbortSignal): CapstanError {
+  return new CapstanError(
+    "aborted",
+    { action, need: "the call to run to its end", found: "an abort" },
+    { cause: signal?.reason },
+  );
+}
+
+/** A value as it reads well inside an error message: short, quoted when text. */
+export function show(value: unknown): string {
+  const text = typeof value === "string" ? JSON.stringify(value) : String(JSON.stringify(value) ?? value);
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}

@@ -1,0 +1,230 @@
+import { CapstanError, show } from "./errors.ts";
+import type { DecoderSpec } from "./spec.ts";
+
+/**
+ * The places of a layer that hooks may name, in the order a forward pass meets them (TransformerLens names).
+ * Interventions act on the three residual sites; captures and projections read any.
+ */
+export const SITE_KINDS = [
+  "hook_resid_pre",
+  "hook_attn_out",
+  "hook_resid_mid",
+  "hook_mlp_out",
+  "hook_resid_post",
+] as const;
+export type SiteKind = (typeof SITE_KINDS)[number];
+/** A place in the model, `blocks.{layer}.{kind}`: the value there is [n_tokens, d_model]. */
+export type Site = `blocks.${number}.${SiteKind}`;
+
+export type Positions = "all" | "last";
+
+/**
+ * An intervention or a reading, applied by the device while it runs. With v = vector / |vector|, p = <h, v>:
+ *
+ * - `cap`: `floor`: h + max(floor - p, 0) v; `ceiling`: h - max(p - ceiling, 0) v (paper, section 5)
+ * - `add`: h + coefficient * vector (vector as given; coefficient 1 when absent)
+ * - `ablate`: h - p v + coefficient * vector (0 when absent)
+ * - `mean_ablate`: h - p v + mean
+ * - `project`: streams p for each token and changes nothing
+ *
+ * Vectors are [d_model], float32. `positions: "last"` means the last position of each forward call.
+ */
+export type Hook =
+  | { kind: "cap"; site: Site; vector: Float32Array; floor?: number; ceiling?: number; positions?: Positions }
+  | { kind: "add" | "ablate"; site: Site; vector: Float32Array; coefficient?: number; positions?: Positions }
+  | { kind: "mean_ablate"; site: Site; vector: Float32Array; mean: Float32Array; positions?: Positions }
+  | { kind: "project"; site: Site; vector: Float32Array; name?: string };
+
+/** A site as one number, `layer * SITE_KINDS.length + kind`: the order of a forward pass. */
+export type SiteId = number;
+
+/**
+ * A hook as a device runs it: three arithmetic forms and one reading. `direction` has unit length.
+ *
+ * - `clamp`: p < floor or p > ceiling is moved to the bound along direction
+ * - `shift`: h + delta
+ * - `remove`: h - p direction + delta
+ * - `project`: p goes to row `output` of the step's projections
+ */
+export type DeviceHook =
+  | {
+      op: "clamp";
+      site: SiteId;
+      positions: Positions;
+      direction: Float32Array;
+      floor: number;
+      ceiling: number;
+    }
+  | { op: "shift"; site: SiteId; positions: Positions; delta: Float32Array }
+  | { op: "remove"; site: SiteId; positions: Positions; direction: Float32Array; delta: Float32Array | null }
+  | { op: "project"; site: SiteId; direction: Float32Array; output: number };
+
+/** What hooks become before they run: checked, normalised, in call order, projections numbered and named. */
+export interface HookPlan {
+  hooks: DeviceHook[];
+  /** Name of each projection row: the hook's `name`, else its site. */
+  projection_names: string[];
+  /** Whether a hook changes the residual stream (then cached keys and values depend on it). */
+  intervenes: boolean;
+  /** Whether a hook acts on the last position only (then prefixes cannot be shared up to that position). */
+  acts_on_last: boolean;
+}
+
+const SITE_PATTERN = /^blocks\.(0|[1-9]\d{0,5})\.(hook_[a-z_]+)$/;
+
+/** The id of a site, or a clear error when the model has none of that name. */
+export function siteId(spec: DecoderSpec, site: string, action = "use a hook"): SiteId {
+  const match = SITE_PATTERN.exec(site);
+  const kind = match === null ? -1 : SITE_KINDS.indexOf(match[2] as SiteKind);
+  const layer = match === null ? -1 : Number(match[1]);
+  if (kind >= 0 && layer < spec.n_layers) return layer * SITE_KINDS.length + kind;
+  throw new CapstanError("bad_hook", {
+    action,
+    need: `a site blocks.{0..${spec.n_layers - 1}}.{${SITE_KINDS.join(" | ")}}`,
+    found: show(site),
+  });
+}
+
+export function siteName(id: SiteId): Site {
+  return `blocks.${Math.floor(id / SITE_KINDS.length)}.${SITE_KINDS[id % SITE_KINDS.length]!}`;
+}
+
+/** Every site of a model, in the order of a forward pass. */
+export function allSites(spec: DecoderSpec): Site[] {
+  return Array.from({ length: spec.n_layers * SITE_KINDS.length }, (_, id) => siteName(id));
+}
+
+/**
+ * Sites named by patterns in which `*` stands for any layer or kind: `blocks.*.hook_resid_post`.
+ *
+ * @throws CapstanError `bad_hook` when a pattern names no site of the model
+ */
+export function expandSites(spec: DecoderSpec, patterns: readonly string[]): Site[] {
+  const sites = allSites(spec);
+  const chosen = new Set<Site>();
+  for (const pattern of patterns) {
+    const source = String(pattern)
+      .split("*")
+      .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))
+      .join("[^.]*");
+    const matches = sites.filter((site) => new RegExp(`^${source}$`).test(site));
+    if (matches.length === 0) siteId(spec, pattern, "capture activations");
+    for (const site of matches) chosen.add(site);
+  }
+  return sites.filter((site) => chosen.has(site));
+}
+
+/**
+ * Checks hooks against a model and brings them to the form a device runs.
+ *
+ * @throws CapstanError `bad_hook`: a vector of the wrong length, zero or not finite; floor above ceiling or
+ *   neither; an unknown site or kind; an intervention on a site that is not of the residual stream
+ */
+export function planHooks(spec: DecoderSpec, hooks: readonly Hook[]): HookPlan {
+  const plan: HookPlan = { hooks: [], projection_names: [], intervenes: false, acts_on_last: false };
+  for (const [index, hook] of hooks.entries()) {
+    const where = `use hook ${index} (${show(hook?.kind)} at ${show(hook?.site)})`;
+    const planned = planHook(spec, hook, plan.projection_names.length, where);
+    plan.hooks.push(planned);
+    if (planned.op === "project") {
+      plan.projection_names.push((hook.kind === "project" ? hook.name : undefined) ?? hook.site);
+    } else {
+      plan.intervenes = true;
+      if (planned.positions === "last") plan.acts_on_last = true;
+    }
+  }
+  return plan;
+}
+
+function planHook(spec: DecoderSpec, hook: Hook, output: number, where: string): DeviceHook {
+  const site = siteId(spec, hook.site, where);
+  const length = checkVector(spec, hook.vector, "vector", where);
+  if (hook.kind === "project") return { op: "project", site, direction: unit(hook.vector, length), output };
+  if (!hook.site.includes(".hook_resid_")) {
+    throw bad(
+      where,
+      "a residual site (hook_resid_pre, hook_resid_mid or hook_resid_post) to intervene on",
+      show(hook.site),
+    );
+  }
+  const positions = hook.positions ?? "all";
+  if (positions !== "all" && positions !== "last")
+    throw bad(where, 'positions "all" or "last"', show(positions));
+  switch (hook.kind) {
+    case "cap":
+      return { op: "clamp", site, positions, direction: unit(hook.vector, length), ...bounds(hook, where) };
+    case "add":
+      return { op: "shift", site, positions, delta: scaled(hook.vector, coefficient(hook, 1, where)) };
+    case "ablate": {
+      const factor = coefficient(hook, 0, where);
+      const delta = factor === 0 ? null : scaled(hook.vector, factor);
+      return { op: "remove", site, positions, direction: unit(hook.vector, length), delta };
+    }
+    case "mean_ablate":
+      checkVector(spec, hook.mean, "mean", where, true);
+      return {
+        op: "remove",
+        site,
+        positions,
+        direction: unit(hook.vector, length),
+        delta: Float32Array.from(hook.mean),
+      };
+    default:
+      throw bad(
+        where,
+        "kind cap, add, ablate, mean_ablate or project",
+        show((hook as { kind?: unknown }).kind),
+      );
+  }
+}
+
+function bad(action: string, need: string, found: string): CapstanError {
+  return new CapstanError("bad_hook", { action, need, found });
+}
+
+/** The length of a vector that fits the model; 0 only where `zero_ok`. */
+function checkVector(
+  spec: DecoderSpec,
+  vector: unknown,
+  name: string,
+  where: string,
+  zero_ok = false,
+): number {
+  if (!(vector instanceof Float32Array)) throw bad(where, `${name} as a Float32Array`, show(typeof vector));
+  if (vector.length !== spec.d_model) throw bad(where, `${name} [${spec.d_model}]`, `[${vector.length}]`);
+  let sum = 0;
+  for (const x of vector) sum += x * x;
+  if (!Number.isFinite(sum)) throw bad(where, `${name} of finite numbers`, "NaN or infinity in it");
+  if (sum === 0 && !zero_ok) throw bad(where, `${name} with a direction`, "all zeros");
+  return Math.sqrt(sum);
+}
+
+function bounds(
+  hook: { floor?: number; ceiling?: number },
+  where: string,
+): { floor: number; ceiling: number } {
+  const { floor, ceiling } = hook;
+  if (floor === undefined && ceiling === undefined) throw bad(where, "a floor, a ceiling or both", "neither");
+  for (const [name, bound] of Object.entries({ floor, ceiling })) {
+    if (bound !== undefined && !Number.isFinite(bound))
+      throw bad(where, `a finite ${name}`, show(String(bound)));
+  }
+  if (floor !== undefined && ceiling !== undefined && floor > ceiling) {
+    throw bad(where, "floor at most ceiling", `floor ${floor}, ceiling ${ceiling}`);
+  }
+  return { floor: floor ?? Number.NEGATIVE_INFINITY, ceiling: ceiling ?? Number.POSITIVE_INFINITY };
+}
+
+function coefficient(hook: { coefficient?: number }, fallback: number, where: string): number {
+  const value = hook.coefficient ?? fallback;
+  if (!Number.isFinite(value)) throw bad(where, "a finite coefficient", show(String(value)));
+  return value;
+}
+
+function unit(vector: Float32Array, length: number): Float32Array {
+  return Float32Array.from(vector, (x) => x / length);
+}
+
+function scaled(vector: Float32Array, factor: number): Float32Array {
+  return Float32Array.from(vector, (x) => x * factor);
+}

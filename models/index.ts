@@ -1,0 +1,31 @@
+/** What a decoder is, as data, and what a device owes it (`capstan/models`). */
+export { knownArchitectures, readDecoder } from "./architectures/index.ts";
+export { ConfigReader, type RawConfig } from "./config.ts";
+export type * from "./device.ts";
+export { abortedError, CapstanError, type ErrorCode, type ErrorParts, show } from "./errors.ts";
+export {
+  allSites,
+  type DeviceHook,
+  expandSites,
+  type Hook,
+  type HookPlan,
+  type Positions,
+  planHooks,
+  SITE_KINDS,
+  type Site,
+  type SiteId,
+  type SiteKind,
+  siteId,
+  siteName,
+} from "./hooks.ts";
+export {
+  type BufferName,
+  buildProgram,
+  type Op,
+  type Program,
+  tensorSpecs,
+  type WeightId,
+  type WeightSlot,
+} from "./program.ts";
+export { ropeRows } from "./rope.ts";
+export type * from "./spec.ts";

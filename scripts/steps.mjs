@@ -1,0 +1,82 @@
+// The steps that take a fresh clone to a running program. Plain JavaScript: it runs before anything is built.
+import { spawnSync } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const built = join(root, "dist", ".built");
+const rooms = ["models", "core-wasm", "gpu", "sdk", "edge-worker", "conformance", "bin"];
+
+/** Whether this is a checkout of the sources (and not an installed package). */
+export function isCheckout() {
+  return existsSync(join(root, "tsconfig.build.json"));
+}
+
+/** Installs the npm packages of the lock file when they are missing or older than it. */
+export function install() {
+  const stamp = join(root, "node_modules", ".package-lock.json");
+  if (existsSync(stamp) && statSync(stamp).mtimeMs >= statSync(join(root, "package-lock.json")).mtimeMs)
+    return;
+  say("installing packages (npm ci)");
+  run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
+}
+
+/** Compiles the TypeScript to dist/ when a source is newer than the last build. */
+export function build() {
+  const newest = Math.max(...rooms.map(newestSource), statSync(join(root, "package.json")).mtimeMs);
+  if (existsSync(built) && Number(readFileSync(built, "utf8")) >= newest) return;
+  say("building dist/ (tsc)");
+  rmSync(join(root, "dist"), { recursive: true, force: true });
+  run(process.execPath, [
+    join(root, "node_modules", "typescript", "bin", "tsc"),
+    "-p",
+    "tsconfig.build.json",
+  ]);
+  const wasm = join(root, "core-wasm", "pkg");
+  mkdirSync(join(root, "dist", "core-wasm"), { recursive: true });
+  if (existsSync(wasm)) cpSync(wasm, join(root, "dist", "core-wasm", "pkg"), { recursive: true });
+  writeFileSync(built, String(newest));
+}
+
+/** Runs a command to its end, its output on stderr; exits with its code when it fails. */
+export function run(command, args, options = {}) {
+  const { status, error, signal } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ["inherit", 2, 2],
+    ...options,
+  });
+  if (error) throw error;
+  if (signal) process.kill(process.pid, signal);
+  if (status !== 0) {
+    say(`${command} ${args.slice(0, 3).join(" ")} failed with exit code ${status}`);
+    process.exit(status ?? 1);
+  }
+}
+
+export function say(text) {
+  process.stderr.write(`capstan: ${text}\n`);
+}
+
+function newestSource(folder) {
+  const path = join(root, folder);
+  if (!existsSync(path)) return 0;
+  let newest = 0;
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    if (["node_modules", "target", "reference", "capstan-tiny", "peers"].includes(entry.name)) continue;
+    const child = join(folder, entry.name);
+    if (entry.isDirectory()) newest = Math.max(newest, newestSource(child));
+    else if (/\.(ts|js|wasm)$/.test(entry.name))
+      newest = Math.max(newest, statSync(join(root, child)).mtimeMs);
+  }
+  return newest;
+}

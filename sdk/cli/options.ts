@@ -1,0 +1,124 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { load } from "../load.ts";
+import type { GenerateOptions, LoadOptions, Model } from "../types.ts";
+import type { Io } from "./io.ts";
+import { bytes } from "./progress.ts";
+
+export const DEFAULT_MODEL = "capstan-tiny";
+
+/** Options of every verb that loads a model. */
+export interface ModelOptions {
+  model: string;
+  device?: NonNullable<LoadOptions["device"]>;
+  dtype?: NonNullable<LoadOptions["dtype"]>;
+  n_ctx?: number;
+  json?: boolean;
+}
+
+export function addModelOptions(command: Command): Command {
+  return command
+    .option(
+      "--model <name>",
+      "embedded model's name or a folder with config.json and safetensors",
+      DEFAULT_MODEL,
+    )
+    .addOption(
+      new Option("--device <device>", "what runs it").choices(["auto", "wasm", "webgpu"]).default("auto"),
+    )
+    .addOption(
+      new Option("--dtype <dtype>", "how weights are kept")
+        .choices(["auto", "f32", "f16", "q8", "q4"])
+        .default("auto"),
+    )
+    .option("--n_ctx <tokens>", "longest sequence (default: the model's)", wholeNumber)
+    .option("--json", "print one JSON object on stdout and nothing else");
+}
+
+export interface SamplingOptions {
+  max_tokens?: number;
+  temperature?: number;
+  top_k?: number;
+  top_p?: number;
+  min_p?: number;
+  repetition_penalty?: number;
+  frequency_penalty?: number;
+  presence_penalty?: number;
+  seed?: number;
+  stop?: string[];
+}
+
+export function addSamplingOptions(command: Command): Command {
+  return command
+    .option("--max_tokens <n>", "longest reply", wholeNumber)
+    .option("--temperature <t>", "0 is greedy", realNumber)
+    .option("--top_k <k>", "keep the k likeliest tokens", wholeNumber)
+    .option("--top_p <p>", "keep the likeliest tokens that sum to p", realNumber)
+    .option("--min_p <p>", "keep tokens of at least p times the likeliest one's probability", realNumber)
+    .option("--repetition_penalty <x>", "above 1: repeat less", realNumber)
+    .option("--frequency_penalty <x>", "subtracted per occurrence", realNumber)
+    .option("--presence_penalty <x>", "subtracted once a token has occurred", realNumber)
+    .option("--seed <n>", "same seed, same device: same tokens", wholeNumber)
+    .option("--stop <text...>", "texts that end the reply");
+}
+
+/** The sampling options that were given, under generate's names. */
+export function samplingOf(options: SamplingOptions): GenerateOptions {
+  const {
+    max_tokens,
+    temperature,
+    top_k,
+    top_p,
+    min_p,
+    repetition_penalty,
+    frequency_penalty,
+    presence_penalty,
+    seed,
+    stop,
+  } = options;
+  const all = {
+    max_tokens,
+    temperature,
+    top_k,
+    top_p,
+    min_p,
+    repetition_penalty,
+    frequency_penalty,
+    presence_penalty,
+    seed,
+    stop,
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
+/** Loads the model a verb names, with progress. */
+export async function loadModel(io: Io, options: ModelOptions): Promise<Model> {
+  const model = await load(options.model, {
+    device: options.device ?? "auto",
+    dtype: options.dtype ?? "auto",
+    ...(options.n_ctx === undefined ? {} : { n_ctx: options.n_ctx }),
+    signal: io.signal,
+    on_progress: ({ done, total }) => io.progress.update(`loading ${bytes(done)} of ${bytes(total)}`),
+  });
+  io.progress.clear();
+  return model;
+}
+
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isSafeInteger(value) && value >= 0) return value;
+  throw new InvalidArgumentError("A whole number is needed.");
+}
+
+export function realNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError("A number is needed.");
+}
+
+/** `4:6`: layers from 4 up to, not including, 6. */
+export function layerRange(text: string): { start: number; end: number } {
+  const match = /^(\d+):(\d+)$/.exec(text);
+  if (match !== null && Number(match[1]) < Number(match[2]))
+    return { start: Number(match[1]), end: Number(match[2]) };
+  throw new InvalidArgumentError("Two layers start:end are needed, end exclusive, such as 4:6.");
+}

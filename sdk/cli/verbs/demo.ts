@@ -1,0 +1,184 @@
+import type { Command } from "commander";
+import { CapstanError } from "../../../models/index.ts";
+import { generate } from "../../generate.ts";
+import { joinPath, makeFolder, remove, shortPath } from "../../platform/index.ts";
+import { drawDrift, drawPersonaSpace } from "../../plot/index.ts";
+import {
+  type Axis,
+  type Caps,
+  cap,
+  collect,
+  type Drift,
+  drift,
+  evaluate,
+  fit,
+  passes,
+  readDemoCases,
+  readDriftScripts,
+  readRecipe,
+} from "../../science/index.ts";
+import type { Model } from "../../types.ts";
+import { type Io, verb } from "../io.ts";
+import { addModelOptions, loadModel, type ModelOptions, wholeNumber } from "../options.ts";
+import { count, duration } from "../progress.ts";
+import { showProgress } from "../science.ts";
+import { summarize } from "./collect.ts";
+import { printEvaluation } from "./evaluate.ts";
+import { axisSummary, printAxis } from "./fit.ts";
+
+interface Options extends ModelOptions {
+  out: string;
+  limit: number;
+}
+
+export function addDemo(program: Command): void {
+  const command = program
+    .command("demo")
+    .description("the whole experiment: collect, fit, cap, generate, evaluate, plot")
+    .option("--out <folder>", "where its files go", "capstan-demo")
+    .option("--limit <n>", "prompts of each group in the table", wholeNumber, 30);
+  addModelOptions(command).addHelpText(
+    "after",
+    "\nExamples:\n  $ capstan demo\n  $ capstan demo --out /tmp/demo --json",
+  );
+  command.action(
+    verb(async (io, options: Options) => {
+      const began = performance.now();
+      const model = await loadModel(io, options);
+      try {
+        await io.print(
+          `${model.id}: ${model.spec.n_layers} layers, d_model ${model.spec.d_model}, on ${model.device.description}\n`,
+        );
+        await runDemo(io, model, options, began);
+        return undefined;
+      } finally {
+        await model.dispose();
+      }
+    }),
+  );
+}
+
+async function runDemo(io: Io, model: Model, options: Options, began: number): Promise<void> {
+  const file = (name: string) => joinPath(options.out, name);
+  await makeFolder(options.out);
+  const { axis, collected } = await makeAxis(io, model, file("run"));
+  const caps = cap(axis);
+  await axis.save(file("axis.safetensors"));
+  await caps.save(file("cap.safetensors"));
+
+  const replies = await compareReplies(io, model, caps);
+  await io.print("Does the cap hold on prompts it has never seen, and does it cost anything?");
+  const evaluation = await evaluate(model, {
+    axis,
+    caps,
+    limit: options.limit,
+    controls: 1,
+    signal: io.signal,
+    on_progress: showProgress(io),
+  });
+  await printEvaluation(io, evaluation);
+  await io.print(`  (${options.limit} of each kind, 95 % intervals; capstan evaluate runs them all)\n`);
+
+  const drifts = await playDrift(io, model, axis, caps);
+  const pictures = await drawPictures(io, axis, drifts, model, options.out);
+  const files = [file("axis.safetensors"), file("cap.safetensors"), ...pictures];
+  const seconds = (performance.now() - began) / 1000;
+  await io.print(`Wrote, in ${duration(seconds)}:`);
+  for (const path of files) await io.print(`  ${shortPath(path)}`);
+  await io.print(
+    `\nNext:\n  npx capstan chat --cap ${shortPath(file("cap.safetensors"))}\n  npx capstan evaluate\n  npx capstan --help`,
+  );
+  await io.result({
+    model: model.id,
+    device: model.device,
+    seconds,
+    collected,
+    axis: axisSummary(axis),
+    replies,
+    evaluation,
+    drifts,
+    files,
+  });
+}
+
+/** The two pictures; a machine without vega goes without them, and is told. */
+async function drawPictures(
+  io: Io,
+  axis: Axis,
+  drifts: Drift[],
+  model: Model,
+  folder: string,
+): Promise<string[]> {
+  try {
+    return [
+      ...(await drawPersonaSpace(axis, joinPath(folder, "persona-space"))),
+      ...(drifts.length === 0 ? [] : await drawDrift(drifts, joinPath(folder, "drift"), { model: model.id })),
+    ];
+  } catch (error) {
+    if (!(error instanceof CapstanError) || error.code !== "unsupported") throw error;
+    await io.note(`capstan: no pictures: ${error.message}`);
+    return [];
+  }
+}
+
+async function makeAxis(io: Io, model: Model, folder: string): Promise<{ axis: Axis; collected: object }> {
+  await io.print("Collecting the model's replies in many roles, with its residual stream after every layer");
+  // A demo shows the work; a run left by an earlier one would leave nothing to do.
+  await remove(folder);
+  const began = performance.now();
+  const run = await collect(model, { out: folder, signal: io.signal, on_progress: showProgress(io) });
+  const seconds = (performance.now() - began) / 1000;
+  const collected = { ...summarize(run), seconds };
+  await io.print(
+    `  ${count(collected.responses)} replies in ${collected.roles} roles, ${count(collected.tokens)} tokens ` +
+      `in ${duration(seconds)} (${count(collected.tokens / seconds)} tok/s)\n`,
+  );
+  const axis = await fit(run, { signal: io.signal });
+  await printAxis(io, axis);
+  await io.print();
+  return { axis, collected };
+}
+
+/** Held-out persona jailbreaks, uncapped beside capped. */
+async function compareReplies(io: Io, model: Model, caps: Caps): Promise<object[]> {
+  const cases = await readDemoCases(model);
+  if (cases.length === 0) return [];
+  const { start, end } = caps.layers;
+  await io.print(`Persona jailbreaks it has never seen, uncapped and with caps on layers ${start}:${end}`);
+  const shown = [];
+  for (const { title, messages, check } of cases) {
+    const ask = (hooks: Caps["hooks"]) =>
+      generate(model, messages, { hooks, temperature: 0, max_tokens: 64, signal: io.signal }).result;
+    const [uncapped, capped] = await Promise.all([ask([]), ask(caps.hooks)]);
+    await io.print(`  ${title}`);
+    for (const message of messages)
+      await io.print(`    ${message.role.padEnd(9)} ${oneLine(message.content)}`);
+    await io.print(`    uncapped  ${oneLine(uncapped.text)}`);
+    await io.print(`    capped    ${oneLine(capped.text)}\n`);
+    const worked = { uncapped: passes(check, uncapped.text), capped: passes(check, capped.text) };
+    shown.push({ title, messages, uncapped: uncapped.text, capped: capped.text, worked });
+  }
+  return shown;
+}
+
+async function playDrift(io: Io, model: Model, axis: Axis, caps: Caps): Promise<Drift[]> {
+  const scripts = await readDriftScripts(model, await readRecipe(model));
+  const drifts = [];
+  for (const script of scripts) {
+    drifts.push(await drift(model, script, { axis, caps, signal: io.signal, on_progress: showProgress(io) }));
+  }
+  for (const { name, uncapped, capped } of drifts) {
+    const line = (turns: Drift["uncapped"]) =>
+      turns.map(({ projection }) => (projection ?? 0).toFixed(1).padStart(6)).join("");
+    await io.print(`Drift over the conversation "${name}", projection by turn`);
+    await io.print(`    uncapped ${line(uncapped)}`);
+    if (capped !== undefined) await io.print(`    capped   ${line(capped)}`);
+  }
+  await io.print();
+  return drifts;
+}
+
+function oneLine(text: string): string {
+  const line = text.replace(/\s+/g, " ").trim();
+  return line.length > 200 ? `${line.slice(0, 197)}...` : line;
+}

@@ -1,0 +1,82 @@
+import type { Command } from "commander";
+import { type Axis, fit } from "../../science/index.ts";
+import { type Io, verb } from "../io.ts";
+import { wholeNumber } from "../options.ts";
+
+interface Options {
+  out: string;
+  min_count?: number;
+  target_layer?: number;
+  json?: boolean;
+}
+
+export function addFit(program: Command): void {
+  program
+    .command("fit")
+    .description("fit the Assistant axis to a run")
+    .argument("[run]", "folder that collect wrote", "run")
+    .option("--out <file>", "where the axis goes", "axis.safetensors")
+    .option(
+      "--min_count <n>",
+      "responses fully in role that a role needs (default: the recipe's, else 50)",
+      wholeNumber,
+    )
+    .option("--target_layer <i>", "default: the recipe's, else the middle one", wholeNumber)
+    .option("--json", "print one JSON object on stdout and nothing else")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ capstan fit run\n  $ capstan fit run --min_count 10 --out axis.safetensors",
+    )
+    .action(
+      verb(async (io, options: Options, run: string) => {
+        const axis = await fit(run, {
+          ...(options.min_count === undefined ? {} : { min_count: options.min_count }),
+          ...(options.target_layer === undefined ? {} : { target_layer: options.target_layer }),
+          signal: io.signal,
+        });
+        await axis.save(options.out);
+        await printAxis(io, axis);
+        await io.print(`wrote ${options.out}. Next: capstan cap ${options.out}`);
+        await io.result({ out: options.out, ...axisSummary(axis) });
+        return undefined;
+      }),
+    );
+}
+
+/** What an axis says of itself in numbers. */
+export function axisSummary(axis: Axis) {
+  const { target_layer, roles, cos_pc1, dims70 } = axis;
+  return {
+    model: axis.model,
+    target_layer,
+    roles,
+    pc1_cosine: cos_pc1[target_layer],
+    pc1_cosines: cos_pc1,
+    dims70,
+  };
+}
+
+/** Prints the persona space at the target layer: roles ordered along the axis. */
+export async function printAxis(io: Io, axis: Axis): Promise<void> {
+  const layer = axis.target_layer;
+  const points = axis.points(layer).toSorted((a, b) => a.projection - b.projection);
+  const assistant = axis.defaultProjection(layer);
+  const low = Math.min(assistant, ...points.map((point) => point.projection));
+  const high = Math.max(assistant, ...points.map((point) => point.projection));
+  const width = 40;
+  const place = (value: number) => Math.round(((value - low) / (high - low || 1)) * (width - 1));
+  await io.print(`Persona space at layer ${layer}: mean projection on the axis, Assistant to the right`);
+  const lines = [
+    ...points.map(({ role, projection }) => ({ name: role, projection })),
+    { name: "* default", projection: assistant },
+  ];
+  for (const { name, projection } of lines.toSorted((a, b) => a.projection - b.projection)) {
+    const bar = `${"·".repeat(place(projection))}●`.padEnd(width);
+    await io.print(`  ${name.padEnd(24)} ${bar} ${projection.toFixed(2).padStart(8)}`);
+  }
+  const explained = Array.from(axis.explained(layer).slice(0, 3), (x) => `${(100 * x).toFixed(0)} %`);
+  await io.print(
+    `  variance explained by PC1..3: ${explained.join(", ")}; ${axis.dims70[layer]} dimensions for 70 %; ` +
+      `cos(PC1, axis) ${axis.cos_pc1[layer]!.toFixed(2)} here, ${Math.min(...axis.cos_pc1).toFixed(2)} at the least`,
+  );
+}

@@ -1,0 +1,137 @@
+import type { Command } from "commander";
+import { CapstanError } from "../../../models/index.ts";
+import { generate } from "../../generate.ts";
+import { readStdin, readText } from "../../platform/index.ts";
+import { type Caps, checkFits, readCaps } from "../../science/index.ts";
+import type { Message, Model, Prompt } from "../../types.ts";
+import { type Io, verb } from "../io.ts";
+import {
+  addModelOptions,
+  addSamplingOptions,
+  loadModel,
+  type ModelOptions,
+  type SamplingOptions,
+  samplingOf,
+} from "../options.ts";
+
+interface Options extends ModelOptions, SamplingOptions {
+  prompt?: string;
+  system?: string;
+  messages?: string;
+  raw?: boolean;
+  cap?: string;
+  logprobs?: boolean;
+}
+
+export function addGenerate(program: Command): void {
+  const command = program
+    .command("generate")
+    .description("write a reply to a prompt, capped or not")
+    .option("--prompt <text>", "what the user says; - reads stdin")
+    .option("--system <text>", "a system message before it")
+    .option("--messages <file>", "a JSON list of { role, content } instead of a prompt")
+    .option("--raw", "continue the prompt's text as it is, without the chat template")
+    .option("--cap <file>", "apply the caps of a .cap.safetensors file")
+    .option("--logprobs", "with --json: the log-probability of each token");
+  addModelOptions(addSamplingOptions(command)).addHelpText(
+    "after",
+    `
+Examples:
+  $ capstan generate --prompt "What colour is the sky?"
+  $ echo "Hello" | capstan generate --prompt - --temperature 0 --json
+  $ capstan generate --system "You are a pirate." --prompt "Who are you?" --cap out/cap.safetensors`,
+  );
+  command.action(
+    verb(async (io, options: Options) => {
+      const prompt = await readPrompt(options);
+      const model = await loadModel(io, options);
+      try {
+        const caps = options.cap === undefined ? undefined : await readCapsFor(io, model, options.cap);
+        await run(io, model, prompt, options, caps);
+      } finally {
+        await model.dispose();
+      }
+    }),
+  );
+}
+
+async function run(
+  io: Io,
+  model: Model,
+  prompt: Prompt,
+  options: Options,
+  caps: Caps | undefined,
+): Promise<void> {
+  const began = performance.now();
+  const reply = generate(model, prompt, {
+    ...samplingOf(options),
+    hooks: caps?.hooks ?? [],
+    logprobs: options.logprobs === true,
+    signal: io.signal,
+  });
+  let first_token_ms: number | undefined;
+  const tokens = [];
+  for await (const token of reply) {
+    first_token_ms ??= performance.now() - began;
+    tokens.push(token);
+    await io.stream(token.text);
+  }
+  const result = await reply.result;
+  await io.print();
+  await io.result({
+    model: model.id,
+    device: model.device,
+    capped: caps !== undefined,
+    text: result.text,
+    tokens: result.tokens,
+    finish_reason: result.finish_reason,
+    usage: result.usage,
+    ...(options.logprobs === true ? { logprobs: tokens.map((token) => token.logprob) } : {}),
+    timing: { first_token_ms, total_ms: performance.now() - began },
+  });
+}
+
+async function readPrompt(options: Options): Promise<Prompt> {
+  if (options.messages !== undefined)
+    return parseMessages(options.messages, await readText(options.messages));
+  if (options.prompt === undefined) {
+    throw new CapstanError("bad_request", {
+      action: "generate",
+      need: "--prompt TEXT or --messages FILE",
+      found: "neither",
+      mend: 'Try: capstan generate --prompt "Hello"',
+    });
+  }
+  const text = options.prompt === "-" ? (await readStdin()).trimEnd() : options.prompt;
+  if (options.raw === true) return text;
+  const system: Message[] = options.system === undefined ? [] : [{ role: "system", content: options.system }];
+  return [...system, { role: "user", content: text }];
+}
+
+function parseMessages(file: string, text: string): Message[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    const found = (cause as Error).message;
+    throw new CapstanError(
+      "bad_file",
+      { action: `read ${file}`, need: "a JSON list of messages", found },
+      { cause },
+    );
+  }
+  const list = Array.isArray(value) ? value : (value as { conversation?: unknown } | null)?.conversation;
+  if (Array.isArray(list)) return list as Message[];
+  throw new CapstanError("bad_file", {
+    action: `read ${file}`,
+    need: "a JSON list of messages, or an object with a conversation",
+    found: typeof value,
+  });
+}
+
+/** Reads a cap file and checks it against the model; a cap made on another model is said aloud. */
+export async function readCapsFor(io: Io, model: Model, path: string): Promise<Caps> {
+  const caps = await readCaps(path);
+  for (const warning of checkFits(model, caps, "caps")) await io.note(`capstan: ${warning}`);
+  return caps;
+}

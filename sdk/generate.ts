@@ -1,0 +1,257 @@
+import { abortedError, CapstanError, expandSites, planHooks, type Site, siteId } from "../models/index.ts";
+import { meansOf } from "./forward.ts";
+import { promptTokens } from "./prompt.ts";
+import { ReplyStream } from "./reply.ts";
+import { type Runtime, runtimeOf, type StreamDecoder } from "./runtime.ts";
+import { needsHistory, readSampling, type Sampling } from "./sampling.ts";
+import { Sequence } from "./scheduler/sequence.ts";
+import type { Call, CallResult, Task } from "./scheduler/task.ts";
+import { StopStrings } from "./stop_strings.ts";
+import type { GeneratedToken, GenerateOptions, GenerateResult, Model, Prompt, Reply } from "./types.ts";
+
+/** Tokens of a reply when the caller names no number. */
+const DEFAULT_MAX_TOKENS = 512;
+
+/**
+ * Writes a reply to a prompt, token by token. Any number of replies may run at once: they share batches.
+ *
+ * @param prompt a text (encoded as it is), token ids, or messages (through the chat template)
+ * @returns an async iterable of tokens whose `result` gives the whole reply
+ * @throws CapstanError at the call: `bad_request`, `bad_hook`, `context_overflow`, `tokenizer`; from the
+ *   iteration and `result`: `aborted`, `non_finite`, `out_of_memory`
+ * @example
+ * const reply = generate(model, [{ role: "user", content: "Hello" }], { temperature: 0 });
+ * for await (const token of reply) write(token.text);
+ * const { text, finish_reason } = await reply.result;
+ */
+export function generate(model: Model, prompt: Prompt, options: GenerateOptions = {}): Reply {
+  const runtime = runtimeOf(model);
+  const tokens = promptTokens(model, prompt, options.template_args);
+  const request = readRequest(model, tokens, options);
+  const abort = new AbortController();
+  const signal =
+    options.signal === undefined ? abort.signal : AbortSignal.any([abort.signal, options.signal]);
+  const reply = new ReplyStream(() => abort.abort());
+  if (signal.aborted) {
+    reply.fail(abortedError("generate", signal));
+    return reply;
+  }
+  const plan = planHooks(model.spec, options.hooks ?? []);
+  const hooks = runtime.scheduler.hook_sets.acquire(plan);
+  const sequence = new Sequence(runtime.scheduler.pool, hooks);
+  const task = new GenerateTask(model, runtime, sequence, request, reply, signal);
+  try {
+    runtime.scheduler.submit(task);
+  } catch (error) {
+    task.release();
+    throw error;
+  }
+  return reply;
+}
+
+interface Request {
+  tokens: Int32Array;
+  max_tokens: number;
+  sampling: Sampling;
+  stops: string[];
+  mean_sites: Site[];
+}
+
+function readRequest(model: Model, tokens: Int32Array, options: GenerateOptions): Request {
+  const room = model.n_ctx - tokens.length;
+  if (room < 1) {
+    throw new CapstanError("context_overflow", {
+      action: "generate",
+      need: `a prompt of at most ${model.n_ctx - 1} tokens (n_ctx ${model.n_ctx})`,
+      found: `${tokens.length}`,
+      mend: "Shorten the prompt, or load the model with a larger n_ctx.",
+    });
+  }
+  const asked = options.max_tokens ?? DEFAULT_MAX_TOKENS;
+  if (!Number.isInteger(asked) || asked < 1) {
+    throw new CapstanError("bad_request", {
+      action: "generate",
+      need: "max_tokens of at least 1",
+      found: String(asked),
+    });
+  }
+  return {
+    tokens,
+    max_tokens: Math.min(asked, room),
+    sampling: readSampling(model, options),
+    stops: readStops(model, options.stop),
+    mean_sites: expandSites(model.spec, options.mean ?? []),
+  };
+}
+
+function readStops(model: Model, stop: GenerateOptions["stop"]): string[] {
+  // Without a tokenizer there is no text to stop at: say so now.
+  if (stop !== undefined) void model.tokenizer.size;
+  const stops = stop === undefined ? [] : typeof stop === "string" ? [stop] : [...stop];
+  if (stops.every((text) => typeof text === "string" && text !== "")) return stops;
+  throw new CapstanError("bad_request", {
+    action: "generate",
+    need: "stop strings of some characters",
+    found: "an empty one",
+  });
+}
+
+/** The state of one reply between the steps of the scheduler. */
+class GenerateTask implements Task {
+  readonly sequence: Sequence;
+  readonly first: Call;
+  readonly max_tokens: number;
+  readonly signal: AbortSignal;
+  readonly #model: Model;
+  readonly #runtime: Runtime;
+  readonly #request: Request;
+  readonly #reply: ReplyStream;
+  readonly #accumulator: number | null;
+  readonly #decoder: StreamDecoder | null;
+  readonly #stops: StopStrings<GeneratedToken>;
+  readonly #drawn: number[] = [];
+  readonly #sent: GeneratedToken[] = [];
+  #text = "";
+  #cached = 0;
+  #finish_reason: GenerateResult["finish_reason"] | null = null;
+
+  constructor(
+    model: Model,
+    runtime: Runtime,
+    sequence: Sequence,
+    request: Request,
+    reply: ReplyStream,
+    signal: AbortSignal,
+  ) {
+    this.#model = model;
+    this.#runtime = runtime;
+    this.#request = request;
+    this.#reply = reply;
+    this.sequence = sequence;
+    this.signal = signal;
+    this.max_tokens = request.tokens.length + request.max_tokens;
+    this.#decoder = runtime.streamDecoder();
+    this.#stops = new StopStrings(request.stops);
+    const sites = request.mean_sites.map((site) => siteId(model.spec, site));
+    this.#accumulator = sites.length === 0 ? null : runtime.addAccumulator(sites);
+    this.first = this.#call(request.tokens, 0);
+  }
+
+  next(result: CallResult): Call | null {
+    if (this.#drawn.length === 0) this.#cached = result.cached;
+    if (this.#finish_reason !== null) return null;
+    if (this.#model.spec.eos_token_ids.includes(result.token)) return this.#finish("stop", "send");
+    this.#drawn.push(result.token);
+    if (this.#take(result)) return this.#finish("stop", "drop");
+    if (this.#drawn.length < this.#request.max_tokens) return this.#call(Int32Array.of(result.token), 1);
+    this.#finish("length", "send");
+    // The last token's own activations are part of the mean: it is fed, and nothing drawn after it.
+    return this.#accumulator === null ? null : this.#call(Int32Array.of(result.token), 1);
+  }
+
+  ended(error: unknown): void {
+    if (error === undefined) this.#reply.finish(this.#result());
+    else this.#reply.fail(error);
+    this.release();
+  }
+
+  release(): void {
+    if (this.#accumulator !== null) this.#runtime.freeAccumulator(this.#accumulator);
+    this.sequence.dispose();
+    this.#runtime.scheduler.hook_sets.release(this.sequence.hooks);
+  }
+
+  /** A call that feeds `tokens`, of which the last `n_reply` are the reply's own. */
+  #call(tokens: Int32Array, n_reply: number): Call {
+    const id = this.#accumulator;
+    const spans =
+      id === null || n_reply === 0 ? [] : [{ id, start: tokens.length - n_reply, end: tokens.length }];
+    return {
+      tokens,
+      sample: this.#finish_reason === null ? this.#sample() : null,
+      logits: "none",
+      captures: [],
+      accumulate: spans,
+      reads_all: false,
+    };
+  }
+
+  #sample(): Call["sample"] {
+    const { sampling, tokens } = this.#request;
+    const history = needsHistory(sampling) ? Int32Array.from([...tokens, ...this.#drawn]) : null;
+    return { ...sampling, history, n_prompt: tokens.length, draw: this.#drawn.length };
+  }
+
+  /** Sends what the new token completes; true when a stop string is met. */
+  #take(result: CallResult): boolean {
+    if (this.#decoder === null) {
+      this.#send(this.#describe(result));
+      return false;
+    }
+    const text = this.#decoder.push(result.token);
+    const { out, stopped } = this.#stops.push({ token: this.#describe(result), text });
+    for (const piece of out) this.#send({ ...piece.token, text: piece.text });
+    return stopped;
+  }
+
+  #describe(result: CallResult): GeneratedToken {
+    const token: GeneratedToken = { id: result.token, text: "" };
+    if (result.logprobs !== null) {
+      token.logprob = result.logprobs.token;
+      if (this.#request.sampling.top_logprobs > 0) token.top_logprobs = result.logprobs.top;
+    }
+    const names = this.sequence.hooks.plan.projection_names;
+    if (names.length > 0) {
+      token.projections = Object.fromEntries(
+        names.map((name, row) => [name, result.projections[row]!.at(-1)!]),
+      );
+    }
+    return token;
+  }
+
+  #send(token: GeneratedToken): void {
+    this.#sent.push(token);
+    this.#text += token.text;
+    this.#reply.push(token);
+  }
+
+  /** Ends the reply; what was held back goes out unless it is (or follows) a stop string. */
+  #finish(reason: GenerateResult["finish_reason"], held: "send" | "drop"): null {
+    this.#finish_reason = reason;
+    if (held === "send") this.#sendRest();
+    return null;
+  }
+
+  #sendRest(): void {
+    const rest = this.#stops.flush();
+    const tail = this.#decoder?.flush() ?? "";
+    if (rest.length > 0) rest.at(-1)!.text += tail;
+    for (const piece of rest) this.#send({ ...piece.token, text: piece.text });
+    if (rest.length === 0) this.#text += tail;
+  }
+
+  #result(): GenerateResult {
+    const prompt_tokens = this.#request.tokens.length;
+    const completion_tokens = this.#drawn.length;
+    const names = this.sequence.hooks.plan.projection_names;
+    const { mean_sites } = this.#request;
+    return {
+      text: this.#text,
+      tokens: Int32Array.from(this.#sent, (token) => token.id),
+      finish_reason: this.#finish_reason ?? "length",
+      usage: {
+        prompt_tokens,
+        completion_tokens,
+        total_tokens: prompt_tokens + completion_tokens,
+        cached_tokens: this.#cached,
+      },
+      projections: Object.fromEntries(
+        names.map((name) => [name, Float32Array.from(this.#sent, (token) => token.projections?.[name] ?? 0)]),
+      ),
+      means:
+        this.#accumulator === null
+          ? {}
+          : meansOf(this.#runtime, this.#accumulator, mean_sites, this.#model.spec.d_model),
+    };
+  }
+}

@@ -1,0 +1,101 @@
+import { type Decoder, type Device, type DeviceModel, type Hook, planHooks } from "../models/index.ts";
+import { type StreamDecoder, setRuntime } from "./runtime.ts";
+import { Scheduler, type SchedulerLimits } from "./scheduler/scheduler.ts";
+import { Sequence } from "./scheduler/sequence.ts";
+import { ModelSession } from "./session.ts";
+import type {
+  EncodedChat,
+  FileSource,
+  ForwardOptions,
+  ForwardResult,
+  Message,
+  Model,
+  Session,
+  TemplateArgs,
+  Tokenizer,
+} from "./types.ts";
+
+/** What a loaded model is put together from. */
+export interface ModelParts {
+  id: string;
+  digest: string;
+  decoder: Decoder;
+  device: { kind: Device["kind"]; description: string; dtype: string };
+  device_model: DeviceModel;
+  tokenizer: Tokenizer;
+  streamDecoder: () => StreamDecoder | null;
+  files: FileSource | null;
+  defaults: Model["defaults"];
+  limits: SchedulerLimits;
+  /** Frees the device behind the model. */
+  dispose: () => Promise<void>;
+}
+
+/** A loaded model: its weights on a device, one scheduler over them. */
+export class LoadedModel implements Model {
+  readonly id: string;
+  readonly digest: string;
+  readonly spec: Model["spec"];
+  readonly tokenizer: Tokenizer;
+  readonly device: Model["device"];
+  readonly n_ctx: number;
+  readonly memory: Model["memory"];
+  readonly files: FileSource | null;
+  readonly defaults: Model["defaults"];
+  readonly #scheduler: Scheduler;
+  readonly #parts: ModelParts;
+  #disposed: Promise<void> | null = null;
+
+  constructor(parts: ModelParts) {
+    this.#parts = parts;
+    this.id = parts.id;
+    this.digest = parts.digest;
+    this.spec = parts.decoder.spec;
+    this.tokenizer = parts.tokenizer;
+    this.device = parts.device;
+    this.n_ctx = parts.limits.n_ctx;
+    this.memory = { weight_bytes: parts.device_model.memory.weight_bytes };
+    this.files = parts.files;
+    this.defaults = parts.defaults;
+    this.#scheduler = new Scheduler(parts.device_model, parts.limits);
+    const { device_model } = parts;
+    setRuntime(this, {
+      scheduler: this.#scheduler,
+      addAccumulator: (sites) => device_model.addAccumulator(sites),
+      readAccumulator: (id) => device_model.readAccumulator(id),
+      freeAccumulator: (id) => device_model.freeAccumulator(id),
+      streamDecoder: parts.streamDecoder,
+    });
+  }
+
+  encodeChat(messages: readonly Message[], args?: TemplateArgs): EncodedChat {
+    return this.tokenizer.encodeChat(messages, args);
+  }
+
+  async forward(
+    tokens: readonly number[] | Int32Array,
+    options: ForwardOptions = {},
+  ): Promise<ForwardResult> {
+    const session = await this.session(options.hooks === undefined ? {} : { hooks: options.hooks });
+    try {
+      const { hooks: _, ...rest } = options;
+      return await session.forward(tokens, rest);
+    } finally {
+      await session.dispose();
+    }
+  }
+
+  async session(options: { hooks?: readonly Hook[] } = {}): Promise<Session> {
+    const hooks = this.#scheduler.hook_sets.acquire(planHooks(this.spec, options.hooks ?? []));
+    return new ModelSession(this, new Sequence(this.#scheduler.pool, hooks));
+  }
+
+  dispose(): Promise<void> {
+    this.#disposed ??= this.#scheduler.dispose().then(() => this.#parts.dispose());
+    return this.#disposed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}

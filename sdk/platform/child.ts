@@ -1,0 +1,35 @@
+import { spawn } from "node:child_process";
+import process from "node:process";
+import { CapstanError } from "../../models/index.ts";
+import { runtime } from "./process.ts";
+
+/**
+ * Runs this program anew in a process of its own, with other arguments, and waits for its end.
+ *
+ * @returns its stdout and the time from its start to its end
+ * @throws CapstanError `internal` when it fails, with what it wrote to stderr
+ */
+export async function runSelf(args: readonly string[]): Promise<{ stdout: string; elapsed_ms: number }> {
+  const flags = runtime().name === "deno" ? ["run", "-A"] : process.execArgv;
+  const start = performance.now();
+  const child = spawn(process.execPath, [...flags, process.argv[1]!, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on("error", reject).on("close", resolve);
+  });
+  if (code === 0) return { stdout, elapsed_ms: performance.now() - start };
+  throw new CapstanError("internal", {
+    action: `run capstan ${args[0]}`,
+    need: "exit code 0",
+    found: `${code}: ${stderr.trim().replace(/\.$/, "")}`,
+  });
+}

@@ -1,0 +1,56 @@
+import { fileURLToPath } from "node:url";
+import { ENGINE_URL, type Engine, loadEngine } from "../../core-wasm/index.ts";
+import { readFile } from "./files.ts";
+
+let loaded: Promise<Engine> | undefined;
+
+/** The WASM engine of this package, compiled once a process. */
+export function engine(): Promise<Engine> {
+  loaded ??= readFile(fileURLToPath(ENGINE_URL)).then(loadEngine);
+  return loaded;
+}
+
+/** What this runtime can run, and what `auto` chooses among it. */
+export async function describeEngine(): Promise<{
+  wasm: { simd: boolean; relaxed_simd: boolean; threads: boolean };
+  webgpu: { available: boolean };
+  auto: { device: "wasm"; why: string };
+}> {
+  const scope = globalThis as unknown as {
+    navigator?: { gpu?: unknown };
+    WebAssembly: { validate(bytes: Uint8Array): boolean };
+  };
+  const { validate } = scope.WebAssembly;
+  return {
+    wasm: {
+      simd: validate(PROBES.simd),
+      relaxed_simd: validate(PROBES.relaxed_simd),
+      threads: validate(PROBES.threads),
+    },
+    webgpu: { available: scope.navigator?.gpu !== undefined },
+    auto: { device: "wasm", why: "WASM SIMD on one thread, the one device of this version" },
+  };
+}
+
+/** The smallest modules that hold an instruction of each feature. */
+const PROBES = {
+  // (func (result v128) (i8x16.splat (i32.const 0)))
+  simd: module([0x41, 0x00, 0xfd, 0x0f], [0x60, 0x00, 0x01, 0x7b]),
+  // (func (result v128) (i8x16.relaxed_swizzle (splat 0) (splat 0)))
+  relaxed_simd: module(
+    [0x41, 0x00, 0xfd, 0x0f, 0x41, 0x00, 0xfd, 0x0f, 0xfd, 0x80, 0x02],
+    [0x60, 0x00, 0x01, 0x7b],
+  ),
+  // (memory 1 1 shared)
+  threads: Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 4, 1, 3, 1, 1),
+};
+
+function module(code: number[], type: number[]): Uint8Array<ArrayBuffer> {
+  const body = [0, ...code, 0x0b];
+  return Uint8Array.of(
+    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...[1, type.length + 1, 1, ...type],
+    ...[3, 2, 1, 0],
+    ...[10, body.length + 2, 1, body.length, ...body],
+  );
+}

@@ -1,0 +1,200 @@
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs/promises";
+import { CapstanError, show } from "../../models/index.ts";
+import { basename, dirname, joinPath } from "./paths.ts";
+
+/** Bytes of a whole file. Throws `not_found` or `bad_file`. */
+export async function readFile(path: string): Promise<Uint8Array> {
+  const bytes = await attempt("read", path, () => fs.readFile(path));
+  // Not a Buffer: its `slice` shares memory where every other Uint8Array's copies.
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** A whole file as text; bytes that are not UTF-8 throw `bad_file`. */
+export async function readText(path: string): Promise<string> {
+  const bytes = await readFile(path);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    const parts = { action: `read ${path}`, need: "UTF-8 text", found: "bytes that are not UTF-8" };
+    throw new CapstanError("bad_file", parts, { cause });
+  }
+}
+
+/** A file open for reading at any position; the caller closes it (or writes `await using`). */
+export interface OpenFile extends AsyncDisposable {
+  /** Bytes, as it was opened. */
+  readonly size: number;
+  /** Bytes [start, end). Throws `bad_file` when the file ends sooner. */
+  read(start: number, end: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+export async function openFile(path: string): Promise<OpenFile> {
+  const handle = await attempt("open", path, () => fs.open(path, "r"));
+  const close = () => handle.close();
+  try {
+    const stat = await handle.stat();
+    if (!stat.isFile()) throw fileError("open", path, "a file", "something else of that name");
+    const read = (start: number, end: number) => readRange(handle, path, start, end);
+    return { size: stat.size, read, close, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function readRange(
+  handle: fs.FileHandle,
+  path: string,
+  start: number,
+  end: number,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(end - start);
+  for (let done = 0; done < bytes.length; ) {
+    // Positional reads, at most 1 GiB each: Node refuses 2 GiB in one call.
+    const count = Math.min(bytes.length - done, 2 ** 30);
+    const { bytesRead } = await attempt("read", path, () => handle.read(bytes, done, count, start + done));
+    if (bytesRead === 0) {
+      const found = `its end at byte ${start + done}`;
+      throw fileError("read", path, `bytes ${start} to ${end}`, found, "The file may be cut short.");
+    }
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+/**
+ * Writes a whole file so that whoever looks, at any instant, finds the old one or the new one: a temporary
+ * file in the same folder, flushed, then renamed. Missing folders are made.
+ */
+export async function writeFileAtomic(path: string, data: Uint8Array | string): Promise<void> {
+  await makeFolder(dirname(path));
+  const temporary = joinPath(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
+  await attempt("write", path, async () => {
+    try {
+      const handle = await fs.open(temporary, "wx");
+      try {
+        await handle.writeFile(data);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await fs.rename(temporary, path);
+    } catch (error) {
+      await fs.rm(temporary, { force: true });
+      throw error;
+    }
+  });
+  await syncFolder(dirname(path));
+}
+
+/** A rename is safe from a power cut once its folder is flushed; systems that cannot do that are left alone. */
+async function syncFolder(path: string): Promise<void> {
+  try {
+    const handle = await fs.open(path, "r");
+    await handle.sync().finally(() => handle.close());
+  } catch {}
+}
+
+/**
+ * Appends one line and flushes it to the disk. After a line that was cut by a kill, the new one starts on a line
+ * of its own, so that a reader loses the cut line only.
+ */
+export async function appendLine(path: string, line: string): Promise<void> {
+  await makeFolder(dirname(path));
+  await attempt("append to", path, async () => {
+    const handle = await fs.open(path, "a+");
+    try {
+      const { size } = await handle.stat();
+      const last = new Uint8Array(1);
+      if (size > 0) await handle.read(last, 0, 1, size - 1);
+      await handle.appendFile(size > 0 && last[0] !== 10 ? `\n${line}\n` : `${line}\n`);
+      await handle.datasync();
+    } finally {
+      await handle.close();
+    }
+  });
+}
+
+/** What lies at a path. */
+export async function fileKind(path: string): Promise<"file" | "folder" | "other" | "none"> {
+  try {
+    const stat = await fs.stat(path);
+    return stat.isFile() ? "file" : stat.isDirectory() ? "folder" : "other";
+  } catch (error) {
+    if (isMissing(error)) return "none";
+    throw asFileError("look at", path, error);
+  }
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return (await fileKind(path)) !== "none";
+}
+
+/** Size of a file in bytes; undefined when there is none. */
+export async function fileSize(path: string): Promise<number | undefined> {
+  try {
+    const stat = await fs.stat(path);
+    return stat.isFile() ? stat.size : undefined;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw asFileError("look at", path, error);
+  }
+}
+
+/** Names in a folder, sorted by code point so that every machine lists them alike. */
+export async function listFolder(path: string): Promise<string[]> {
+  const names = await attempt("list", path, () => fs.readdir(path));
+  return names.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+}
+
+/** Makes a folder and those above it; one that exists is fine. */
+export async function makeFolder(path: string): Promise<void> {
+  await attempt("make folder", path, () => fs.mkdir(path, { recursive: true }));
+}
+
+/** Removes a file or a whole folder; one that is not there is fine. */
+export async function remove(path: string): Promise<void> {
+  await attempt("remove", path, () => fs.rm(path, { recursive: true, force: true }));
+}
+
+async function attempt<T>(verb: string, path: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw asFileError(verb, path, error);
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return code === "ENOENT" || code === "ENOTDIR";
+}
+
+function asFileError(verb: string, path: string, error: unknown): CapstanError {
+  if (error instanceof CapstanError) return error;
+  const action = `${verb} ${path}`;
+  if (isMissing(error)) {
+    return new CapstanError("not_found", { action, need: "it to exist", found: "nothing there" });
+  }
+  const code = (error as { code?: unknown }).code;
+  const found = typeof code === "string" ? (KNOWN_CODES[code] ?? code) : show(String(error));
+  return new CapstanError("bad_file", { action, need: "the system to allow it", found }, { cause: error });
+}
+
+const KNOWN_CODES: Record<string, string> = {
+  EACCES: "no permission (EACCES)",
+  EPERM: "no permission (EPERM)",
+  EISDIR: "a folder (EISDIR)",
+  ENOSPC: "a full disk (ENOSPC)",
+  EROFS: "a read-only disk (EROFS)",
+  EMFILE: "too many open files (EMFILE)",
+  EEXIST: "a file of that name (EEXIST)",
+  ELOOP: "a link that leads to itself (ELOOP)",
+};
+
+function fileError(verb: string, path: string, need: string, found: string, mend?: string): CapstanError {
+  const parts = { action: `${verb} ${path}`, need, found };
+  return new CapstanError("bad_file", mend === undefined ? parts : { ...parts, mend });
+}

@@ -1,0 +1,39 @@
+/** What the rest of the SDK may know of its runtime. */
+export { codeBytes, codeFile, packageFile, packageRoot, packageVersion } from "./assets.ts";
+export { runSelf } from "./child.ts";
+export {
+  appendLine,
+  exists,
+  fileKind,
+  fileSize,
+  listFolder,
+  makeFolder,
+  type OpenFile,
+  openFile,
+  readFile,
+  readText,
+  remove,
+  writeFileAtomic,
+} from "./files.ts";
+export { basename, dirname, joinPath, resolvePath, shortPath } from "./paths.ts";
+export {
+  argv,
+  cpu,
+  cpuTime,
+  env,
+  exitNow,
+  isTty,
+  memory,
+  onInterrupt,
+  type Runtime,
+  readLines,
+  readStdin,
+  runtime,
+  runtimeName,
+  type Stream,
+  setExitCode,
+  sha256,
+  systemName,
+  write,
+} from "./process.ts";
+export { randomSeed } from "./random.ts";

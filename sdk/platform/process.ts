@@ -1,0 +1,144 @@
+import { createHash } from "node:crypto";
+import * as os from "node:os";
+import process from "node:process";
+import { createInterface } from "node:readline";
+
+/** The process and the machine it runs on, as Node and Deno both tell them. */
+
+/** Arguments after the program's name. */
+export function argv(): string[] {
+  return process.argv.slice(2);
+}
+
+/** An environment variable; an empty one counts as absent. */
+export function env(name: string): string | undefined {
+  return process.env[name] || undefined;
+}
+
+export type Stream = "stdout" | "stderr";
+
+export function isTty(stream: Stream): boolean {
+  return process[stream].isTTY === true;
+}
+
+/** Writes text and waits until the stream took it. A reader that went away (`| head`) is no error. */
+export function write(stream: Stream, text: string): Promise<void> {
+  guard(stream);
+  return new Promise((resolve, reject) => {
+    process[stream].write(text, (error) => {
+      if (error && (error as { code?: unknown }).code !== "EPIPE") reject(error);
+      else resolve();
+    });
+  });
+}
+
+const guarded = new Set<Stream>();
+
+/** Without a listener a broken pipe would end the process before `write` hears of it. */
+function guard(stream: Stream): void {
+  if (guarded.has(stream)) return;
+  guarded.add(stream);
+  process[stream].on("error", () => {});
+}
+
+/** All of stdin as text; for `--prompt -` and pipes. */
+export async function readStdin(): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of process.stdin) text += decoder.decode(chunk as Uint8Array, { stream: true });
+  return text + decoder.decode();
+}
+
+/** The code the process will end with, once nothing is left to do. */
+export function setExitCode(code: number): void {
+  process.exitCode = code;
+}
+
+/** Ends the process now. Only for a second Ctrl-C: the first lets files be completed. */
+export function exitNow(code: number): never {
+  process.exit(code);
+}
+
+/**
+ * Calls `handler` on Ctrl-C (SIGINT) and SIGTERM instead of ending the process.
+ *
+ * @returns a function that gives the signals back to the system
+ */
+export function onInterrupt(handler: (signal: "SIGINT" | "SIGTERM") => void): () => void {
+  const onInt = () => handler("SIGINT");
+  const onTerm = () => handler("SIGTERM");
+  process.on("SIGINT", onInt);
+  process.on("SIGTERM", onTerm);
+  return () => {
+    process.off("SIGINT", onInt);
+    process.off("SIGTERM", onTerm);
+  };
+}
+
+/** Bytes: what the process may still allocate, what the machine has, and what the process holds. */
+export function memory(): { available: number; total: number; resident: number } {
+  const resident = process.memoryUsage().rss;
+  const ask = process as { availableMemory?: () => number; constrainedMemory?: () => number };
+  const total = os.totalmem();
+  const limit = ask.constrainedMemory?.() ?? 0;
+  return {
+    available: ask.availableMemory?.() || os.freemem(),
+    // Without a limit some systems report 0, others an absurd one.
+    total: limit > 0 && limit < total ? limit : total,
+    resident,
+  };
+}
+
+export function cpu(): { count: number; model: string } {
+  return { count: os.availableParallelism(), model: os.cpus()[0]?.model.trim() || "unknown processor" };
+}
+
+/** Milliseconds of processor time the process has used so far, all its threads together. */
+export function cpuTime(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+export interface Runtime {
+  name: "node" | "deno" | "bun";
+  version: string;
+}
+
+/** Deno and Bun say who they are in `process.versions`, as Node does. */
+export function runtime(): Runtime {
+  const { deno, bun, node } = process.versions as Record<string, string | undefined>;
+  if (deno !== undefined) return { name: "deno", version: deno };
+  if (bun !== undefined) return { name: "bun", version: bun };
+  return { name: "node", version: node ?? "unknown" };
+}
+
+/** `node 20.20.2`, `deno 2.9.6`. */
+export function runtimeName(): string {
+  const { name, version } = runtime();
+  return `${name} ${version}`;
+}
+
+/** `linux x64` */
+export function systemName(): string {
+  return `${process.platform} ${process.arch}`;
+}
+
+/** SHA-256 of bytes or UTF-8 text, in hex; several parts are hashed as if joined. */
+export function sha256(...parts: (Uint8Array | string)[]): string {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part);
+  return hash.digest("hex");
+}
+
+/** Lines of stdin as they come; ends with the input or the signal. */
+export async function* readLines(signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+  const lines = createInterface({ input: process.stdin, terminal: false });
+  const close = () => lines.close();
+  signal.addEventListener("abort", close, { once: true });
+  try {
+    for await (const line of lines) yield line;
+  } finally {
+    signal.removeEventListener("abort", close);
+    lines.close();
+  }
+}

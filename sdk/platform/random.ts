@@ -1,0 +1,4 @@
+/** A seed nobody chose: 32 random bits, short enough to be typed again. */
+export function randomSeed(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0]!;
+}

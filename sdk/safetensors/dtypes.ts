@@ -1,0 +1,105 @@
+import { CapstanError } from "../../models/index.ts";
+
+/** Bytes of one element, in the order the official crate ranks dtypes (its writer sorts by it, last first). */
+const ITEM_BYTES = {
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  F8_E5M2: 1,
+  F8_E4M3: 1,
+  F8_E8M0: 1,
+  I16: 2,
+  U16: 2,
+  F16: 2,
+  BF16: 2,
+  I32: 4,
+  U32: 4,
+  F32: 4,
+  C64: 8,
+  F64: 8,
+  I64: 8,
+  U64: 8,
+} as const;
+
+export type Dtype = keyof typeof ITEM_BYTES;
+
+const RANKS = Object.keys(ITEM_BYTES) as Dtype[];
+
+export function isDtype(name: unknown): name is Dtype {
+  return typeof name === "string" && Object.hasOwn(ITEM_BYTES, name);
+}
+
+/** Bytes of one element. */
+export function itemBytes(dtype: Dtype): number {
+  return ITEM_BYTES[dtype];
+}
+
+/** Place of a dtype in the order of the file format's writer: wider ones lie first. */
+export function dtypeRank(dtype: Dtype): number {
+  return RANKS.indexOf(dtype);
+}
+
+/**
+ * Elements as float32: F16 and BF16 exactly, F64 and 32-bit integers rounded to the nearest.
+ *
+ * @param bytes little-endian, any alignment
+ * @throws CapstanError `unsupported` for F8, 64-bit integers and complex numbers
+ */
+export function toFloat32(dtype: Dtype, bytes: Uint8Array, name: string): Float32Array {
+  // A copy is aligned whatever the file's offsets are (and `slice` of a Buffer would be none).
+  const buffer = new Uint8Array(bytes).buffer;
+  switch (dtype) {
+    case "F32":
+      return new Float32Array(buffer);
+    case "F16":
+      return Float32Array.from(new Uint16Array(buffer), halfToFloat);
+    case "BF16":
+      return fromBfloat16(new Uint16Array(buffer));
+    case "F64":
+      return Float32Array.from(new Float64Array(buffer));
+    case "BOOL":
+    case "U8":
+      return Float32Array.from(new Uint8Array(buffer));
+    case "I8":
+      return Float32Array.from(new Int8Array(buffer));
+    case "I16":
+      return Float32Array.from(new Int16Array(buffer));
+    case "U16":
+      return Float32Array.from(new Uint16Array(buffer));
+    case "I32":
+      return Float32Array.from(new Int32Array(buffer));
+    case "U32":
+      return Float32Array.from(new Uint32Array(buffer));
+    case "F8_E5M2":
+    case "F8_E4M3":
+    case "F8_E8M0":
+    case "I64":
+    case "U64":
+    case "C64":
+      throw new CapstanError("unsupported", {
+        action: `read tensor ${name} as float32`,
+        need: "F32, F16, BF16, F64 or an integer of at most 32 bits",
+        found: dtype,
+        mend: "Read its bytes instead.",
+      });
+    default:
+      return dtype satisfies never;
+  }
+}
+
+/** A bfloat16 is the upper half of a float32. */
+function fromBfloat16(halves: Uint16Array): Float32Array {
+  const words = new Uint32Array(halves.length);
+  for (let i = 0; i < halves.length; i++) words[i] = halves[i]! << 16;
+  return new Float32Array(words.buffer);
+}
+
+/** IEEE half precision: 1 sign, 5 exponent (bias 15), 10 fraction bits. */
+function halfToFloat(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1;
+  const exponent = (half >> 10) & 0x1f;
+  const fraction = half & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}

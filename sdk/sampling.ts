@@ -1,0 +1,79 @@
+import { CapstanError, type SampleParams, show } from "../models/index.ts";
+import { randomSeed } from "./platform/random.ts";
+import type { GenerateOptions, Model } from "./types.ts";
+
+/** The parts of `SampleParams` that stay the same over a reply. */
+export type Sampling = Omit<SampleParams, "history" | "n_prompt" | "draw">;
+
+/**
+ * Sampling parameters of a reply, checked: the caller's, else the model's generation_config.json, else the
+ * plain distribution.
+ *
+ * @throws CapstanError `bad_request` naming the option, what it needs and what it found
+ */
+export function readSampling(model: Model, options: GenerateOptions): Sampling {
+  const given = { ...model.defaults, ...definedOnly(options) };
+  return {
+    temperature: within("temperature", given.temperature ?? 1, 0, 100),
+    top_k: whole("top_k", given.top_k ?? 0, 0),
+    top_p: within("top_p", given.top_p ?? 1, 0, 1),
+    min_p: within("min_p", given.min_p ?? 0, 0, 1),
+    repetition_penalty: within("repetition_penalty", given.repetition_penalty ?? 1, 1e-3, 1e3),
+    frequency_penalty: within("frequency_penalty", given.frequency_penalty ?? 0, -100, 100),
+    presence_penalty: within("presence_penalty", given.presence_penalty ?? 0, -100, 100),
+    logit_bias: readBias(model, given.logit_bias ?? {}),
+    seed: seedWords(given.seed),
+    top_logprobs: readLogprobs(given.logprobs),
+  };
+}
+
+/** Whether the draw depends on the tokens so far. */
+export function needsHistory(sampling: Sampling): boolean {
+  const { repetition_penalty, frequency_penalty, presence_penalty } = sampling;
+  return repetition_penalty !== 1 || frequency_penalty !== 0 || presence_penalty !== 0;
+}
+
+function definedOnly<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
+}
+
+function readBias(model: Model, bias: Record<number, number>): { id: number; bias: number }[] {
+  return Object.entries(bias).map(([key, value]) => {
+    const id = Number(key);
+    if (!Number.isInteger(id) || id < 0 || id >= model.spec.d_vocab) {
+      throw wrong("logit_bias", `token ids from 0 to ${model.spec.d_vocab - 1}`, key);
+    }
+    if (typeof value !== "number" || Number.isNaN(value) || value === Number.POSITIVE_INFINITY) {
+      throw wrong("logit_bias", "numbers", value);
+    }
+    // -Infinity forbids a token; a finite number that large does so on every device.
+    return { id, bias: Math.max(value, -1e30) };
+  });
+}
+
+function seedWords(seed: number | undefined): [number, number] {
+  const value = seed ?? randomSeed();
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw wrong("seed", "a whole number from 0 to 2^53 - 1", value);
+  return [value % 2 ** 32, Math.floor(value / 2 ** 32)];
+}
+
+function readLogprobs(logprobs: boolean | number | undefined): number {
+  if (logprobs === undefined || logprobs === false) return -1;
+  return logprobs === true ? 0 : whole("logprobs", logprobs, 0, 100);
+}
+
+function whole(name: string, value: number, min: number, max = 2 ** 31 - 1): number {
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw wrong(name, `a whole number from ${min}${max < 2 ** 31 - 1 ? ` to ${max}` : ""}`, value);
+}
+
+function within(name: string, value: number, min: number, max: number): number {
+  if (typeof value === "number" && value >= min && value <= max) return value;
+  throw wrong(name, `a number from ${min} to ${max}`, value);
+}
+
+function wrong(name: string, need: string, found: unknown): CapstanError {
+  const text = typeof found === "number" ? String(found) : show(found);
+  return new CapstanError("bad_request", { action: "generate", need: `${name} to be ${need}`, found: text });
+}

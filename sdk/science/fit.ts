@@ -1,0 +1,213 @@
+import { abortedError, CapstanError, show } from "../../models/index.ts";
+import type { ResponseRecord } from "../run/records.ts";
+import { Run } from "../run/run.ts";
+import { Axis } from "./axis.ts";
+import type { AxisData } from "./axis_file.ts";
+import { ControlProjections } from "./controls.ts";
+import { checkLayer } from "./layers.ts";
+import { dimensionsFor, type Pca, pca } from "./pca.ts";
+import { DEFAULT_ROLE } from "./roles.ts";
+import { VectorSum } from "./stats.ts";
+import { cosine, dot, meanOf, row, subtract, unit } from "./vectors.ts";
+
+export interface FitOptions {
+  /** Responses fully in role that a role needs. Default: the recipe's, else 50 as published. */
+  min_count?: number;
+  /** Where projections are read by default. Default: the recipe's, else the middle layer. */
+  target_layer?: number;
+  /** PCA of the centred role vectors at unit length. Default: false. */
+  scale_unit?: boolean;
+  /** Random directions to measure beside the axis, and what they are drawn from. Default: 5, seed 0. */
+  controls?: { n: number; seed: number };
+  signal?: AbortSignal;
+}
+
+/** Principal components that the file keeps of each layer; the paper needs 4 to 19 for 70 % of the variance. */
+const MAX_COMPONENTS = 32;
+
+/**
+ * Fits the Assistant axis to a run (paper, sections 2.2 and 3.1): a role's vector is the mean activation of its
+ * responses that are fully in role (score 3), the default's the mean of all of its own, and the axis, in each
+ * layer, the default's less the mean of the role vectors. The run is read twice, a shard at a time.
+ *
+ * @throws CapstanError `bad_request` when there is too little to fit, `not_found`, `bad_file`, `aborted`
+ */
+export async function fit(source: Run | string, options: FitOptions = {}): Promise<Axis> {
+  const run = typeof source === "string" ? await Run.open(source) : source;
+  const { manifest } = run;
+  const { n_layers, d_model } = manifest;
+  const min_count = checkMinCount(options.min_count ?? manifest.recipe.min_count ?? 50);
+  const target_layer = options.target_layer ?? manifest.recipe.target_layer ?? Math.floor(n_layers / 2);
+  checkLayer(target_layer, n_layers, "fit");
+
+  const sums = await sumByRole(run, options.signal);
+  const assistant = sums.get(DEFAULT_ROLE);
+  if (assistant === undefined || assistant.count === 0)
+    throw tooLittle(run, "responses of the default role", "none");
+  const names = [...sums.keys()].filter((name) => name !== DEFAULT_ROLE).sort();
+  const kept = names.filter((name) => sums.get(name)!.count >= min_count);
+  checkKept(run, kept, names, sums, min_count);
+
+  const size = n_layers * d_model;
+  const vectors = new Float32Array(kept.length * size);
+  for (const [i, name] of kept.entries()) vectors.set(sums.get(name)!.mean(), i * size);
+  const default_vector = assistant.mean();
+  const mean_role = meanOf(kept.map((name) => sums.get(name)!.mean()));
+  const axis = Float32Array.from(subtract(default_vector, mean_role));
+  checkAxis(run, axis);
+
+  const groups = Object.entries(manifest.roles).flatMap(([name, { group }]) =>
+    group === undefined ? [] : [[name, group] as const],
+  );
+  const countsOf = (chosen: readonly string[]) =>
+    Object.fromEntries(chosen.map((name) => [name, sums.get(name)!.count]));
+  const { site, sampling, seed, dtype, recipe } = manifest;
+  return new Axis({
+    model: manifest.model,
+    n_layers,
+    d_model,
+    target_layer,
+    axis,
+    default: Float32Array.from(default_vector),
+    roles: {
+      names: kept,
+      groups: Object.fromEntries(groups),
+      vectors,
+      counts: countsOf([DEFAULT_ROLE, ...kept]),
+      left_out: countsOf(names.filter((name) => !kept.includes(name))),
+    },
+    ...fitSpaces(vectors, axis, kept.length, manifest, options),
+    ...(await project(run, axis, options)),
+    made: { min_count, site, sampling, seed, dtype },
+    ...(recipe.cap === undefined ? {} : { cap: recipe.cap }),
+  });
+}
+
+/** Sums [n_layers * d_model] by role: all responses of the default, those of score 3 of the others. */
+async function sumByRole(run: Run, signal?: AbortSignal): Promise<Map<string, VectorSum>> {
+  const size = run.manifest.n_layers * run.manifest.d_model;
+  const roles = new Set(Array.from(run.responses.values(), ({ role }) => role));
+  const sums = new Map(Array.from(roles, (role) => [role, new VectorSum(size)]));
+  for await (const { responses, data } of run.activations(signal)) {
+    for (const [i, response] of responses.entries()) {
+      if (counts(response, run)) sums.get(response.role)!.add(row(data, i, size));
+    }
+  }
+  return sums;
+}
+
+function counts(response: ResponseRecord, run: Run): boolean {
+  if (response.tokens === 0) return false;
+  return response.role === DEFAULT_ROLE || run.scores.get(response.key)?.score === 3;
+}
+
+/** PCA of the role vectors in each layer, its first component turned to the Assistant. */
+function fitSpaces(
+  vectors: Float32Array,
+  axis: Float32Array,
+  n_roles: number,
+  { n_layers, d_model }: { n_layers: number; d_model: number },
+  options: FitOptions,
+): Pick<AxisData, "pca" | "cos_pc1" | "dims70"> {
+  const scale_unit = options.scale_unit ?? false;
+  const spaces: Pca[] = [];
+  for (let layer = 0; layer < n_layers; layer++) {
+    if (options.signal?.aborted) throw abortedError("fit", options.signal);
+    const rows = Array.from({ length: n_roles }, (_, i) => row(vectors, i * n_layers + layer, d_model));
+    spaces.push(pca(rows, { scale_unit }));
+  }
+  const width = Math.max(...spaces.map(({ explained }) => explained.length));
+  const n_components = Math.min(width, MAX_COMPONENTS);
+  const components = new Float32Array(n_layers * n_components * d_model);
+  const mean = new Float32Array(n_layers * d_model);
+  const explained = new Float32Array(n_layers * width);
+  const cos_pc1 = spaces.map((space, layer) => {
+    mean.set(space.mean, layer * d_model);
+    explained.set(space.explained, layer * width);
+    const along =
+      space.components[0] === undefined ? 0 : cosine(space.components[0], row(axis, layer, d_model));
+    for (const [k, component] of space.components.slice(0, n_components).entries()) {
+      const turned = k === 0 && along < 0 ? component.map((x) => -x) : component;
+      components.set(turned, (layer * n_components + k) * d_model);
+    }
+    return Math.abs(along);
+  });
+  return {
+    pca: { n_components, scale_unit, components, mean, explained: { data: explained, width } },
+    cos_pc1,
+    dims70: spaces.map(({ explained }) => dimensionsFor(explained, 0.7)),
+  };
+}
+
+/** Projections of every response on the unit axis and on the random directions, in the order of the keys. */
+async function project(
+  run: Run,
+  axis: Float32Array,
+  options: FitOptions,
+): Promise<Pick<AxisData, "responses" | "controls">> {
+  const { n_layers, d_model } = run.manifest;
+  const used = [...run.responses.values()].filter((r) => r.activation !== undefined && r.tokens > 0);
+  const keys = used.map(({ key }) => key).sort();
+  const at = new Map(keys.map((key, i) => [key, i]));
+  const names = [...new Set(used.map(({ role }) => role))].sort();
+  const role_index = Int32Array.from(keys, (key) => names.indexOf(run.responses.get(key)!.role));
+  const directions = Array.from({ length: n_layers }, (_, layer) => unit(row(axis, layer, d_model)));
+  const data = new Float32Array(keys.length * n_layers);
+  const controls = new ControlProjections(
+    axis,
+    keys.length,
+    run.manifest,
+    options.controls ?? { n: 5, seed: 0 },
+  );
+  for await (const batch of run.activations(options.signal)) {
+    for (const [i, { key }] of batch.responses.entries()) {
+      const index = at.get(key);
+      if (index === undefined) continue;
+      for (let layer = 0; layer < n_layers; layer++) {
+        const activation = row(batch.data, i * n_layers + layer, d_model);
+        data[index * n_layers + layer] = dot(activation, directions[layer]!);
+        controls.add(index, layer, activation);
+      }
+    }
+  }
+  return {
+    responses: { projections: { data, n: keys.length }, role_index, names },
+    controls: controls.finish(),
+  };
+}
+
+function checkMinCount(value: number): number {
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  const parts = { action: "fit", need: "min_count, a whole number above 0", found: show(value) };
+  throw new CapstanError("bad_request", parts);
+}
+
+function checkKept(
+  run: Run,
+  kept: readonly string[],
+  names: readonly string[],
+  sums: ReadonlyMap<string, VectorSum>,
+  min_count: number,
+): void {
+  if (kept.length >= 2) return;
+  if (names.length > 0 && run.scores.size === 0)
+    throw tooLittle(run, "scored responses", "no scores", "Give collect a judge.");
+  const best = names.reduce((best, name) => Math.max(best, sums.get(name)!.count), 0);
+  const need = `at least 2 roles with ${min_count} responses fully in role`;
+  const found = `${kept.length}, and at most ${best} in any of ${names.length}`;
+  throw tooLittle(run, need, found, "Collect more, or lower min_count.");
+}
+
+function checkAxis(run: Run, axis: Float32Array): void {
+  const { n_layers, d_model } = run.manifest;
+  for (let layer = 0; layer < n_layers; layer++) {
+    const length = dot(row(axis, layer, d_model), row(axis, layer, d_model));
+    if (length > 0 && Number.isFinite(length)) continue;
+    throw tooLittle(run, `default and roles to differ in layer ${layer}`, `a difference of length ${length}`);
+  }
+}
+
+function tooLittle(run: Run, need: string, found: string, mend?: string): CapstanError {
+  const parts = { action: `fit ${run.name}`, need, found };
+  return new CapstanError("bad_request", mend === undefined ? parts : { ...parts, mend });
+}

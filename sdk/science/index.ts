@@ -1,0 +1,35 @@
+/** The experiment: collect, fit, cap, project, evaluate, and the files between them. */
+export type { Manifest } from "../run/manifest.ts";
+export type { ResponseRecord, ScoreRecord } from "../run/records.ts";
+export { Run } from "../run/run.ts";
+export { folderStore, memoryStore, type RunStore } from "../run/store.ts";
+export { Axis, checkFits, type MadeOn, type RolePoint, readAxis } from "./axis.ts";
+export { type CapOptions, Caps, cap, randomControl, readCaps } from "./caps.ts";
+export { type Check, passes } from "./checks.ts";
+export { type CollectOptions, collect } from "./collect.ts";
+export { type DemoCase, readDemoCases } from "./demo_cases.ts";
+export {
+  type Drift,
+  type DriftOptions,
+  type DriftScript,
+  type DriftTurn,
+  drift,
+  readDriftScripts,
+} from "./drift.ts";
+export { type EvaluateOptions, type Evaluation, evaluate, type SuiteResult } from "./evaluate.ts";
+export { type FitOptions, fit } from "./fit.ts";
+export { type Judge, type JudgeFunction, type JudgeInput, ruleJudge, type Score } from "./judge.ts";
+export type { LayerRange } from "./layers.ts";
+export type { OnProgress, Progress } from "./progress.ts";
+export {
+  type Projection,
+  type ProjectOptions,
+  project,
+  type TranscriptInput,
+  type TurnProjection,
+} from "./project.ts";
+export { type Recipe, readRecipe } from "./recipe.ts";
+export type { Question, QuestionsInput, RoleDefinition, RolesInput } from "./roles.ts";
+export type { RuleData } from "./rules.ts";
+export { percentile, type Rate, wilson } from "./stats.ts";
+export type { FileInput } from "./tensor_file.ts";

@@ -1,0 +1,43 @@
+import { abortedError } from "../../models/index.ts";
+
+/** Replies in flight at once unless the caller says: batches of this size keep the engine's matrices busy. */
+export const IN_FLIGHT = 64;
+
+export interface PoolOptions {
+  /** Items at work at once. */
+  concurrency: number;
+  /** What an abort's error says was being done. */
+  action: string;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Runs `work` over items, some at a time, in order of start. The first failure, or an abort, stops new starts
+ * and aborts those at work; the promise settles only when every one has come to rest.
+ *
+ * @throws what the first failing item threw; CapstanError `aborted`
+ */
+export async function eachOf<T>(
+  items: readonly T[],
+  work: (item: T, signal: AbortSignal, index: number) => Promise<void>,
+  options: PoolOptions,
+): Promise<void> {
+  const stop = new AbortController();
+  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal]);
+  const failures: unknown[] = [];
+  let next = 0;
+  const worker = async () => {
+    while (next < items.length && !signal.aborted) {
+      const index = next++;
+      try {
+        await work(items[index]!, signal, index);
+      } catch (error) {
+        failures.push(error);
+        stop.abort();
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(options.concurrency, items.length) }, worker));
+  if (options.signal?.aborted) throw abortedError(options.action, options.signal);
+  if (failures.length > 0) throw failures[0];
+}

@@ -1,0 +1,99 @@
+import { CapstanError, show } from "../../models/index.ts";
+import type { ResponseRecord } from "../run/records.ts";
+import type { Score } from "./judge.ts";
+
+/**
+ * Data of a judge by rules: markers are phrases that betray a style level, and each role has the band of mean
+ * levels that is in role.
+ */
+export interface RuleData {
+  kind: "markers";
+  /** Number of levels; markers have 0 to levels - 1. */
+  levels: number;
+  /** Lower-case phrases. */
+  markers: { text: string; level: number }[];
+  /** Lower-case phrases of a refusal. */
+  refusals: string[];
+  roles: Record<string, { min: number; max: number }>;
+}
+
+/**
+ * Scores a reply, lower-cased: 0 when a refusal phrase occurs; 1 when no marker does; 3 when the mean level of
+ * its markers lies in the role's band; 2 when it does not. Markers are found from the left, the longest first
+ * at each place, none overlapping.
+ *
+ * @throws CapstanError `judge` for a role without a band
+ */
+export function ruleScore(rules: RuleData, response: Pick<ResponseRecord, "role" | "text">): Score {
+  const band = bandOf(rules, response.role);
+  const text = response.text.toLowerCase();
+  if (rules.refusals.some((phrase) => text.includes(phrase))) return { score: 0 };
+  const levels = markerLevels(rules, text);
+  if (levels.length === 0) return { score: 1 };
+  const level = levels.reduce((sum, value) => sum + value, 0) / levels.length;
+  return { score: level >= band.min && level <= band.max ? 3 : 2, level };
+}
+
+/** The band of a role. Throws `judge` when the rules have none. */
+export function bandOf(rules: RuleData, role: string): { min: number; max: number } {
+  const band = Object.hasOwn(rules.roles, role) ? rules.roles[role] : undefined;
+  if (band !== undefined) return band;
+  throw new CapstanError("judge", {
+    action: `judge responses as ${show(role)}`,
+    need: "that role among the judge's roles",
+    found: "none of that name",
+    mend: "Add its min and max to the judge's data, or give another judge.",
+  });
+}
+
+function markerLevels(rules: RuleData, text: string): number[] {
+  const { pattern, level_of } = compiled(rules);
+  return Array.from(text.matchAll(pattern), ([found]) => level_of.get(found)!);
+}
+
+interface Compiled {
+  pattern: RegExp;
+  level_of: Map<string, number>;
+}
+
+const cache = new WeakMap<RuleData, Compiled>();
+
+function compiled(rules: RuleData): Compiled {
+  const found = cache.get(rules);
+  if (found !== undefined) return found;
+  const level_of = new Map(rules.markers.map(({ text, level }) => [text, level]));
+  const texts = [...level_of.keys()].sort((a, b) => b.length - a.length);
+  const source = texts.map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
+  const made = { pattern: new RegExp(source, "g"), level_of };
+  cache.set(rules, made);
+  return made;
+}
+
+/** Reads a rule judge's data. Throws `bad_file`. */
+export function checkRules(data: unknown, name: string): RuleData {
+  const rules = data as Partial<RuleData> | null;
+  const fail = (need: string, found: unknown) =>
+    new CapstanError("bad_file", { action: `read ${name}`, need, found: show(found) });
+  if (rules?.kind !== "markers") throw fail('a judge of kind "markers"', rules?.kind ?? data);
+  const { levels, markers, refusals, roles } = rules;
+  if (!Number.isSafeInteger(levels) || levels! < 1) throw fail("levels, a whole number", levels);
+  const isMarker = (marker: Partial<RuleData["markers"][number]> | null) =>
+    isPhrase(marker?.text) &&
+    Number.isFinite(marker?.level) &&
+    marker!.level! >= 0 &&
+    marker!.level! < levels!;
+  if (!Array.isArray(markers) || markers.length === 0) throw fail("a list of markers", markers);
+  const bad_marker = markers.find((marker) => !isMarker(marker));
+  if (bad_marker !== undefined)
+    throw fail(`markers { text: lower-case, level: 0..${levels! - 1} }`, bad_marker);
+  if (!Array.isArray(refusals) || !refusals.every(isPhrase)) throw fail("refusals, lower-case", refusals);
+  const bands = Object.values(roles ?? {});
+  if (bands.length === 0) throw fail("roles { <role>: { min, max } }", roles);
+  const bad_band = bands.find((band) => !(band.min <= band.max));
+  if (bad_band !== undefined) throw fail("roles with min at most max", bad_band);
+  return rules as RuleData;
+}
+
+function isPhrase(text: unknown): text is string {
+  return typeof text === "string" && text !== "" && text === text.toLowerCase();
+}

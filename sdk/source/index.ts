@@ -1,0 +1,5 @@
+/** Where a model's files come from. */
+export { folderSource, isPlainName } from "./folder.ts";
+export { memorySource } from "./memory.ts";
+export { readSourceJson, readSourceText } from "./read.ts";
+export { type ModelSource, resolveSource } from "./resolve.ts";

@@ -1,0 +1,47 @@
+import { CapstanError, show } from "../../models/index.ts";
+import type { FileSource } from "../types.ts";
+
+/** The most a text file of a model may weigh; the largest real one (a tokenizer.json) is under 40 MB. */
+const MAX_TEXT_BYTES = 256 * 2 ** 20;
+
+/** Text of a file, or undefined where there is none. Throws `bad_file` when it is too large or not UTF-8. */
+export async function readSourceText(source: FileSource, name: string): Promise<string | undefined> {
+  const size = await source.size(name);
+  if (size === undefined) return undefined;
+  if (size > MAX_TEXT_BYTES) throw broken(name, `at most ${MAX_TEXT_BYTES} bytes`, `${size}`);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(await source.read(name, 0, size));
+  } catch (cause) {
+    if (cause instanceof CapstanError) throw cause;
+    throw broken(name, "UTF-8 text", "bytes that are not UTF-8", cause);
+  }
+}
+
+/** A JSON object from a file, or undefined where there is none. */
+export async function readSourceJson(
+  source: FileSource,
+  name: string,
+): Promise<Record<string, unknown> | undefined> {
+  const text = await readSourceText(source, name);
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw broken(
+      name,
+      "JSON",
+      text.trim() === "" ? "an empty file" : String((cause as Error).message),
+      cause,
+    );
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>;
+  }
+  throw broken(name, "a JSON object", show(value));
+}
+
+function broken(name: string, need: string, found: string, cause?: unknown): CapstanError {
+  const mend = "The file may be cut short or be of another kind.";
+  return new CapstanError("bad_file", { action: `read ${name}`, need, found, mend }, { cause });
+}

@@ -1,0 +1,137 @@
+import { CapstanError, show } from "../../models/index.ts";
+import type { EncodedChat, Message, Span, TemplateArgs } from "../types.ts";
+import type { AddedTokens, Piece } from "./added.ts";
+import { locate, type Region, type Render } from "./locate.ts";
+import type { Vocabulary } from "./vocabulary.ts";
+
+/**
+ * Encodes a chat: the template's text with its control tokens, the messages' text without, whatever stands in it.
+ * Plain text of both kinds between two control tokens is encoded as one, as the model saw it in training.
+ */
+export function encodeChat(
+  messages: readonly Message[],
+  args: TemplateArgs,
+  render: Render,
+  vocabulary: Vocabulary,
+  added: AddedTokens,
+): EncodedChat {
+  const { text, regions } = locate(messages, args, render, added);
+  const pieces = encodePieces(text, vocabulary, added, regions);
+  const tokens = Int32Array.from(pieces.flatMap((piece) => piece.ids));
+  return { tokens, spans: findSpans(messages, regions, new TokenMap(text, pieces, vocabulary)) };
+}
+
+/** A piece of the text with its tokens. */
+export interface EncodedPiece extends Piece {
+  ids: number[];
+  tokens: string[];
+}
+
+/** Encodes a text piece by piece; in `plain` regions no added token is found. */
+export function encodePieces(
+  text: string,
+  vocabulary: Vocabulary,
+  added: AddedTokens,
+  plain: readonly Region[] = [],
+): EncodedPiece[] {
+  const is_plain = new Uint8Array(text.length);
+  for (const { start, end } of plain) is_plain.fill(1, start, end);
+  return added.split(text, is_plain).map((piece) => {
+    if (piece.token !== null) return { ...piece, ids: [piece.token.id], tokens: [piece.token.content] };
+    return { ...piece, ...vocabulary.encode(text.slice(piece.start, piece.end), piece.start === 0) };
+  });
+}
+
+/** One span a message, in order; an empty one, after the span before it, where the template drops the content. */
+function findSpans(messages: readonly Message[], regions: readonly Region[], map: TokenMap): Span[] {
+  let last = 0;
+  return messages.map(({ role }, turn) => {
+    const own = regions.filter((region) => region.turn === turn && region.end > region.start);
+    if (own.length === 0) return { role, turn, start: last, end: last };
+    const start = map.firstAfter(own[0]!.start);
+    const end = Math.max(start, map.firstNotBefore(own.at(-1)!.end));
+    last = end;
+    return { role, turn, start, end };
+  });
+}
+
+/** Which tokens a character of the text is in. */
+class TokenMap {
+  readonly #text: string;
+  readonly #pieces: readonly EncodedPiece[];
+  readonly #vocabulary: Vocabulary;
+  /** Index of each piece's first token. */
+  readonly #first: number[] = [];
+  readonly #n_tokens: number;
+  #measured: { piece: EncodedPiece | null; at: number; length: number } = { piece: null, at: 0, length: 0 };
+
+  constructor(text: string, pieces: readonly EncodedPiece[], vocabulary: Vocabulary) {
+    this.#text = text;
+    this.#pieces = pieces;
+    this.#vocabulary = vocabulary;
+    let count = 0;
+    for (const piece of pieces) {
+      this.#first.push(count);
+      count += piece.ids.length;
+    }
+    this.#n_tokens = count;
+  }
+
+  /** The first token that ends after character `at`: the one the character is in. */
+  firstAfter(at: number): number {
+    return this.#find(at, (_, end, target) => end > target);
+  }
+
+  /** The first token that does not start before character `at`. */
+  firstNotBefore(at: number): number {
+    // A later byte of a character has no length of its own and belongs to what is before it.
+    return this.#find(at, (start, end, target) => start >= target && end > start);
+  }
+
+  #find(at: number, is_it: (start: number, end: number, target: number) => boolean): number {
+    const index = this.#pieces.findIndex((piece) => at < piece.end);
+    const piece = this.#pieces[index];
+    if (piece === undefined) return this.#n_tokens;
+    const first = this.#first[index]!;
+    if (at <= piece.start) return first;
+    if (piece.token !== null) return is_it(0, 1, 0) ? first : first + 1;
+    // In the vocabulary's own alphabet, where the lengths of tokens add up.
+    const target = this.#lengthUpTo(at, piece);
+    let start = 0;
+    for (const [i, token] of piece.tokens.entries()) {
+      const end = start + this.#vocabulary.lengthOfToken(token);
+      if (is_it(start, end, target)) return first + i;
+      start = end;
+    }
+    return first + piece.tokens.length;
+  }
+
+  /** Length of a piece's text before character `at`, measured from where the last question was about. */
+  #lengthUpTo(at: number, piece: EncodedPiece): number {
+    const known = this.#measured.piece === piece && this.#measured.at <= at ? this.#measured : null;
+    const from = known?.at ?? piece.start;
+    const text = this.#text.slice(from, at);
+    const position = known !== null ? "follows" : from === 0 ? "starts" : "begins_piece";
+    const length = (known?.length ?? 0) + (text === "" ? 0 : this.#vocabulary.lengthOf(text, position));
+    this.#measured = { piece, at, length };
+    return length;
+  }
+}
+
+/** Refuses what no template could make sense of. */
+export function checkMessages(messages: readonly Message[]): void {
+  const bad = (need: string, found: unknown) => {
+    throw new CapstanError("bad_request", { action: "encode a chat", need, found: show(found) });
+  };
+  if (!Array.isArray(messages) || messages.length === 0) bad("a list of at least one message", messages);
+  for (const [turn, message] of messages.entries()) {
+    if (typeof message !== "object" || message === null) bad(`message ${turn} as an object`, message);
+    const { role, content, tool_calls } = message;
+    if (typeof role !== "string" || role === "") bad(`a role in message ${turn}`, role ?? null);
+    // An assistant that only calls tools has no content.
+    const may_lack = Array.isArray(tool_calls) && tool_calls.length > 0;
+    if (typeof content !== "string" && !(may_lack && (content ?? null) === null)) {
+      bad(`content as text in message ${turn}`, content ?? null);
+    }
+  }
+}

@@ -1,0 +1,182 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { memorySource } from "../source/index.ts";
+import { FIXTURES, loadFixture } from "./fixtures/fixture.ts";
+import { loadModelTokenizer, loadTokenizer, streamDecoder } from "./index.ts";
+
+const FILE = FIXTURES.find(({ name }) => name === "qwen")!.file;
+const MODEL = FILE.model as Record<string, unknown>;
+
+describe("text", () => {
+  test("is plain whatever stands in it, unless parsing is asked for", async () => {
+    const tokenizer = await loadFixture("qwen");
+    for (const { id, content } of FILE.added_tokens) {
+      expect([...tokenizer.encode(content)]).not.toContain(id);
+      expect(tokenizer.decode(tokenizer.encode(content))).toBe(content);
+      expect([...tokenizer.encode(content, { special: "parse" })]).toEqual([id]);
+      expect(tokenizer.tokenId(content)).toBe(id);
+    }
+    expect(tokenizer.tokenId("the")).toBeUndefined();
+  });
+
+  test("is plain even to a vocabulary that holds control tokens and takes whole words", async () => {
+    const added = FILE.added_tokens.find(({ special }) => special)!;
+    const vocab = MODEL.vocab as Record<string, number>;
+    const content = Object.keys(vocab).find((token) => /^[a-z]{4,}$/.test(token))!;
+    const word = { ...added, id: vocab[content]!, content };
+    const file = { added_tokens: [word], model: { ...MODEL, ignore_merges: true } };
+    const tokenizer = await loadFixture("llama", { file });
+    expect([...tokenizer.encode(content)]).not.toContain(word.id);
+    expect(tokenizer.decode(tokenizer.encode(content))).toBe(content);
+    expect([...tokenizer.encode(content, { special: "parse" })]).toEqual([word.id]);
+  });
+
+  test("decodes to what was encoded", async () => {
+    const tokenizer = await loadFixture("llama");
+    const text = fc.string({ unit: "grapheme", maxLength: 60 });
+    fc.assert(
+      fc.property(text, (one) => {
+        expect(tokenizer.decode(tokenizer.encode(one))).toBe(one);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("of nothing is nothing", async () => {
+    const tokenizer = await loadFixture("sentencepiece");
+    expect([...tokenizer.encode("")]).toEqual([]);
+    expect(tokenizer.decode([])).toBe("");
+  });
+
+  test("of one long word takes time in proportion", async () => {
+    const tokenizer = await loadFixture("qwen");
+    for (const part of ["a", "<", " ", "<|im_", "\n", "1"]) {
+      const text = part.repeat(Math.ceil(50_000 / part.length));
+      expect(tokenizer.decode(tokenizer.encode(text, { special: "parse" }))).toBe(text);
+    }
+  });
+
+  test("is refused when it is none, as are ids that are none", async () => {
+    const tokenizer = await loadFixture("qwen");
+    const bad = expect.objectContaining({ code: "bad_request" });
+    expect(() => tokenizer.encode(3 as unknown as string)).toThrow(bad);
+    for (const id of [-1, 0.5, Number.NaN, tokenizer.size, 2 ** 40]) {
+      expect(() => tokenizer.decode([id])).toThrow(bad);
+    }
+    expect(() => tokenizer.decode([tokenizer.size])).toThrow(`ids from 0 to ${tokenizer.size - 1}`);
+  });
+
+  test("without a token for it says so, where there is no unk_token", async () => {
+    const vocab = { a: 0, b: 1 };
+    const source = { model: { type: "BPE", vocab, merges: [] } };
+    const tokenizer = await loadTokenizer(memorySource({ "tokenizer.json": JSON.stringify(source) }));
+    expect([...tokenizer.encode("ab")]).toEqual([0, 1]);
+    expect(tokenizer.has_chat_template).toBe(false);
+    expect(() => tokenizer.renderChat([{ role: "user", content: "a" }])).toThrow("chat_template.jinja");
+  });
+});
+
+describe("streams", () => {
+  test.each(FIXTURES.map(({ name }) => name))("of any ids join to what %s decodes", async (name) => {
+    const tokenizer = await loadFixture(name);
+    const ids = fc.array(fc.nat(tokenizer.size - 1), { maxLength: 24 });
+    fc.assert(
+      fc.property(ids, fc.boolean(), (list, skip_special_tokens) => {
+        const stream = streamDecoder(tokenizer, { skip_special_tokens });
+        const text = list.map((id) => stream.push(id)).join("") + stream.flush();
+        expect(text).toBe(tokenizer.decode(list, { skip_special_tokens }));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("never give out half a character", async () => {
+    const tokenizer = await loadFixture("qwen");
+    const stream = streamDecoder(tokenizer);
+    const parts = [...tokenizer.encode("a👩‍👩‍👧b今天")].map((id) => stream.push(id));
+    expect(parts.join("")).toBe("a👩‍👩‍👧b今天");
+    for (const part of parts) expect(part).not.toContain("\ufffd");
+    expect(stream.flush()).toBe("");
+  });
+
+  test("take ids beyond the tokenizer's as no text: models have spare rows", async () => {
+    const tokenizer = await loadFixture("qwen");
+    const stream = streamDecoder(tokenizer);
+    expect(stream.push(tokenizer.size + 7)).toBe("");
+    expect(stream.flush()).toBe("");
+  });
+});
+
+describe("a tokenizer that cannot be had", () => {
+  const json = (value: unknown) => memorySource({ "tokenizer.json": JSON.stringify(value) });
+  const cases: [string, ReturnType<typeof memorySource>, string, string][] = [
+    ["no file", memorySource({}), "tokenizer", "found no such file"],
+    [
+      "sentencepiece's own file",
+      memorySource({ "tokenizer.model": "x" }),
+      "tokenizer",
+      "tokenizer.model only",
+    ],
+    ["broken JSON", memorySource({ "tokenizer.json": '{"model": {' }), "bad_file", "need JSON"],
+    ["a list", json([]), "bad_file", "a JSON object"],
+    ["no model", json({}), "tokenizer", "a model, found null"],
+    ["Unigram", json({ model: { type: "Unigram", vocab: [["a", -1]] } }), "tokenizer", '"Unigram"'],
+    ["WordPiece", json({ model: { type: "WordPiece", vocab: { a: 0 } } }), "tokenizer", '"WordPiece"'],
+    ["WordLevel", json({ model: { type: "WordLevel", vocab: { a: 0 } } }), "tokenizer", '"WordLevel"'],
+    ["a model without type or merges", json({ model: { vocab: { a: 0 } } }), "tokenizer", "model type null"],
+    ["no vocab", json({ model: { type: "BPE", merges: [] } }), "tokenizer", "model.vocab"],
+    ["a negative id", json({ model: { type: "BPE", vocab: { a: -1 }, merges: [] } }), "tokenizer", 'for "a"'],
+    [
+      "an id beyond reason",
+      json({ model: { type: "BPE", vocab: { a: 2 ** 40 }, merges: [] } }),
+      "tokenizer",
+      "id",
+    ],
+    ["no merges", json({ model: { type: "BPE", vocab: { a: 0 } } }), "tokenizer", "model.merges"],
+    [
+      "merges of numbers",
+      json({ model: { type: "BPE", vocab: { a: 0 }, merges: [[1, 2]] } }),
+      "tokenizer",
+      "pairs",
+    ],
+    [
+      "added tokens without id",
+      json({ ...FILE, added_tokens: [{ content: "x" }] }),
+      "tokenizer",
+      "content and id",
+    ],
+    [
+      "an empty added token",
+      json({ ...FILE, added_tokens: [{ content: "", id: 1 }] }),
+      "tokenizer",
+      "content and id",
+    ],
+    ["a normalizer nobody knows", json({ ...FILE, normalizer: { type: "Rot13" } }), "tokenizer", "Rot13"],
+    [
+      "a pre-tokenizer nobody knows",
+      json({ ...FILE, pre_tokenizer: { type: "Ouija" } }),
+      "tokenizer",
+      "Ouija",
+    ],
+    [
+      "a split that the library would get wrong",
+      json({
+        ...FILE,
+        pre_tokenizer: { type: "Split", pattern: { String: " " }, behavior: "MergedWithNext", invert: false },
+      }),
+      "tokenizer",
+      "MergedWithNext",
+    ],
+  ];
+  test.each(cases)("%s", async (_, source, code, text) => {
+    const error: unknown = await loadTokenizer(source).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code, message: expect.stringContaining(text) });
+    const tokenizer = await loadModelTokenizer(source);
+    expect(tokenizer.has_chat_template).toBe(false);
+    const same = expect.objectContaining({ code, message: expect.stringContaining(text) });
+    expect(() => tokenizer.encode("x")).toThrow(same);
+    expect(() => tokenizer.decode([1])).toThrow(same);
+    expect(() => tokenizer.encodeChat([{ role: "user", content: "x" }])).toThrow(same);
+    expect(() => tokenizer.size).toThrow(same);
+  });
+});

@@ -1,0 +1,194 @@
+import type { DecoderSpec, Device, Hook, Site } from "../models/index.ts";
+
+/** What people and the SDK's own verbs hold in their hands: the public shapes, in one place. */
+
+export type Role = "system" | "user" | "assistant" | "tool";
+
+/** A chat message; further fields (`tool_calls`, `name`, ...) reach the chat template as they are. */
+export interface Message {
+  role: Role | (string & {});
+  content: string;
+  [field: string]: unknown;
+}
+
+/** Where the text of a message lies in the encoded chat: tokens [start, end). */
+export interface Span {
+  role: string;
+  /** Index of the message. */
+  turn: number;
+  start: number;
+  end: number;
+}
+
+/** An encoded chat: exactly the template's rendering, and where each message's content lies. */
+export interface EncodedChat {
+  tokens: Int32Array;
+  spans: Span[];
+}
+
+/** Arguments of a chat template beside its messages; unknown ones (`enable_thinking`, ...) are passed on. */
+export interface TemplateArgs {
+  tools?: unknown[];
+  /** Ends with the opening of the assistant's turn. Default: true when the last message is not the assistant's. */
+  add_generation_prompt?: boolean;
+  [name: string]: unknown;
+}
+
+export interface Tokenizer {
+  /**
+   * Ids of a text, nothing put in front. `special: "text"` (default) reads every added token's text, special or
+   * not, as plain characters; `"parse"` makes them tokens.
+   */
+  encode(text: string, options?: { special?: "text" | "parse" }): Int32Array;
+  decode(ids: Iterable<number>, options?: { skip_special_tokens?: boolean }): string;
+  /** Exactly the chat template's text. */
+  renderChat(messages: readonly Message[], args?: TemplateArgs): string;
+  encodeChat(messages: readonly Message[], args?: TemplateArgs): EncodedChat;
+  /** Ids the tokenizer can give, [0, size). */
+  readonly size: number;
+  readonly has_chat_template: boolean;
+  /** The id of an added token by its text, or undefined. */
+  tokenId(text: string): number | undefined;
+}
+
+/** Files of a model by name, readable by byte range: a folder, a worker's assets, R2, KV. */
+export interface FileSource {
+  /** Size in bytes, or undefined when there is no such file. */
+  size(name: string): Promise<number | undefined>;
+  /** Bytes [start, end). */
+  read(name: string, start: number, end: number): Promise<Uint8Array>;
+}
+
+export interface LoadOptions {
+  device?: "auto" | "wasm" | "webgpu";
+  dtype?: "auto" | "f32" | "f16" | "q8" | "q4";
+  /** Longest sequence, in tokens. Default: the model's own, at most what memory allows. */
+  n_ctx?: number;
+  threads?: number;
+  signal?: AbortSignal;
+  on_progress?: (progress: LoadProgress) => void;
+}
+
+export interface LoadProgress {
+  /** Bytes of weights read so far and in all. */
+  done: number;
+  total: number;
+}
+
+/** A prompt in any of its forms: text (encoded as it is), token ids, or a chat. */
+export type Prompt = string | readonly number[] | Int32Array | readonly Message[];
+
+export interface ForwardOptions {
+  hooks?: readonly Hook[];
+  /** Site patterns to read back: `blocks.*.hook_resid_post`. */
+  capture?: readonly string[];
+  /** Means over spans of the tokens of this call, kept on the device. */
+  mean?: { sites: readonly string[]; spans: readonly { start: number; end: number }[] };
+  logits?: "none" | "last" | "all";
+  signal?: AbortSignal;
+}
+
+export interface ForwardResult {
+  /** Each [n_tokens * d_model], row-major, by site. */
+  captures: Record<Site, Float32Array>;
+  /** For each span, by site, [d_model]. */
+  means: Record<Site, Float32Array>[];
+  /** `all`: [n_tokens * d_vocab]; `last`: [d_vocab]; `none`: empty. */
+  logits: Float32Array;
+  /** By the name of each `project` hook, [n_tokens]. */
+  projections: Record<string, Float32Array>;
+}
+
+/** A KV cache of its own: forward again and again. */
+export interface Session extends AsyncDisposable {
+  readonly n_tokens: number;
+  forward(
+    tokens: readonly number[] | Int32Array,
+    options?: Omit<ForwardOptions, "hooks">,
+  ): Promise<ForwardResult>;
+  /** Forgets all but the first `n_tokens`. */
+  truncate(n_tokens: number): void;
+  /** A second session with the same past, sharing its blocks. */
+  fork(): Promise<Session>;
+  dispose(): Promise<void>;
+}
+
+export interface Model extends AsyncDisposable {
+  /** What it was loaded from, as a short name. */
+  readonly id: string;
+  /** `sha256:...` over config.json, the weight files' headers and samples of their data. */
+  readonly digest: string;
+  readonly spec: DecoderSpec;
+  /** Throws `tokenizer` on first use when the folder has none. */
+  readonly tokenizer: Tokenizer;
+  /** What runs it and why. */
+  readonly device: { kind: Device["kind"]; description: string; dtype: string };
+  readonly n_ctx: number;
+  readonly memory: { weight_bytes: number };
+  /** Files beside the weights, such as the experiment's recipe in capstan.json; null when there are none. */
+  readonly files: FileSource | null;
+  /** Sampling defaults of generation_config.json. */
+  readonly defaults: Partial<
+    Pick<GenerateOptions, "temperature" | "top_k" | "top_p" | "min_p" | "repetition_penalty">
+  >;
+  encodeChat(messages: readonly Message[], args?: TemplateArgs): EncodedChat;
+  forward(tokens: readonly number[] | Int32Array, options?: ForwardOptions): Promise<ForwardResult>;
+  session(options?: { hooks?: readonly Hook[] }): Promise<Session>;
+  dispose(): Promise<void>;
+}
+
+export interface GenerateOptions {
+  hooks?: readonly Hook[];
+  /** Default: up to the context's end, at most 512. */
+  max_tokens?: number;
+  /** 0 is greedy. Default: the model's generation_config.json, else 1. */
+  temperature?: number;
+  top_k?: number;
+  top_p?: number;
+  min_p?: number;
+  repetition_penalty?: number;
+  frequency_penalty?: number;
+  presence_penalty?: number;
+  /** Added to logits, by token id. */
+  logit_bias?: Record<number, number>;
+  /** Same seed, same device: same tokens. Default: random. */
+  seed?: number;
+  /** Texts that end the reply; not part of it. */
+  stop?: string | readonly string[];
+  /** Report log-probabilities: true for the drawn token's, a number for as many of the likeliest too. */
+  logprobs?: boolean | number;
+  /** Site patterns whose mean over the reply's own tokens is kept (the token that ends it left out). */
+  mean?: readonly string[];
+  /** Further arguments of the chat template. */
+  template_args?: TemplateArgs;
+  signal?: AbortSignal;
+}
+
+/** A token of a reply as it streams. `text` may be empty while a character is incomplete. */
+export interface GeneratedToken {
+  id: number;
+  text: string;
+  /** Natural log. */
+  logprob?: number;
+  top_logprobs?: { id: number; logprob: number }[];
+  /** By the name of each `project` hook: p at the position the token was drawn from. */
+  projections?: Record<string, number>;
+}
+
+export interface GenerateResult {
+  text: string;
+  /** The reply's ids, without the one that ended it. */
+  tokens: Int32Array;
+  /** `stop`: an end-of-text token or a stop string; `length`: max_tokens or the context's end. */
+  finish_reason: "stop" | "length";
+  usage: { prompt_tokens: number; completion_tokens: number; total_tokens: number; cached_tokens: number };
+  /** By the name of each `project` hook, one value a token of the reply. */
+  projections: Record<string, Float32Array>;
+  /** What `mean` asked for: by site, [d_model]; zeros when the reply is empty. */
+  means: Record<Site, Float32Array>;
+}
+
+/** A running reply: iterate its tokens, or await `result`; both may be done. Aborting rejects with `aborted`. */
+export interface Reply extends AsyncIterable<GeneratedToken> {
+  readonly result: Promise<GenerateResult>;
+}
