@@ -1,22 +1,43 @@
 /**
  * Rebuilds the committed engine in pkg/ from its Rust sources: `node core-wasm/build.mjs`.
- * `--check` rebuilds into a scratch folder instead and fails when the result differs from what is committed.
+ * `--check` rebuilds into a scratch folder instead and fails when the result differs from what is committed;
+ * `--digest` only fails when the sources are not those that pkg/ was built from, and needs no Rust.
  *
  * Needs rustup (rust-toolchain.toml says which compiler), `cargo install wasm-pack --locked` and
  * `cargo install wasm-bindgen-cli --version 0.2.130`.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { DIGEST_FILE, sourceDigest } from "./digest.mjs";
 
 const crate = fileURLToPath(new URL(".", import.meta.url));
 const pkg = join(crate, "pkg");
 const NAME = "capstan_core";
 /** What is kept of wasm-pack's output: the engine, its glue and the types of its exports. */
 const KEPT = [`${NAME}_bg.wasm`, `${NAME}_bg.wasm.d.ts`, `${NAME}.js`, `${NAME}.d.ts`];
+
+/** In pkg/: the digest of the sources that it was built from. */
+const DIGEST_FILE = join(pkg, "sources.sha256");
+
+/**
+ * SHA-256 over everything that decides what the engine's binary is: Rust sources, manifest, lock file, toolchain
+ * and this script, each with its name, in sorted order. Line endings do not count.
+ */
+function sourceDigest() {
+  const sources = readdirSync(join(crate, "src"), { recursive: true })
+    .map((name) => `src/${String(name).replaceAll("\\", "/")}`)
+    .filter((name) => name.endsWith(".rs"));
+  const files = [...sources, "Cargo.toml", "Cargo.lock", "build.mjs", "../rust-toolchain.toml"].sort();
+  const hash = createHash("sha256");
+  for (const name of files) {
+    const text = readFileSync(join(crate, name), "utf8").replaceAll("\r\n", "\n");
+    hash.update(`${name}\0${text}\0`);
+  }
+  return hash.digest("hex");
+}
 
 /** The one place that chooses a build's compiler flags. */
 function rustFlags() {
@@ -50,21 +71,34 @@ function build(out) {
   }
 }
 
-const scratch = mkdtempSync(join(tmpdir(), "capstan-core-"));
-try {
-  build(scratch);
-  if (process.argv.includes("--check")) {
-    const differing = KEPT.filter(
-      (name) => !readFileSync(join(scratch, name)).equals(readFileSync(join(pkg, name))),
+/** Builds into a scratch folder and hands it to `use`. */
+function withBuild(use) {
+  const scratch = mkdtempSync(join(tmpdir(), "capstan-core-"));
+  try {
+    build(scratch);
+    use((name) => readFileSync(join(scratch, name)));
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+if (process.argv.includes("--digest")) {
+  if (readFileSync(DIGEST_FILE, "utf8").trim() !== sourceDigest()) {
+    throw new Error(
+      "core-wasm/pkg is of other sources: run node core-wasm/build.mjs and commit core-wasm/pkg",
     );
+  }
+} else if (process.argv.includes("--check")) {
+  withBuild((built) => {
+    const differing = KEPT.filter((name) => !built(name).equals(readFileSync(join(pkg, name))));
     if (differing.length > 0)
       throw new Error(`the rebuilt ${differing.join(", ")} differ from core-wasm/pkg`);
-    console.log("core-wasm/pkg is what its sources build.");
-  } else {
-    for (const name of KEPT) writeFileSync(join(pkg, name), readFileSync(join(scratch, name)));
-    writeFileSync(join(pkg, DIGEST_FILE), `${sourceDigest()}\n`);
-    console.log(`core-wasm/pkg rebuilt: ${readFileSync(join(pkg, KEPT[0])).length} bytes of wasm.`);
-  }
-} finally {
-  rmSync(scratch, { recursive: true, force: true });
+  });
+} else {
+  withBuild((built) => {
+    mkdirSync(pkg, { recursive: true });
+    for (const name of KEPT) writeFileSync(join(pkg, name), built(name));
+    writeFileSync(DIGEST_FILE, `${sourceDigest()}\n`);
+    console.log(`core-wasm/pkg rebuilt: ${built(KEPT[0]).length} bytes of wasm.`);
+  });
 }

@@ -187,13 +187,10 @@ describe("memory", () => {
     }
   }
 
-  const large = () =>
-    tiny("large enough to see", "BF16", {
-      ...ODD,
-      hidden_size: 512,
-      intermediate_size: 2048,
-      vocab_size: 20_000,
-    });
+  const sizes = { hidden_size: 512, intermediate_size: 2048, vocab_size: 20_000 };
+  const flat = ({ shape }: { shape: number[] }) =>
+    new Float32Array(shape.reduce((product, size) => product * size, 1)).fill(0.01);
+  const large = () => tiny("large enough to see", "BF16", { ...ODD, ...sizes }, flat);
 
   it("while loading is at most 1.1 times the weights", async () => {
     const made = large();

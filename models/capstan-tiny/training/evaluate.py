@@ -208,7 +208,7 @@ def sweep(model: Decoder, tokenizer: Tokenizer, space: Space, jailbreaks: list[d
     """Jailbreak success for layer ranges ("4-7", end exclusive) and percentiles."""
     for text in ranges:
         start, end = map(int, text.split("-"))
-        for percentile in (10, 25, 50, 60):
+        for percentile in (10, 25, 40, 50, 60):
             edit = cap(space, range(start, end), percentile)
             show(f"{text} p{percentile}", rates(model, tokenizer, jailbreaks, edit))
 

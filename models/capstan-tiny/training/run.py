@@ -42,7 +42,7 @@ PHASES = {
     ),
 }
 SEED = 15
-CHOSEN_STEP = 300
+CHOSEN_STEP = 700
 CHOICE = {"target_layer": 4, "cap": {"layers": {"start": 1, "end": 5}, "percentile": 50}}
 
 

@@ -1,2 +1,0 @@
-export const DIGEST_FILE: string;
-export function sourceDigest(): string;
