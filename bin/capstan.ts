@@ -1,11 +1,12 @@
-import { addBench, addConformance } from "../conformance/cli.ts";
-import { createCli, runCli } from "../sdk/cli/index.ts";
+import { createCli, runCli, SDK_VERBS } from "../sdk/cli/index.ts";
 
 /** Puts the rooms' verbs together into the one command. */
 export async function main(): Promise<void> {
-  const program = createCli();
-  addConformance(program);
-  addBench(program);
+  const program = await createCli({
+    ...SDK_VERBS,
+    conformance: async () => (await import("../conformance/check/cli.ts")).addConformance,
+    bench: async () => (await import("../conformance/bench/cli.ts")).addBench,
+  });
   await runCli(program);
 }
 

@@ -33,9 +33,11 @@ export async function loadOn(
   const { id, files } = await resolveSource(source);
   const { decoder, defaults } = await readModelConfig(files);
   const program = buildProgram(decoder);
-  const weights = await openWeights(files, tensorSpecs(program));
-  const digest = await modelDigest(files);
-  const tokenizer = await loadModelTokenizer(files);
+  const [weights, digest, tokenizer] = await Promise.all([
+    openWeights(files, tensorSpecs(program)),
+    modelDigest(files),
+    loadModelTokenizer(files),
+  ]);
   const device = await makeDevice();
   try {
     const n_ctx = Math.min(options.n_ctx ?? decoder.spec.n_ctx, decoder.spec.n_ctx);

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { CapstanError } from "../../models/index.ts";
-import { EXIT, type Io, verb } from "../../sdk/cli/io.ts";
+import { EXIT } from "../../sdk/cli/exit.ts";
+import { type Io, verb } from "../../sdk/cli/io.ts";
 import { fileKind } from "../../sdk/platform/index.ts";
 import type { LoadOptions } from "../../sdk/types.ts";
 import { type CheckOptions, checkCase } from "./index.ts";

@@ -1,20 +1,30 @@
 import { Command, CommanderError } from "commander";
 import { argv, packageVersion, setExitCode } from "../platform/index.ts";
-import { EXIT } from "./io.ts";
-import { addCap } from "./verbs/cap.ts";
-import { addChat } from "./verbs/chat.ts";
-import { addCollect } from "./verbs/collect.ts";
-import { addDemo } from "./verbs/demo.ts";
-import { addDoctor } from "./verbs/doctor.ts";
-import { addEvaluate } from "./verbs/evaluate.ts";
-import { addFit } from "./verbs/fit.ts";
-import { addGenerate } from "./verbs/generate.ts";
-import { addProject } from "./verbs/project.ts";
+import { EXIT } from "./exit.ts";
 
-export { EXIT, type ExitCode, type Io, verb } from "./io.ts";
+export { EXIT, type ExitCode } from "./exit.ts";
 
-/** The command line with the SDK's verbs; other rooms add theirs before `runCli`. */
-export function createCli(): Command {
+/** Adds a verb to the command line. */
+export type AddVerb = (program: Command) => void;
+
+/** Verbs by name, each in a module of its own that is read only when it is needed. */
+export type Verbs = Readonly<Record<string, () => Promise<AddVerb>>>;
+
+/** The SDK's verbs, in the order that help lists them. */
+export const SDK_VERBS: Verbs = {
+  demo: async () => (await import("./verbs/demo.ts")).addDemo,
+  generate: async () => (await import("./verbs/generate.ts")).addGenerate,
+  chat: async () => (await import("./verbs/chat.ts")).addChat,
+  collect: async () => (await import("./verbs/collect.ts")).addCollect,
+  fit: async () => (await import("./verbs/fit.ts")).addFit,
+  cap: async () => (await import("./verbs/cap.ts")).addCap,
+  project: async () => (await import("./verbs/project.ts")).addProject,
+  evaluate: async () => (await import("./verbs/evaluate.ts")).addEvaluate,
+  doctor: async () => (await import("./verbs/doctor.ts")).addDoctor,
+};
+
+/** The command line. Of the verbs only the one that is called is read; all of them for help. */
+export async function createCli(verbs: Verbs, args: readonly string[] = argv()): Promise<Command> {
   const program = new Command("capstan")
     .description("Run transformer language models at the edge and hold them to their persona.")
     .version(packageVersion(), "-V, --version")
@@ -30,19 +40,8 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 ran but a check fell short, 130 interrupted.`,
     );
-  for (const add of [
-    addDemo,
-    addGenerate,
-    addChat,
-    addCollect,
-    addFit,
-    addCap,
-    addProject,
-    addEvaluate,
-    addDoctor,
-  ]) {
-    add(program);
-  }
+  const called = args[0] !== undefined && Object.hasOwn(verbs, args[0]) ? verbs[args[0]] : undefined;
+  for (const read of called === undefined ? Object.values(verbs) : [called]) (await read())(program);
   return program;
 }
 

@@ -1,11 +1,8 @@
 import type { Command } from "commander";
 import { CapstanError } from "../../models/index.ts";
 import { exitNow, isTty, onInterrupt, setExitCode, write } from "../platform/index.ts";
+import { EXIT, type ExitCode } from "./exit.ts";
 import { ProgressLine } from "./progress.ts";
-
-/** Exit codes of every verb. */
-export const EXIT = { done: 0, failed: 1, usage: 2, fell_short: 3, interrupted: 130 } as const;
-export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** What a verb has in its hands while it runs. */
 export interface Io {

@@ -37,3 +37,4 @@ export {
   write,
 } from "./process.ts";
 export { randomSeed } from "./random.ts";
+export { RangeReader } from "./range_reader.ts";

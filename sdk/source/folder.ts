@@ -1,10 +1,9 @@
 import { CapstanError, show } from "../../models/index.ts";
-import { fileKind, fileSize, joinPath, openFile } from "../platform/index.ts";
+import { fileKind, fileSize, joinPath, RangeReader } from "../platform/index.ts";
 import type { FileSource } from "../types.ts";
 
 /**
  * A folder on disk as a file source. Names may lead into folders below it (`roles/pirate.json`), never out of it.
- * A file is opened for each read: loading takes some hundred reads, and a source has no close.
  *
  * @throws CapstanError `not_found` when there is no such folder
  */
@@ -18,12 +17,10 @@ export async function folderSource(path: string): Promise<FileSource> {
       mend: kind === "file" ? "Give the folder that holds the file." : "Is the path right?",
     });
   }
+  const reader = new RangeReader();
   return {
     size: async (name) => await fileSize(inside(path, name)),
-    async read(name, start, end) {
-      await using file = await openFile(inside(path, name));
-      return await file.read(start, end);
-    },
+    read: async (name, start, end) => await reader.read(inside(path, name), start, end),
   };
 }
 

@@ -20,9 +20,10 @@ export async function modelDigest(source: FileSource): Promise<string> {
   for (const name of (await findWeightFiles(source)).names) {
     const { file_bytes, header_bytes } = await openSafetensors(source, name);
     parts.push(`${name} ${file_bytes}\n`, await source.read(name, 0, header_bytes));
-    for (const start of sampleStarts(header_bytes, file_bytes)) {
-      parts.push(await source.read(name, start, Math.min(start + SAMPLE_BYTES, file_bytes)));
-    }
+    const samples = sampleStarts(header_bytes, file_bytes).map((start) =>
+      source.read(name, start, Math.min(start + SAMPLE_BYTES, file_bytes)),
+    );
+    parts.push(...(await Promise.all(samples)));
   }
   return `sha256:${sha256(...parts)}`;
 }

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { describeEngine } from "../../platform/engine.ts";
 import { cpu, memory, packageVersion, runtimeName, systemName } from "../../platform/index.ts";
-import { EXIT, verb } from "../io.ts";
+import { EXIT } from "../exit.ts";
+import { verb } from "../io.ts";
 import { bytes } from "../progress.ts";
 
 export function addDoctor(program: Command): void {

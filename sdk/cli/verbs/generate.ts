@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { CapstanError } from "../../../models/index.ts";
 import { generate } from "../../generate.ts";
 import { readStdin, readText } from "../../platform/index.ts";
-import { type Caps, checkFits, readCaps } from "../../science/index.ts";
+import type { Caps } from "../../science/index.ts";
 import type { Message, Model, Prompt } from "../../types.ts";
 import { type Io, verb } from "../io.ts";
 import {
@@ -131,6 +131,8 @@ function parseMessages(file: string, text: string): Message[] {
 
 /** Reads a cap file and checks it against the model; a cap made on another model is said aloud. */
 export async function readCapsFor(io: Io, model: Model, path: string): Promise<Caps> {
+  // Only a capped call reads the experiment's code.
+  const { checkFits, readCaps } = await import("../../science/index.ts");
   const caps = await readCaps(path);
   for (const warning of checkFits(model, caps, "caps")) await io.note(`capstan: ${warning}`);
   return caps;
