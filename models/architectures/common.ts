@@ -1,18 +1,12 @@
 import type { ConfigReader } from "../config.ts";
 import { show } from "../errors.ts";
-import type { LayerTensors, TensorSpec } from "../spec.ts";
+import type { DecoderSpec, LayerTensors, TensorSpec } from "../spec.ts";
 
-/** The sizes every decoder has, under their field's names. */
-export interface Sizes {
-  d_model: number;
-  n_layers: number;
-  n_heads: number;
-  n_kv_heads: number;
-  d_head: number;
-  d_mlp: number;
-  d_vocab: number;
-  n_ctx: number;
-}
+/** The sizes every decoder has. */
+export type Sizes = Pick<
+  DecoderSpec,
+  "d_model" | "n_layers" | "n_heads" | "n_kv_heads" | "d_head" | "d_mlp" | "d_vocab" | "n_ctx"
+>;
 
 /** Reads the sizes under the names most configs use. `d_head` is the family's default where none is written. */
 export function readSizes(config: ConfigReader, defaults: { d_head?: number } = {}): Sizes {

@@ -34,18 +34,9 @@ export function addModelOptions(command: Command): Command {
     .option("--json", "print one JSON object on stdout and nothing else");
 }
 
-export interface SamplingOptions {
-  max_tokens?: number;
-  temperature?: number;
-  top_k?: number;
-  top_p?: number;
-  min_p?: number;
-  repetition_penalty?: number;
-  frequency_penalty?: number;
-  presence_penalty?: number;
-  seed?: number;
+export type SamplingOptions = Omit<Pick<GenerateOptions, (typeof SAMPLING)[number]>, "stop"> & {
   stop?: string[];
-}
+};
 
 export function addSamplingOptions(command: Command): Command {
   return command
@@ -61,33 +52,23 @@ export function addSamplingOptions(command: Command): Command {
     .option("--stop <text...>", "texts that end the reply");
 }
 
+const SAMPLING = [
+  "max_tokens",
+  "temperature",
+  "top_k",
+  "top_p",
+  "min_p",
+  "repetition_penalty",
+  "frequency_penalty",
+  "presence_penalty",
+  "seed",
+  "stop",
+] as const satisfies readonly (keyof GenerateOptions)[];
+
 /** The sampling options that were given, under generate's names. */
 export function samplingOf(options: SamplingOptions): GenerateOptions {
-  const {
-    max_tokens,
-    temperature,
-    top_k,
-    top_p,
-    min_p,
-    repetition_penalty,
-    frequency_penalty,
-    presence_penalty,
-    seed,
-    stop,
-  } = options;
-  const all = {
-    max_tokens,
-    temperature,
-    top_k,
-    top_p,
-    min_p,
-    repetition_penalty,
-    frequency_penalty,
-    presence_penalty,
-    seed,
-    stop,
-  };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+  const given = SAMPLING.filter((name) => options[name] !== undefined);
+  return Object.fromEntries(given.map((name) => [name, options[name]]));
 }
 
 /** Loads the model a verb names, with progress. */

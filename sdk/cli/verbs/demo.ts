@@ -39,7 +39,7 @@ export function addDemo(program: Command): void {
     .option("--limit <n>", "prompts of each group in the table", wholeNumber, 30);
   addModelOptions(command).addHelpText(
     "after",
-    "\nExamples:\n  $ capstan demo\n  $ capstan demo --out /tmp/demo --json",
+    "\nExamples:\n  $ capstan demo\n  $ capstan demo --out results --json",
   );
   command.action(
     verb(async (io, options: Options) => {
