@@ -139,6 +139,7 @@ function capLine({ layers, prefill, decode }: CapCost): string {
   return `caps on ${layers} layers cost ${cost(prefill)} of prefill, ${cost(decode)} of decode`;
 }
 
-function coldLine({ process_ms, runs }: ColdStart): string {
-  return `capstan-tiny, process start to end with one token: ${process_ms.toFixed(0)} ms (median of ${runs})`;
+function coldLine({ first_token_ms, process_ms, runs }: ColdStart): string {
+  const [first, whole] = [first_token_ms, process_ms].map((ms) => ms.toFixed(0));
+  return `capstan-tiny, from process start: first token ${first} ms, end ${whole} ms (medians of ${runs})`;
 }
