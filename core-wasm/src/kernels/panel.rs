@@ -17,20 +17,21 @@ use crate::weights::GROUP;
 pub fn one_row(panel: &[f32], x: &[f32], out: &mut [f32]) {
     assert!(panel.len() >= x.len() * GROUP && out.len() >= GROUP);
     // SAFETY: the assertion covers every address of one group.
-    unsafe { chain::<1, 4, f32>(panel.as_ptr(), x, out, |at| F32x4::load(at)) }
+    unsafe { chain::<1, 4, f32>(panel.as_ptr(), x, out, 1, |at| F32x4::load(at)) }
 }
 
 /// One row against as many panels as `out` has groups, one after the other in memory: a token's decode.
 ///
 /// Several panels go side by side, because memory gives two or three streams more than one: three of f32, where
-/// twelve accumulators cost less than memory takes; two of 16 bits, which need registers to be widened.
+/// twelve accumulators cost less than memory takes; two of 16 bits, which need registers to be widened. The three
+/// are a third of the matrix apart, so that each is one long stream that the processor reads ahead in.
 pub fn one_row_wide(panels: &[f32], x: &[f32], out: &mut [f32]) {
-    let groups = out.len() / GROUP;
-    let (most, rest) = out.split_at_mut(groups / 3 * 3 * GROUP);
+    let third = out.len() / GROUP / 3;
+    let (most, rest) = out.split_at_mut(3 * third * GROUP);
     let (first, last) = panels.split_at(most.len() * x.len());
     if !x.is_empty() {
-        for (panels, out) in first.chunks_exact(3 * GROUP * x.len()).zip(most.chunks_exact_mut(3 * GROUP)) {
-            three_groups(panels, x, out);
+        for group in 0..third {
+            three_groups(first, x, most, group, third);
         }
         for (panel, out) in last.chunks_exact(GROUP * x.len()).zip(rest.chunks_exact_mut(GROUP)) {
             one_row(panel, x, out);
@@ -62,58 +63,66 @@ fn pairs<T>(
     }
 }
 
+/// Groups `group`, `group + apart` and `group + 2 apart`.
 #[inline(never)]
-fn three_groups(panels: &[f32], x: &[f32], out: &mut [f32]) {
-    assert!(panels.len() >= 3 * x.len() * GROUP && out.len() >= 3 * GROUP);
-    // SAFETY: the assertion covers every address of three groups.
-    unsafe { chain::<3, 12, f32>(panels.as_ptr(), x, out, |at| F32x4::load(at)) }
+fn three_groups(panels: &[f32], x: &[f32], out: &mut [f32], group: usize, apart: usize) {
+    let groups = group + 2 * apart + 1;
+    assert!(panels.len() >= groups * x.len() * GROUP && out.len() >= groups * GROUP);
+    // SAFETY: the assertion covers every address up to the last of the three groups.
+    unsafe {
+        let panels = panels.as_ptr().add(group * x.len() * GROUP);
+        chain::<3, 12, f32>(panels, x, &mut out[group * GROUP..], apart, |at| F32x4::load(at));
+    }
 }
 
 #[inline(never)]
 fn pair_f16(panels: &[f16], x: &[f32], out: &mut [f32]) {
     assert!(panels.len() >= 2 * x.len() * GROUP && out.len() >= 2 * GROUP);
     // SAFETY: the assertion covers every address of two groups; f16 is a u16 in memory.
-    unsafe { chain::<2, 8, u16>(panels.as_ptr().cast(), x, out, |at| F32x4::load_f16(at)) }
+    unsafe { chain::<2, 8, u16>(panels.as_ptr().cast(), x, out, 1, |at| F32x4::load_f16(at)) }
 }
 
 #[inline(never)]
 fn single_f16(panel: &[f16], x: &[f32], out: &mut [f32]) {
     assert!(panel.len() >= x.len() * GROUP && out.len() >= GROUP);
     // SAFETY: the assertion covers every address of one group; f16 is a u16 in memory.
-    unsafe { chain::<1, 4, u16>(panel.as_ptr().cast(), x, out, |at| F32x4::load_f16(at)) }
+    unsafe { chain::<1, 4, u16>(panel.as_ptr().cast(), x, out, 1, |at| F32x4::load_f16(at)) }
 }
 
 #[inline(never)]
 fn pair_bf16(panels: &[bf16], x: &[f32], out: &mut [f32]) {
     assert!(panels.len() >= 2 * x.len() * GROUP && out.len() >= 2 * GROUP);
     // SAFETY: the assertion covers every address of two groups; bf16 is a u16 in memory.
-    unsafe { chain::<2, 8, u16>(panels.as_ptr().cast(), x, out, |at| F32x4::load_bf16(at)) }
+    unsafe { chain::<2, 8, u16>(panels.as_ptr().cast(), x, out, 1, |at| F32x4::load_bf16(at)) }
 }
 
 #[inline(never)]
 fn single_bf16(panel: &[bf16], x: &[f32], out: &mut [f32]) {
     assert!(panel.len() >= x.len() * GROUP && out.len() >= GROUP);
     // SAFETY: the assertion covers every address of one group; bf16 is a u16 in memory.
-    unsafe { chain::<1, 4, u16>(panel.as_ptr().cast(), x, out, |at| F32x4::load_bf16(at)) }
+    unsafe { chain::<1, 4, u16>(panel.as_ptr().cast(), x, out, 1, |at| F32x4::load_bf16(at)) }
 }
 
-/// One row against `GROUPS` panels, each of x.len() * 16 values, in `VECTORS` = 4 `GROUPS` accumulators.
+/// One row against `GROUPS` panels, each of x.len() * 16 values, in `VECTORS` = 4 `GROUPS` accumulators. The panels
+/// are `apart` panels from one another, and their outputs as many groups.
 ///
 /// # Safety
-/// `panels` must be readable for all of them and `out` hold 16 `GROUPS`.
+/// `panels` must be readable for all of them and `out` hold 16 values for each.
 #[inline(always)]
 unsafe fn chain<const GROUPS: usize, const VECTORS: usize, T>(
     panels: *const T,
     x: &[f32],
     out: &mut [f32],
+    apart: usize,
     load: impl Fn(*const T) -> F32x4,
 ) {
-    let (size, out) = (GROUP * x.len(), out.as_mut_ptr());
+    let (size, out) = (apart * GROUP * x.len(), out.as_mut_ptr());
+    let out_of = |i: usize| out.wrapping_add(i / 4 * apart * GROUP + i % 4 * 4);
     let mut sums = [F32x4::splat(0.0); VECTORS];
     // SAFETY: as the caller promises.
     unsafe {
         for (i, sum) in sums.iter_mut().enumerate() {
-            *sum = F32x4::load(out.add(4 * i));
+            *sum = F32x4::load(out_of(i));
         }
         let mut weights = panels;
         for value in x {
@@ -127,7 +136,7 @@ unsafe fn chain<const GROUPS: usize, const VECTORS: usize, T>(
             weights = weights.add(GROUP);
         }
         for (i, sum) in sums.into_iter().enumerate() {
-            sum.store(out.add(4 * i));
+            sum.store(out_of(i));
         }
     }
 }
