@@ -133,6 +133,14 @@ describe("the command", () => {
 });
 
 describe("Ctrl-C", () => {
+  it("ends a chat that waits for a line with 130", async () => {
+    const child = spawn(NODE[0]!, [...NODE.slice(1), "chat"], { cwd: root, stdio: ["pipe", "pipe", "pipe"] });
+    const over = ended(child);
+    await new Promise((resolve) => child.stdout.once("data", resolve));
+    child.kill("SIGINT");
+    expect((await over).code).toBe(130);
+  });
+
   it("ends collect with 130 and files that a second call completes", async () => {
     const out = join(scratch, "run");
     const args = ["collect", "--out", out, "--limit", "6", "--max_tokens", "24", "--json"];

@@ -43,7 +43,9 @@ export function verb<A extends unknown[], O extends CommonOptions>(
     });
     const io = createIo(options.json === true, abort.signal);
     try {
-      setExitCode((await body(io, options, ...args)) ?? EXIT.done);
+      const code = (await body(io, options, ...args)) ?? EXIT.done;
+      // A verb may end well on Ctrl-C (chat does): it was interrupted all the same.
+      setExitCode(abort.signal.aborted ? EXIT.interrupted : code);
     } catch (error) {
       io.progress.clear();
       setExitCode(await reportError(io, error));
