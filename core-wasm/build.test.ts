@@ -1,10 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { expect, it } from "vitest";
+import { requires } from "../conformance/testing/parts.ts";
 
 const here = import.meta.dirname;
-const required = (process.env.CAPSTAN_REQUIRE ?? "")
-  .split(",")
-  .some((part) => ["cargo", "all"].includes(part));
+const required = requires("cargo");
 
 const build = (flag: string) =>
   spawnSync(process.execPath, [`${here}/build.mjs`, flag], { encoding: "utf8" });

@@ -17,13 +17,18 @@ export const python: string = PARTS.python.command[0];
 
 const found = new Map<Part, boolean>();
 
+/** Whether `CAPSTAN_REQUIRE` names the part (or `all`): then a missing one is a failure. */
+export function requires(part: Part): boolean {
+  const required = (process.env.CAPSTAN_REQUIRE ?? "").split(",");
+  return required.includes(part) || required.includes("all");
+}
+
 /**
  * Whether this machine lacks a part: for `it.skipIf(lacks("python"))`. Says so aloud once. Where
  * `CAPSTAN_REQUIRE` names the part (or `all`), a missing one is never skipped: the test runs and fails.
  */
 export function lacks(part: Part): boolean {
-  const required = (process.env.CAPSTAN_REQUIRE ?? "").split(",");
-  if (required.includes(part) || required.includes("all")) return false;
+  if (requires(part)) return false;
   if (!found.has(part)) {
     const [command, ...args] = PARTS[part].command;
     const here = spawnSync(command, args, { stdio: "ignore" }).status === 0;

@@ -86,13 +86,6 @@ export class PrefixCache {
     return freed;
   }
 
-  /** Blocks that eviction could free now or once their children are gone. */
-  evictable(): number {
-    let count = 0;
-    for (const node of this.#nodes) if (this.#pool.references(node.block) === 1) count++;
-    return count;
-  }
-
   clear(): void {
     for (const node of this.#nodes) this.#pool.release([node.block]);
     this.#nodes.clear();

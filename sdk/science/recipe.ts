@@ -1,4 +1,5 @@
 import { CapstanError, show } from "../../models/index.ts";
+import { readSourceText as readOptionalText } from "../source/read.ts";
 import type { FileSource, Model } from "../types.ts";
 import type { LayerRange } from "./layers.ts";
 
@@ -43,14 +44,12 @@ export async function readRecipe(model: Pick<Model, "files">): Promise<Recipe> {
   return recipe as Recipe;
 }
 
-/** A whole file of a source as text. Throws `not_found`. */
+/** A whole file of a source as text. Throws `not_found`, and `bad_file` when it is no text. */
 export async function readSourceText(files: FileSource, name: string): Promise<string> {
-  const size = await files.size(name);
-  if (size === undefined) {
-    const parts = { action: `read ${name}`, need: "the file in the model's folder", found: "none" };
-    throw new CapstanError("not_found", parts);
-  }
-  return new TextDecoder().decode(await files.read(name, 0, size));
+  const text = await readOptionalText(files, name);
+  if (text !== undefined) return text;
+  const parts = { action: `read ${name}`, need: "the file in the model's folder", found: "none" };
+  throw new CapstanError("not_found", parts);
 }
 
 export async function readJson(files: FileSource, name: string): Promise<unknown> {
