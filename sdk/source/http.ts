@@ -12,6 +12,8 @@ export interface HttpOptions {
 
 /** Tries that bring nothing before a request is given up; one that brings bytes starts the count anew. */
 const MAX_FAILURES = 6;
+/** The same where the server has never answered yet: the address may be wrong. */
+const MAX_UNREACHED = 3;
 /** Waits grow from this, in milliseconds, and stop growing at the other. */
 const FIRST_WAIT = 250;
 const LONGEST_WAIT = 15_000;
@@ -54,6 +56,7 @@ class Passing extends Error {
 export class HttpClient {
   readonly #options: HttpOptions;
   readonly #fetch: typeof fetch;
+  #reached = false;
 
   constructor(options: HttpOptions = {}) {
     this.#options = options;
@@ -66,7 +69,7 @@ export class HttpClient {
    * @throws CapstanError `network` when it keeps failing, `aborted`
    */
   async get(url: string, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
-    return await this.#persist(`fetch ${url}`, () => this.#request(url, headers));
+    return await this.#persist(`fetch ${placeOf(url)}`, () => this.#request(url, headers));
   }
 
   /** A whole small answer as text, read again from the start where the connection is lost. */
@@ -74,7 +77,7 @@ export class HttpClient {
     url: string,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<{ response: Response; text: string }> {
-    return await this.#persist(`fetch ${url}`, async () => {
+    return await this.#persist(`fetch ${placeOf(url)}`, async () => {
       const response = await this.#request(url, headers);
       const chunks: Uint8Array[] = [];
       for await (const chunk of this.#body(response)) chunks.push(chunk);
@@ -94,9 +97,11 @@ export class HttpClient {
     count: number,
     most_whole: number,
   ): Promise<{ version: FileVersion; first: Uint8Array; ranges: boolean } | undefined> {
-    return await this.#persist(`fetch ${url}`, async () => {
+    return await this.#persist(`fetch ${placeOf(url)}`, async () => {
       const response = await this.#request(url, { range: `bytes=0-${count - 1}` });
-      if (response.status === 404 || response.status === 410) return await discard(response, undefined);
+      if (response.status === 404 || response.status === 410 || isPage(response, url)) {
+        return await discard(response, undefined);
+      }
       const tag = tagOf(response);
       if (response.status === 416) {
         // Nothing in it that a range could name.
@@ -155,7 +160,7 @@ export class HttpClient {
         }
         if (at < end) throw new Passing(`an end at byte ${at} of ${end}`);
       } catch (error) {
-        await this.#waitAfter(error, `fetch ${url}`, failures++);
+        await this.#waitAfter(error, `fetch ${placeOf(url)}`, failures++);
       }
     }
   }
@@ -184,11 +189,12 @@ export class HttpClient {
         signal: signal === undefined ? silence.signal : AbortSignal.any([signal, silence.signal]),
       });
     } catch (cause) {
-      if (signal?.aborted) throw abortedError(`fetch ${url}`, signal);
+      if (signal?.aborted) throw abortedError(`fetch ${placeOf(url)}`, signal);
       throw new Passing(reasonOf(cause), 0, cause);
     } finally {
       clearTimeout(timer);
     }
+    this.#reached = true;
     if (!RETRIED.includes(response.status)) return response;
     throw await discard(response, new Passing(`status ${response.status}`, retryAfter(response)));
   }
@@ -223,7 +229,7 @@ export class HttpClient {
           timer = setTimeout(() => reject(new Passing(SILENCE)), IDLE_MS);
         });
         const { done, value } = await Promise.race([reader.read(), idle]).catch((cause: unknown) => {
-          if (signal?.aborted) throw abortedError(`fetch ${response.url}`, signal);
+          if (signal?.aborted) throw abortedError(`fetch ${placeOf(response.url)}`, signal);
           throw cause instanceof Passing ? cause : new Passing(reasonOf(cause), 0, cause);
         });
         clearTimeout(timer);
@@ -250,8 +256,9 @@ export class HttpClient {
   /** Waits before the next try, or throws what ends them. */
   async #waitAfter(error: unknown, action: string, failures: number): Promise<void> {
     if (!(error instanceof Passing)) throw error;
-    if (failures + 1 >= MAX_FAILURES || error.retry_after > LONGEST_RETRY_AFTER) {
-      throw networkError(action, error, failures + 1);
+    const most_failures = this.#reached ? MAX_FAILURES : MAX_UNREACHED;
+    if (failures + 1 >= most_failures || error.retry_after > LONGEST_RETRY_AFTER) {
+      throw networkError(action, error, failures + 1, this.#reached);
     }
     const { signal, wait = sleep } = this.#options;
     const most = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** failures);
@@ -271,6 +278,18 @@ function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<v
     const timer = setTimeout(over, milliseconds);
     signal?.addEventListener("abort", over, { once: true });
   });
+}
+
+/** A URL as messages may show it: a query may hold a secret. */
+export function placeOf(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return origin + pathname;
+}
+
+/** Servers of applications answer any path with their page: there is no such file then. */
+function isPage(response: Response, url: string): boolean {
+  const type = response.headers.get("content-type") ?? "";
+  return type.startsWith("text/html") && !/\.html?$/.test(new URL(url).pathname);
 }
 
 /** `Retry-After` in milliseconds: seconds, or a date. */
@@ -314,7 +333,7 @@ async function discard<T>(response: Response, result: T): Promise<T> {
 
 /** The error for a status that no further try would change. */
 export function statusError(url: string, { status }: Response): CapstanError {
-  const action = `fetch ${url}`;
+  const action = `fetch ${placeOf(url)}`;
   if (status === 401 || status === 403) {
     const mend = "Its server wants a token, or another one.";
     return new CapstanError("access_denied", { action, need: "permission", found: `status ${status}`, mend });
@@ -330,7 +349,7 @@ async function noRanges(url: string, response: Response, version: FileVersion | 
     return await discard(response, broken(url, `the file ${version.tag} that was begun`, found, CHANGED));
   }
   const parts = {
-    action: `fetch ${url}`,
+    action: `fetch ${placeOf(url)}`,
     need: "a server that answers byte ranges",
     found: "the whole file",
   };
@@ -344,7 +363,7 @@ async function tooLarge(
   limit: number,
 ): Promise<CapstanError> {
   const need = `a server that answers byte ranges, or a file of at most ${limit} bytes`;
-  const parts = { action: `fetch ${url}`, need, found: `one that ignores them, and ${found}` };
+  const parts = { action: `fetch ${placeOf(url)}`, need, found: `one that ignores them, and ${found}` };
   return await discard(response, new CapstanError("unsupported", { ...parts, mend: FETCH_FIRST }));
 }
 
@@ -355,19 +374,19 @@ function tooLong(url: string): CapstanError {
 }
 
 function broken(url: string, need: string, found: string, mend?: string): CapstanError {
-  const parts = { action: `fetch ${url}`, need, found };
+  const parts = { action: `fetch ${placeOf(url)}`, need, found };
   return new CapstanError("bad_file", mend === undefined ? parts : { ...parts, mend });
 }
 
-function networkError(action: string, error: Passing, tries: number): CapstanError {
+function networkError(action: string, error: Passing, tries: number, reached: boolean): CapstanError {
   const found = `${error.message} (${tries} ${tries === 1 ? "try" : "tries"})`;
-  const mend =
-    error.retry_after > LONGEST_RETRY_AFTER
-      ? `It asks to come back in ${Math.ceil(error.retry_after / 1000)} s.`
-      : "";
   const parts = { action, need: "an answer from its server", found };
-  return new CapstanError("network", mend === "" ? parts : { ...parts, mend }, { cause: error.cause });
+  const later = `It asks to come back in ${Math.ceil(error.retry_after / 1000)} s.`;
+  const mend = error.retry_after > LONGEST_RETRY_AFTER ? later : reached ? undefined : UNREACHED;
+  return new CapstanError("network", mend === undefined ? parts : { ...parts, mend }, { cause: error.cause });
 }
+
+const UNREACHED = "Is the address right, and (in a page) does its server allow this page to read (CORS)?";
 
 /** fetch says "fetch failed" and keeps the reason to itself. */
 function reasonOf(error: unknown): string {

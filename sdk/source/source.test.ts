@@ -56,18 +56,13 @@ describe("what load is given", () => {
     expect(await files.size("config.json")).toBe(8);
   });
 
-  test("a URL goes by its last part", async () => {
-    expect((await resolveSource("https://models.example/llama-tiny/?key=1")).id).toBe("llama-tiny");
-    expect((await resolveSource("http://models.example")).id).toBe("models.example");
-  });
-
   test("a source is taken as it is", async () => {
     const files = memorySource({});
     expect(await resolveSource(files)).toEqual({ id: "model", files });
   });
 
   test.each([
-    ["ftp://example.com/model", "unsupported", "found a URL of another kind"],
+    ["s3://bucket/model", "unsupported", "found a URL"],
     ["someone/some-model", "unsupported", "hub id"],
     ["./someone/some-model", "not_found", "no such folder"],
     ["captsan-tiny", "not_found", 'the embedded model "capstan-tiny"'],

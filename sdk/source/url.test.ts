@@ -1,3 +1,4 @@
+import * as fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import { CapstanError } from "../../models/index.ts";
 import { answer, answerCut, type Exchange, serve, type TestServer } from "./fixtures/server.ts";
@@ -38,9 +39,9 @@ describe("a well-behaved server", () => {
     const { source, requests } = await start(but({}));
     expect(await source.size("a.safetensors")).toBe(DATA.length);
     expectBytes(await source.read("a.safetensors", 0, 8), DATA.slice(0, 8));
-    expect(requests.map(({ range }) => range)).toEqual(["bytes=0-65535"]);
-    expectBytes(await source.read("a.safetensors", 100_000, 100_010), DATA.slice(100_000, 100_010));
-    expectBytes(await source.read("a.safetensors", 900_000, 900_001), DATA.slice(900_000, 900_001));
+    expect(requests.map(({ range }) => range)).toEqual(["bytes=0-1048575"]);
+    expectBytes(await source.read("a.safetensors", 1_100_000, 1_100_010), DATA.slice(1_100_000, 1_100_010));
+    expectBytes(await source.read("a.safetensors", 1_900_000, 1_900_001), DATA.slice(1_900_000, 1_900_001));
     expect(requests).toHaveLength(2);
     expectBytes(await source.read("a.safetensors", 1_000_000, 2_900_000), DATA.slice(1_000_000, 2_900_000));
     expectBytes(await source.read("a.safetensors", 2_999_999, 3_000_000), DATA.slice(2_999_999));
@@ -71,6 +72,33 @@ describe("a well-behaved server", () => {
     expect(await source.size("empty")).toBe(0);
     expect(await source.read("empty", 0, 0)).toEqual(new Uint8Array());
   });
+});
+
+test("any range is the file's", async () => {
+  const { source } = await start(but({}));
+  const ends = fc.tuple(fc.nat(DATA.length), fc.nat(DATA.length)).map((pair) => pair.sort((a, b) => a - b));
+  await fc.assert(
+    fc.asyncProperty(ends, async ([from, to]) =>
+      expectBytes(await source.read("a", from!, to!), DATA.slice(from, to)),
+    ),
+    { numRuns: 30 },
+  );
+});
+
+test("a page that an application answers with is no file", async () => {
+  const { source } = await start(({ response }) => {
+    response.writeHead(200, { "content-type": "text/html; charset=utf-8" }).end("<!doctype html>");
+  });
+  expect(await source.size("config.json")).toBeUndefined();
+});
+
+test("a token in the query stays out of messages", async () => {
+  server = await serve(status(401));
+  const error: unknown = await urlSource(`${server.url}/m?token=secret`)
+    .size("a")
+    .catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: "access_denied", message: expect.stringContaining("/m/a") });
+  expect((error as CapstanError).message).not.toContain("secret");
 });
 
 describe("what passes is tried again", () => {

@@ -1,99 +1,66 @@
-import { CapstanError, show } from "../../models/index.ts";
+import { CapstanError } from "../../models/index.ts";
+import { PAGE_BYTES, Pages, type Ranged } from "../platform/index.ts";
 import type { FileSource } from "../types.ts";
-import { isPlainName } from "./folder.ts";
-import { type FileVersion, HttpClient, type HttpOptions } from "./http.ts";
+import { isPlainName, notInside } from "./folder.ts";
+import { HttpClient, type HttpOptions, placeOf } from "./http.ts";
 
-/** What the first request for a file asks for: the whole of a small one, the header of most weight files. */
-const FIRST_BYTES = 64 * 1024;
 /** The largest file taken whole, into memory, from a server that knows no byte ranges. */
 const MOST_WHOLE = 64 * 2 ** 20;
-/** Short reads come from pages of this size, of which the last few are kept: one request for many small tensors. */
-const PAGE_BYTES = 2 ** 20;
-const PAGES_KEPT = 2;
 
-interface Opened {
-  url: string;
-  version: FileVersion;
-  /** The file's first bytes, or all of them. */
-  first: Uint8Array;
-  pages: Map<number, Promise<Uint8Array>>;
+/** A file on a server, with what of it is here. */
+interface UrlFile extends Ranged {
+  pages: Pages;
 }
 
 /**
- * A folder behind HTTP as a file source, read by byte ranges with retries (`HttpClient`). A file that changes
- * between two reads is an error, never a mixture.
+ * A folder on an HTTP server as a file source, read by byte ranges with retries (`HttpClient`): a file's size and
+ * first page come in one request, then only what is asked for. A file that changes between two reads is an error,
+ * never a mixture.
  *
- * @param base the folder's URL; file names are put behind its path, and its query behind them
- * @throws CapstanError from `size` and `read`: `network`, `access_denied`, `bad_file`, `unsupported` (a large file on
- *   a server that ignores ranges), `aborted`
+ * @param url the folder's, with or without its last slash; its query goes with every file
+ * @throws CapstanError from its calls: `network`, `access_denied`, `bad_file`, `unsupported` (a large file on a server
+ *   that ignores ranges), `aborted`
  */
-export function urlSource(base: string, options: HttpOptions = {}): FileSource {
+export function urlSource(url: string, options: HttpOptions = {}): FileSource {
+  const base = new URL(url);
+  if (!base.pathname.endsWith("/")) base.pathname += "/";
   const client = new HttpClient(options);
-  const opened = new Map<string, Promise<Opened | undefined>>();
-
-  const open = (name: string): Promise<Opened | undefined> => {
-    const known = opened.get(name);
-    if (known !== undefined) return known;
-    const fresh = openFile(client, fileUrl(base, name));
-    opened.set(name, fresh);
+  const opened = new Map<string, Promise<UrlFile | undefined>>();
+  const open = (name: string): Promise<UrlFile | undefined> => {
+    if (!isPlainName(name)) return Promise.reject(notInside(placeOf(base.href), name));
+    const file = opened.get(name) ?? openUrl(client, fileUrl(base, name));
+    opened.set(name, file);
     // A failure is told to who asked; the next one asks anew.
-    fresh.catch(() => opened.delete(name));
-    return fresh;
+    file.catch(() => opened.delete(name));
+    return file;
   };
-
   return {
-    async size(name) {
-      return (await open(name))?.version.size;
-    },
+    size: async (name) => (await open(name))?.size,
     async read(name, start, end) {
       const file = await open(name);
+      const action = `fetch ${placeOf(fileUrl(base, name))}`;
       if (file === undefined) {
-        throw new CapstanError("not_found", {
-          action: `fetch ${fileUrl(base, name)}`,
-          need: "the file",
-          found: "status 404",
-        });
+        throw new CapstanError("not_found", { action, need: "the file", found: "none of that name" });
       }
-      const { size } = file.version;
-      if (end <= size) return await readFrom(client, file, start, end);
-      const parts = { action: `fetch ${file.url}`, need: `bytes ${start} to ${end}`, found: `${size} bytes` };
+      if (end <= file.size) return await file.pages.read(file, start, end);
+      const parts = { action, need: `bytes ${start} to ${end}`, found: `${file.size} bytes` };
       throw new CapstanError("bad_file", { ...parts, mend: "The file may be cut short." });
     },
   };
 }
 
-async function openFile(client: HttpClient, url: string): Promise<Opened | undefined> {
-  const found = await client.open(url, FIRST_BYTES, MOST_WHOLE);
-  return found === undefined ? undefined : { ...found, url, pages: new Map() };
+async function openUrl(client: HttpClient, url: string): Promise<UrlFile | undefined> {
+  const found = await client.open(url, PAGE_BYTES, MOST_WHOLE);
+  if (found === undefined) return undefined;
+  const { version, first, ranges } = found;
+  const { size } = version;
+  if (!ranges) return { size, pages: new Pages(), read: async (start, end) => first.slice(start, end) };
+  const read = (start: number, end: number) => client.read(url, start, end, version);
+  return { size, pages: new Pages(first.length === Math.min(size, PAGE_BYTES) ? first : undefined), read };
 }
 
-async function readFrom(client: HttpClient, file: Opened, start: number, end: number): Promise<Uint8Array> {
-  if (end <= file.first.length) return file.first.slice(start, end);
-  const index = Math.floor(start / PAGE_BYTES);
-  const at = index * PAGE_BYTES;
-  if (end > at + PAGE_BYTES) return await client.read(file.url, start, end, file.version);
-  const { pages } = file;
-  const page =
-    pages.get(index) ?? client.read(file.url, at, Math.min(at + PAGE_BYTES, file.version.size), file.version);
-  pages.delete(index);
-  pages.set(index, page);
-  page.catch(() => pages.delete(index));
-  for (const old of [...pages.keys()].slice(0, -PAGES_KEPT)) pages.delete(old);
-  return (await page).slice(start - at, end - at);
-}
-
-function fileUrl(base: string, name: string): string {
-  if (!isPlainName(name)) {
-    const parts = {
-      action: `fetch from ${base}`,
-      need: "a file name that stays inside it",
-      found: show(name),
-    };
-    throw new CapstanError("bad_request", parts);
-  }
-  const url = new URL(base);
-  const path = name.split("/").map(encodeURIComponent).join("/");
-  url.pathname = `${url.pathname.replace(/\/+$/, "")}/${path}`;
-  url.hash = "";
+function fileUrl(base: URL, name: string): string {
+  const url = new URL(name.split("/").map(encodeURIComponent).join("/"), base);
+  url.search = base.search;
   return url.href;
 }
