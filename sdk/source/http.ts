@@ -1,4 +1,23 @@
-import { abortedError, CapstanError, show } from "../../models/index.ts";
+import { abortedError } from "../../models/index.ts";
+import {
+  broken,
+  checkVersion,
+  discard,
+  type FileVersion,
+  isPage,
+  LONGEST_RETRY_AFTER,
+  networkError,
+  noRanges,
+  Passing,
+  placeOf,
+  reasonOf,
+  retryAfter,
+  sizeOf,
+  statusError,
+  tagOf,
+  tooLarge,
+  tooLong,
+} from "./http_answers.ts";
 
 /** How a client asks; all of it optional. */
 export interface HttpOptions {
@@ -17,20 +36,11 @@ const MAX_UNREACHED = 3;
 /** Waits grow from this, in milliseconds, and stop growing at the other. */
 const FIRST_WAIT = 250;
 const LONGEST_WAIT = 15_000;
-/** The longest wait that a server may ask for. */
-const LONGEST_RETRY_AFTER = 120_000;
 /** A connection that brings nothing for so long counts as lost. */
 const IDLE_MS = 60_000;
 const SILENCE = `silence for ${IDLE_MS / 1000} s`;
 
 const RETRIED = [408, 425, 429, 500, 502, 503, 504];
-
-/** What a file was when it was first looked at; another state of it must not be mixed in. */
-export interface FileVersion {
-  size: number;
-  /** `ETag`, else `Last-Modified`; null where the server sends neither. */
-  tag: string | null;
-}
 
 /** An answer to a request for a range, its status and place checked; `start` is 0 where all came instead. */
 interface RangeAnswer {
@@ -38,15 +48,6 @@ interface RangeAnswer {
   whole: boolean;
   version: FileVersion | null;
   body: AsyncIterable<Uint8Array>;
-}
-
-/** Something that another try may mend. */
-class Passing extends Error {
-  readonly retry_after: number;
-  constructor(found: string, retry_after = 0, cause?: unknown) {
-    super(found, { cause });
-    this.retry_after = retry_after;
-  }
 }
 
 /**
@@ -80,7 +81,7 @@ export class HttpClient {
     return await this.#persist(`fetch ${placeOf(url)}`, async () => {
       const response = await this.#request(url, headers);
       const chunks: Uint8Array[] = [];
-      for await (const chunk of this.#body(response)) chunks.push(chunk);
+      for await (const chunk of this.#body(url, response)) chunks.push(chunk);
       return { response, text: new TextDecoder().decode(join(chunks)) };
     });
   }
@@ -148,7 +149,7 @@ export class HttpClient {
       try {
         const response = await this.#request(url, { range: `bytes=${at}-${end - 1}` });
         const answer = await this.#answer(url, response, at);
-        if (answer.whole && (at > 0 || answer.version?.size !== end))
+        if (answer.whole && (at > 0 || (answer.version?.size ?? end) !== end))
           throw await noRanges(url, response, version);
         if (version !== null && answer.version !== null)
           await checkVersion(url, response, version, answer.version);
@@ -201,7 +202,7 @@ export class HttpClient {
 
   /** Checks that an answer to a request for bytes from `at` on is one, and where its bytes stand. */
   async #answer(url: string, response: Response, at: number): Promise<RangeAnswer> {
-    const body = this.#body(response);
+    const body = this.#body(url, response);
     if (response.status === 200) {
       const length = response.headers.get("content-length");
       const version = length === null ? null : { size: Number(length), tag: tagOf(response) };
@@ -218,7 +219,7 @@ export class HttpClient {
   }
 
   /** The body's chunks; a connection that rests too long or breaks is `Passing`. */
-  async *#body(response: Response): AsyncGenerator<Uint8Array, void, undefined> {
+  async *#body(url: string, response: Response): AsyncGenerator<Uint8Array, void, undefined> {
     const reader = response.body?.getReader();
     if (reader === undefined) return;
     const { signal } = this.#options;
@@ -229,7 +230,7 @@ export class HttpClient {
           timer = setTimeout(() => reject(new Passing(SILENCE)), IDLE_MS);
         });
         const { done, value } = await Promise.race([reader.read(), idle]).catch((cause: unknown) => {
-          if (signal?.aborted) throw abortedError(`fetch ${placeOf(response.url)}`, signal);
+          if (signal?.aborted) throw abortedError(`fetch ${placeOf(url)}`, signal);
           throw cause instanceof Passing ? cause : new Passing(reasonOf(cause), 0, cause);
         });
         clearTimeout(timer);
@@ -278,121 +279,6 @@ function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<v
     const timer = setTimeout(over, milliseconds);
     signal?.addEventListener("abort", over, { once: true });
   });
-}
-
-/** A URL as messages may show it: a query may hold a secret. */
-export function placeOf(url: string): string {
-  const { origin, pathname } = new URL(url);
-  return origin + pathname;
-}
-
-/** Servers of applications answer any path with their page: there is no such file then. */
-function isPage(response: Response, url: string): boolean {
-  const type = response.headers.get("content-type") ?? "";
-  return type.startsWith("text/html") && !/\.html?$/.test(new URL(url).pathname);
-}
-
-/** `Retry-After` in milliseconds: seconds, or a date. */
-function retryAfter(response: Response): number {
-  const value = response.headers.get("retry-after");
-  if (value === null) return 0;
-  const seconds = Number(value);
-  const until = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(value) - Date.now();
-  return Number.isFinite(until) ? Math.max(0, until) : 0;
-}
-
-function tagOf(response: Response): string | null {
-  return response.headers.get("etag") ?? response.headers.get("last-modified");
-}
-
-/** The whole file's size by `Content-Range: bytes .../size`. */
-function sizeOf(response: Response): number | undefined {
-  const size = /\/(\d+)$/.exec(response.headers.get("content-range") ?? "")?.[1];
-  return size === undefined ? undefined : Number(size);
-}
-
-async function checkVersion(
-  url: string,
-  response: Response,
-  known: FileVersion,
-  now: FileVersion,
-): Promise<void> {
-  if (now.size === known.size && now.tag === known.tag) return;
-  const tell = ({ size, tag }: FileVersion) => `${size} bytes${tag === null ? "" : ` (${tag})`}`;
-  throw await discard(response, broken(url, `the file of ${tell(known)} that was begun`, tell(now), CHANGED));
-}
-
-const CHANGED = "It was replaced while it was read: load again.";
-
-/** An answer that is not wanted must be closed, or its connection stays busy. */
-async function discard<T>(response: Response, result: T): Promise<T> {
-  if (response.bodyUsed || response.body?.locked) return result;
-  await response.body?.cancel().catch(() => {});
-  return result;
-}
-
-/** The error for a status that no further try would change. */
-export function statusError(url: string, { status }: Response): CapstanError {
-  const action = `fetch ${placeOf(url)}`;
-  if (status === 401 || status === 403) {
-    const mend = "Its server wants a token, or another one.";
-    return new CapstanError("access_denied", { action, need: "permission", found: `status ${status}`, mend });
-  }
-  const code = status === 404 || status === 410 ? "not_found" : status === 416 ? "bad_file" : "network";
-  return new CapstanError(code, { action, need: "the file", found: `status ${status}` });
-}
-
-async function noRanges(url: string, response: Response, version: FileVersion | null): Promise<CapstanError> {
-  const tag = tagOf(response);
-  if (version !== null && tag !== version.tag) {
-    const found = tag ?? "a file without a tag";
-    return await discard(response, broken(url, `the file ${version.tag} that was begun`, found, CHANGED));
-  }
-  const parts = {
-    action: `fetch ${placeOf(url)}`,
-    need: "a server that answers byte ranges",
-    found: "the whole file",
-  };
-  return await discard(response, new CapstanError("unsupported", { ...parts, mend: FETCH_FIRST }));
-}
-
-async function tooLarge(
-  url: string,
-  response: Response,
-  found: string,
-  limit: number,
-): Promise<CapstanError> {
-  const need = `a server that answers byte ranges, or a file of at most ${limit} bytes`;
-  const parts = { action: `fetch ${placeOf(url)}`, need, found: `one that ignores them, and ${found}` };
-  return await discard(response, new CapstanError("unsupported", { ...parts, mend: FETCH_FIRST }));
-}
-
-const FETCH_FIRST = "Download the files first and give the folder.";
-
-function tooLong(url: string): CapstanError {
-  return broken(url, "the bytes that were asked for", "more of them");
-}
-
-function broken(url: string, need: string, found: string, mend?: string): CapstanError {
-  const parts = { action: `fetch ${placeOf(url)}`, need, found };
-  return new CapstanError("bad_file", mend === undefined ? parts : { ...parts, mend });
-}
-
-function networkError(action: string, error: Passing, tries: number, reached: boolean): CapstanError {
-  const found = `${error.message} (${tries} ${tries === 1 ? "try" : "tries"})`;
-  const parts = { action, need: "an answer from its server", found };
-  const later = `It asks to come back in ${Math.ceil(error.retry_after / 1000)} s.`;
-  const mend = error.retry_after > LONGEST_RETRY_AFTER ? later : reached ? undefined : UNREACHED;
-  return new CapstanError("network", mend === undefined ? parts : { ...parts, mend }, { cause: error.cause });
-}
-
-const UNREACHED = "Is the address right, and (in a page) does its server allow this page to read (CORS)?";
-
-/** fetch says "fetch failed" and keeps the reason to itself. */
-function reasonOf(error: unknown): string {
-  const { message, cause } = error as { message?: unknown; cause?: unknown };
-  const inner = cause as { code?: unknown; message?: unknown } | undefined;
-  return String(inner?.code ?? inner?.message ?? message ?? show(error)).replace(/\.$/, "");
 }
 
 function join(chunks: readonly Uint8Array[]): Uint8Array {

@@ -2,7 +2,8 @@ import { CapstanError } from "../../models/index.ts";
 import { PAGE_BYTES, Pages, type Ranged } from "../platform/index.ts";
 import type { FileSource } from "../types.ts";
 import { isPlainName, notInside } from "./folder.ts";
-import { HttpClient, type HttpOptions, placeOf } from "./http.ts";
+import { HttpClient, type HttpOptions } from "./http.ts";
+import { placeOf } from "./http_answers.ts";
 
 /** The largest file taken whole, into memory, from a server that knows no byte ranges. */
 const MOST_WHOLE = 64 * 2 ** 20;
