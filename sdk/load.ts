@@ -31,10 +31,10 @@ export async function loadOn(
   const action = `load ${typeof source === "string" ? source : "a model"}`;
   if (options.signal?.aborted) throw abortedError(action, options.signal);
   const { id, files } = await resolveSource(source);
-  const { decoder, defaults } = await readModelConfig(files);
+  const { decoder, config, defaults } = await readModelConfig(files);
   const program = buildProgram(decoder);
   const [weights, digest, tokenizer] = await Promise.all([
-    openWeights(files, tensorSpecs(program)),
+    openWeights(files, tensorSpecs(program), config),
     modelDigest(files),
     loadModelTokenizer(files),
   ]);
