@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { CONTRACT } from "../contract/index.ts";
+import { claimsOn } from "../contract/coming.ts";
 import { openBrowser, type TestBrowser } from "../testing/browser.ts";
 import { lacks } from "../testing/parts.ts";
 import type { TestRuntime } from "../testing/runtimes.ts";
@@ -32,7 +32,9 @@ describe.skipIf(lacks("chromium"))("Chromium", () => {
     });
 
     // All of it in the Worker, where an application runs it; some of it in the page.
-    const only = CONTRACT.filter((_, i) => kind === "worker" || i % 5 === 0).map(({ name }) => name);
+    const only = claimsOn("wasm")
+      .filter((_, i) => kind === "worker" || i % 5 === 0)
+      .map(({ name }) => name);
 
     it("holds the device contract on wasm", async () => {
       const { errors } = await runtime.run("contract", { device: "wasm", only });

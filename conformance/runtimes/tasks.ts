@@ -29,15 +29,15 @@ export function runTask(name: string, args: unknown): Promise<unknown> {
 /** Runs the device contract: what each check says, null where it holds. */
 async function contract(args: {
   device: string;
-  /** Names of checks. Default: all. */
-  only?: readonly string[];
+  /** Names of checks. */
+  only: readonly string[];
 }): Promise<{ description: string; errors: Record<string, string | null> }> {
   const create = creator(args.device);
   const device = await create();
   const errors: Record<string, string | null> = {};
   try {
     for (const check of CONTRACT) {
-      if (args.only !== undefined && !args.only.includes(check.name)) continue;
+      if (!args.only.includes(check.name)) continue;
       errors[check.name] = await runCheck(check, device, create).then(() => null, String);
     }
     return { description: device.description, errors };
