@@ -22,21 +22,28 @@ export interface ModelSource {
  * @throws CapstanError `not_found` when no folder is there, `unsupported` for a URL that is not of HTTP,
  *   `bad_request` for anything else
  */
-export async function resolveSource(source: string | FileSource): Promise<ModelSource> {
+export async function resolveSource(
+  source: string | FileSource,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<ModelSource> {
   if (isFileSource(source)) return { id: "model", files: source };
   if (typeof source !== "string" || source === "") {
     throw new CapstanError("bad_request", {
       action: "load a model",
-      need: "a model's name, a folder or a file source { size, read }",
+      need: "a model's name, a folder, a URL or a file source { size, read }",
       found: show(source),
     });
   }
   const place = EMBEDDED.includes(source) ? packageFile(`models/${source}`) : source;
   const url = asUrl(place);
-  if (url !== null) return { id: lastPart(url), files: urlSource(url.href) };
+  if (url !== null) return { id: lastPart(url), files: urlSource(url.href, definedOf(options)) };
   if (place !== source) return { id: source, files: await folderSource(place) };
   if ((await fileKind(source)) === "none") throw missing(source);
   return { id: basename(resolvePath(source)), files: await folderSource(source) };
+}
+
+function definedOf({ signal }: { signal?: AbortSignal | undefined }): { signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
 }
 
 function isFileSource(source: unknown): source is FileSource {
