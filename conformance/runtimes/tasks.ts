@@ -84,7 +84,12 @@ function shareOf(device: Device): Device {
 }
 
 /** The SDK's verbs by its public door, in memory, small; and what fails where there are no files. */
-async function verbs(args: { device: NonNullable<LoadOptions["device"]>; source: string }): Promise<{
+async function verbs(args: {
+  device: NonNullable<LoadOptions["device"]>;
+  source: string;
+  /** Where to save the axis at last. Default: nowhere. */
+  save?: string;
+}): Promise<{
   device: { kind: string; description: string };
   id: string;
   axis_norm: number;
@@ -92,8 +97,8 @@ async function verbs(args: { device: NonNullable<LoadOptions["device"]>; source:
   projections: number[];
   /** Logits of the last token. */
   logits: number[];
-  /** What writing to disk says. */
-  refused: string;
+  /** The error of saving it; null where there was none. */
+  save_error: string | null;
 }> {
   const model = await load(args.source, { device: args.device });
   try {
@@ -121,7 +126,7 @@ async function verbs(args: { device: NonNullable<LoadOptions["device"]>; source:
       text: reply.text,
       projections: Object.values(reply.projections).flatMap((values) => Array.from(values)),
       logits: Array.from(logits),
-      refused: await axis.save("runtimes-axis.safetensors").then(() => "nothing", String),
+      save_error: args.save === undefined ? null : await axis.save(args.save).then(() => null, String),
     };
   } finally {
     await model.dispose();
