@@ -63,7 +63,8 @@ export class HttpClient {
 
   constructor(options: HttpOptions = {}) {
     this.#options = options;
-    this.#fetch = options.fetch ?? fetch;
+    // Called through a function: a browser's fetch refuses to be a method of anything else.
+    this.#fetch = options.fetch ?? ((...request) => fetch(...request));
   }
 
   /** The same client under another signal. */
