@@ -2,6 +2,7 @@ import { CapstanError, show } from "../../models/index.ts";
 import { readSourceJson, readSourceText, resolveSource } from "../source/index.ts";
 import type { FileSource, TemplateArgs, Tokenizer } from "../types.ts";
 import { type AddedToken, AddedTokens } from "./added.ts";
+import { readFrame } from "./frame.ts";
 import { ChatTemplate } from "./template.ts";
 import { type ChooseTemplate, makeTokenizer, missingTokenizer } from "./tokenizer.ts";
 import { type TokenizerFile, Vocabulary } from "./vocabulary.ts";
@@ -24,7 +25,9 @@ export async function loadTokenizer(source: string | FileSource): Promise<Tokeni
   const config = (await readSourceJson(files, "tokenizer_config.json")) ?? {};
   const file = checkTokenizer(json);
   const added = new AddedTokens(readAddedTokens(json));
-  return makeTokenizer(buildVocabulary(file, added), added, await loadTemplates(files, config));
+  const idOf = (token: string) => added.by_text.get(token)?.id ?? file.model.vocab[token];
+  const frame = readFrame(json, config, idOf);
+  return makeTokenizer(buildVocabulary(file, added), added, frame, await loadTemplates(files, config));
 }
 
 /**
