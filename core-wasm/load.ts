@@ -6,8 +6,8 @@ import type {
   WeightTensor,
 } from "../models/device.ts";
 import { abortedError, CapstanError, show } from "../models/errors.ts";
+import { openPart } from "../models/part.ts";
 import type { Program, WeightSlot } from "../models/program.ts";
-import type { TensorSpec } from "../models/spec.ts";
 import { BadElement, type Instance } from "./instance.ts";
 import { WordReader } from "./words.ts";
 
@@ -41,7 +41,7 @@ export async function loadWeights(
 ): Promise<ModelSizes> {
   const slots = program.weights.map((slot) => ({
     slot,
-    tensors: slot.parts.map((part) => open(weights, part)),
+    tensors: slot.parts.map((part) => openPart(weights, part)),
   }));
   const sizes = createModel(instance, program, slots, storedDtype(options.dtype));
   const total = slots.flatMap(({ tensors }) => tensors).reduce((sum, tensor) => sum + tensor.byte_length, 0);
@@ -52,7 +52,8 @@ export async function loadWeights(
     for (const tensor of tensors) {
       const to = { slot: index, start, cols: slot.kind === "matrix" ? slot.cols : 1 };
       await stream(instance, tensor, to, chunk_bytes, options.signal);
-      start += tensor.shape[0]!;
+      start +=
+        slot.kind === "matrix" ? tensor.shape[0]! : tensor.byte_length / FILE_DTYPES[tensor.dtype].size;
       done += tensor.byte_length;
       options.on_progress?.(done, total);
     }
@@ -72,22 +73,6 @@ function storedDtype(dtype: DeviceLoadOptions["dtype"]): Stored | "auto" {
   });
 }
 
-function open(weights: WeightSource, part: TensorSpec): WeightTensor {
-  const tensor = weights.tensor(part.name);
-  const count = part.shape.reduce((product, size) => product * size, 1);
-  const file = FILE_DTYPES[tensor.dtype];
-  if (file === undefined) {
-    const need = `${part.name} as ${Object.keys(FILE_DTYPES).join(", ")}`;
-    throw new CapstanError("bad_weights", { action: "load weights", need, found: show(tensor.dtype) });
-  }
-  if (tensor.shape.join() === part.shape.join() && tensor.byte_length === count * file.size) return tensor;
-  throw new CapstanError("bad_weights", {
-    action: "load weights",
-    need: `${part.name} [${part.shape}] in ${count * file.size} bytes`,
-    found: `[${tensor.shape}] in ${tensor.byte_length} bytes`,
-  });
-}
-
 type OpenSlot = { slot: WeightSlot; tensors: WeightTensor[] };
 
 function createModel(
@@ -96,9 +81,9 @@ function createModel(
   slots: readonly OpenSlot[],
   dtype: Stored | "auto",
 ): ModelSizes {
-  const described = slots.map(({ slot: { kind, rows, cols }, tensors }) => {
+  const described = slots.map(({ slot: { kind, count, rows, cols }, tensors }) => {
     const stored = dtype === "auto" ? autoDtype(tensors) : dtype;
-    return { kind, rows, cols, stored };
+    return { kind, count, rows, cols, stored };
   });
   const json = new TextEncoder().encode(JSON.stringify({ ...program, weights: described }));
   const length = instance.write("load weights", json);
@@ -127,7 +112,7 @@ async function stream(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const { code, size } = FILE_DTYPES[tensor.dtype];
-  const rows = tensor.shape[0]!;
+  const rows = tensor.byte_length / (to.cols * size);
   const step = Math.max(1, Math.floor(chunk_bytes / (to.cols * size)));
   for (let row = 0; row < rows; row += step) {
     if (signal?.aborted) throw abortedError("load weights", signal);

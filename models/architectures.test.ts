@@ -101,8 +101,8 @@ describe("readDecoder", () => {
     const { spec, tensors } = readDecoder(qwen3);
     expect(spec).toMatchObject({ d_head: 128, qk_norm: "head" });
     expect(tensors.layers[0]).toMatchObject({
-      q_norm: { name: "model.layers.0.self_attn.q_norm.weight", shape: [128] },
-      k_norm: { name: "model.layers.0.self_attn.k_norm.weight", shape: [128] },
+      q_norm: [{ name: "model.layers.0.self_attn.q_norm.weight", shape: [128] }],
+      k_norm: [{ name: "model.layers.0.self_attn.k_norm.weight", shape: [128] }],
     });
     const windows = (more: RawConfig) =>
       readDecoder({ ...qwen3, ...more }).spec.layers.map(({ window }) => window);

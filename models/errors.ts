@@ -6,6 +6,8 @@ export type ErrorCode =
   | "bad_weights"
   | "bad_file"
   | "not_found"
+  | "network"
+  | "access_denied"
   | "unsupported"
   | "context_overflow"
   | "out_of_memory"

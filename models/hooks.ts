@@ -77,12 +77,19 @@ export function siteId(spec: DecoderSpec, site: string, action = "use a hook"): 
   const match = SITE_PATTERN.exec(site);
   const kind = match === null ? -1 : SITE_KINDS.indexOf(match[2] as SiteKind);
   const layer = match === null ? -1 : Number(match[1]);
-  if (kind >= 0 && layer < spec.n_layers) return layer * SITE_KINDS.length + kind;
+  const kinds = siteKinds(spec);
+  if (kind >= 0 && layer < spec.n_layers && kinds.includes(SITE_KINDS[kind]!))
+    return layer * SITE_KINDS.length + kind;
   throw new CapstanError("bad_hook", {
     action,
-    need: `a site blocks.{0..${spec.n_layers - 1}}.{${SITE_KINDS.join(" | ")}}`,
+    need: `a site blocks.{0..${spec.n_layers - 1}}.{${kinds.join(" | ")}}`,
     found: show(site),
   });
+}
+
+/** The places a layer has: where attention and MLP are parallel, nothing is added between them. */
+function siteKinds({ block }: DecoderSpec): SiteKind[] {
+  return SITE_KINDS.filter((kind) => block === "sequential" || kind !== "hook_resid_mid");
 }
 
 export function siteName(id: SiteId): Site {
@@ -91,7 +98,10 @@ export function siteName(id: SiteId): Site {
 
 /** Every site of a model, in the order of a forward pass. */
 export function allSites(spec: DecoderSpec): Site[] {
-  return Array.from({ length: spec.n_layers * SITE_KINDS.length }, (_, id) => siteName(id));
+  const kinds = siteKinds(spec);
+  return Array.from({ length: spec.n_layers }, (_, layer) =>
+    kinds.map((kind): Site => `blocks.${layer}.${kind}`),
+  ).flat();
 }
 
 /**

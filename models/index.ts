@@ -1,5 +1,6 @@
 /** What a decoder is, as data, and what a device owes it (`capstan/models`). */
 export { knownArchitectures, readDecoder } from "./architectures/index.ts";
+export { buildProgram } from "./build_program.ts";
 export { ConfigReader, type RawConfig } from "./config.ts";
 export type * from "./device.ts";
 export { abortedError, CapstanError, type ErrorCode, type ErrorParts, show } from "./errors.ts";
@@ -19,11 +20,12 @@ export {
   siteId,
   siteName,
 } from "./hooks.ts";
+export { openPart, toFloats } from "./part.ts";
 export {
   type BufferName,
-  buildProgram,
   type Op,
   type Program,
+  programSites,
   tensorSpecs,
   type WeightId,
   type WeightSlot,

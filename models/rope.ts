@@ -1,32 +1,40 @@
 import type { ConfigReader } from "./config.ts";
 import type { RopeSpec } from "./spec.ts";
 
+/** What a family's rope is where the config does not say, and the old names of its fields. */
+export interface RopeDefaults {
+  theta?: number;
+  /** The part of a head that turns. */
+  partial?: number;
+  theta_field?: string;
+  partial_field?: string;
+}
+
 /**
  * The rotary table that a config.json asks for, in 5.x style (`rope_parameters`) or 4.x style
  * (`rope_theta` and `rope_scaling` with `rope_type` or `type`).
  *
- * @param default_theta the family's theta where the config has none
  * @throws CapstanError `unsupported` naming a rope type this runtime does not compute
  */
-export function readRope(config: ConfigReader, d_head: number, default_theta: number): RopeSpec {
+export function readRope(config: ConfigReader, d_head: number, defaults: RopeDefaults = {}): RopeSpec {
+  const { theta_field = "rope_theta", partial_field = "partial_rotary_factor" } = defaults;
   const modern = config.child("rope_parameters");
   const scaling = modern ?? config.child("rope_scaling");
-  const theta = (modern?.has("rope_theta") ? modern : config).positive("rope_theta", default_theta);
-  const d_rot = readRotaryWidth(modern ?? config, config, d_head);
+  const theta = modern?.has("rope_theta")
+    ? modern.positive("rope_theta")
+    : config.positive(theta_field, defaults.theta ?? 10_000);
+  const partial = modern?.has("partial_rotary_factor")
+    ? modern.positive("partial_rotary_factor")
+    : config.positive(partial_field, defaults.partial ?? 1);
+  const d_rot = Math.floor(d_head * partial);
+  if (d_rot % 2 !== 0 || d_rot > d_head || d_rot === 0) {
+    config.refuse(partial_field, d_rot, `an even number of a head's ${d_head} dimensions`);
+  }
   const inv_freq = Float64Array.from({ length: d_rot / 2 }, (_, j) =>
     Math.fround(theta ** ((-2 * j) / d_rot)),
   );
   if (scaling !== undefined) scaleFrequencies(scaling, inv_freq);
   return { d_rot, inv_freq, attention_factor: 1 };
-}
-
-function readRotaryWidth(first: ConfigReader, second: ConfigReader, d_head: number): number {
-  const source = first.has("partial_rotary_factor") ? first : second;
-  const d_rot = Math.floor(d_head * source.positive("partial_rotary_factor", 1));
-  if (d_rot % 2 !== 0 || d_rot > d_head || d_rot === 0) {
-    source.refuse("partial_rotary_factor", d_rot, `an even number of a head's ${d_head} dimensions`);
-  }
-  return d_rot;
 }
 
 function scaleFrequencies(scaling: ConfigReader, inv_freq: Float64Array): void {

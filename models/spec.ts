@@ -10,19 +10,35 @@ export interface DecoderSpec {
   n_heads: number;
   n_kv_heads: number;
   d_head: number;
+  /** Width of the dense MLPs. */
   d_mlp: number;
   d_vocab: number;
   /** Longest context the checkpoint was made for, in tokens. */
   n_ctx: number;
   norm: NormSpec;
+  /**
+   * `parallel`: attention and MLP both read the stream as the layer found it, and both are added at its end.
+   * Then there is no `hook_resid_mid`.
+   */
+  block: "sequential" | "parallel";
   activation: Activation;
-  /** `head`: an RMS norm over each head's `d_head` of q and of k, before rope. */
-  qk_norm: "none" | "head";
-  bias: { qkv: boolean; attn_out: boolean; mlp: boolean };
-  /** Softmax scale of attention scores. */
+  /** MLP: activation(gate) * up, or activation of one product. */
+  gated: boolean;
+  /** The norm (as `norm`) that q and k get before rope: each head alone, or the row of all heads as one. */
+  qk_norm: "none" | "head" | "row";
+  /** Factor on attention scores before the softmax. */
   attn_scale: number;
+  /** Scores become softcap * tanh(score / softcap); null for none. */
+  attn_softcap: number | null;
+  /** Factors on the embedding, on what is added to the stream, and on the logits: 1 for most. */
+  embed_scale: number;
+  residual_scale: number;
+  logit_scale: number;
+  /** Logits become softcap * tanh(logit / softcap); null for none. */
+  logit_softcap: number | null;
   /** The rope tables of the model; a layer names one by its index. */
   ropes: RopeSpec[];
+  rope_layout: RopeLayout;
   layers: LayerSpec[];
   tied_embeddings: boolean;
   /** Ids that end a reply, from config.json and generation_config.json. */
@@ -30,25 +46,41 @@ export interface DecoderSpec {
   bos_token_id: number | null;
 }
 
+/** `rms`: x / sqrt(mean(x^2) + eps). `layer`: (x - mean(x)) / sqrt(var(x) + eps). Then times weight, plus bias. */
+export type NormKind = "rms" | "layer";
+
 export interface NormSpec {
-  kind: "rms";
+  kind: NormKind;
   eps: number;
 }
 
-/** `silu(gate) * up`, as gated MLPs compute it. */
-export type Activation = "silu" | "gelu_tanh";
+/** `gelu` is by erf, `gelu_tanh` its usual approximation. */
+export type Activation = "silu" | "gelu" | "gelu_tanh";
+
+/** Element j of a head's turning part pairs with j + half (`half`), or 2j with 2j + 1 (`interleaved`). */
+export type RopeLayout = "half" | "interleaved";
 
 export interface LayerSpec {
   /** Index into `ropes`, or null for a layer without positions (NoPE). */
   rope: number | null;
   /** Sliding window in tokens (a query sees itself and `window - 1` before it), or null for full attention. */
   window: number | null;
+  /** Null for a dense MLP. */
+  experts: ExpertsSpec | null;
 }
 
-/**
- * One rotary table, half-split layout: element j of the first half turns with element j of the second by
- * the angle `position * inv_freq[j]`.
- */
+/** A layer of many gated MLPs, of which each token takes a few. */
+export interface ExpertsSpec {
+  n_experts: number;
+  /** Experts that a token takes. */
+  top_k: number;
+  /** Width of one expert. */
+  d_expert: number;
+  /** Whether the chosen experts' shares (a softmax over all) are made to sum to 1. */
+  renormalise: boolean;
+}
+
+/** One rotary table: pair j of a head turns by the angle `position * inv_freq[j]`. */
 export interface RopeSpec {
   /** Dimensions of a head that turn (even, at most d_head). */
   d_rot: number;
@@ -58,35 +90,70 @@ export interface RopeSpec {
   attention_factor: number;
 }
 
-/** Where a tensor of the checkpoint goes: its name in the file and the shape it must have. */
+/**
+ * Where a weight comes from: a tensor of the checkpoint, its shape in the file, and what is done to it while it
+ * is loaded, in this order (`openPart` does it for every device).
+ */
 export interface TensorSpec {
   name: string;
   shape: number[];
+  /** The file has [inputs, outputs]. */
+  transposed?: true;
+  /** These rows alone (of a vector: elements), end exclusive. */
+  rows?: { start: number; end: number };
+  /** Added to every value of a vector: some checkpoints hold a norm's weight less 1. */
+  add?: number;
 }
 
 /** The names and shapes of one decoder layer's tensors. Matrices are [rows = outputs, cols = inputs]. */
 export interface LayerTensors {
-  attn_norm: TensorSpec;
+  /** Null where attention reads the stream as it is. */
+  attn_norm: NormTensors | null;
   /** q, k and v, in this order, stacked on rows. */
   qkv: TensorSpec[];
   qkv_bias: TensorSpec[] | null;
-  q_norm: TensorSpec | null;
-  k_norm: TensorSpec | null;
+  /** [d_head], or of all heads one after the other. */
+  q_norm: TensorSpec[] | null;
+  k_norm: TensorSpec[] | null;
   attn_out: TensorSpec;
   attn_out_bias: TensorSpec | null;
-  mlp_norm: TensorSpec;
-  /** gate and up, in this order, stacked on rows. */
-  gate_up: TensorSpec[];
-  gate_up_bias: TensorSpec[] | null;
-  mlp_out: TensorSpec;
-  mlp_out_bias: TensorSpec | null;
+  /** Of what attention gives, before it is added. */
+  attn_post_norm: NormTensors | null;
+  /** Null where the MLP reads what attention read (parallel) or the stream as it is (sequential). */
+  mlp_norm: NormTensors | null;
+  mlp: MlpTensors | ExpertTensors;
+  mlp_post_norm: NormTensors | null;
+}
+
+export interface NormTensors {
+  weight: TensorSpec;
+  bias: TensorSpec | null;
+}
+
+export interface MlpTensors {
+  /** gate and up, in this order, stacked on rows; the one product of an MLP without gate. */
+  in: TensorSpec[];
+  in_bias: TensorSpec[] | null;
+  out: TensorSpec;
+  out_bias: TensorSpec | null;
+}
+
+export interface ExpertTensors {
+  /** [n_experts, d_model] */
+  router: TensorSpec;
+  /** For each expert gate [d_expert, d_model] and up, stacked on rows, expert by expert. */
+  in: TensorSpec[];
+  /** For each expert [d_model, d_expert]. */
+  out: TensorSpec[];
 }
 
 /** The tensor-name table of a decoder. */
 export interface TensorTable {
   embed: TensorSpec;
+  /** [positions, d_model], added to the embedding, in models that learn their positions. */
+  positions: TensorSpec | null;
   layers: LayerTensors[];
-  final_norm: TensorSpec;
+  final_norm: NormTensors;
   /** Equals `embed` in a tied model. */
   head: TensorSpec;
 }

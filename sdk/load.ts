@@ -11,9 +11,9 @@ import { modelDigest, openWeights, readModelConfig } from "./weights/index.ts";
 /**
  * Loads a decoder and makes it ready to run.
  *
- * @param source the embedded model's name (`capstan-tiny`), a Hugging Face folder, or a file source
+ * @param source the embedded model's name (`capstan-tiny`), a Hugging Face folder, the URL of one, or a file source
  * @throws CapstanError `not_found`, `bad_config`, `bad_weights`, `bad_file`, `unsupported`, `out_of_memory`,
- *   `aborted`: nothing stays allocated
+ *   `network`, `access_denied`, `aborted`: nothing stays allocated
  * @example
  * const model = await load("capstan-tiny", { device: "auto" });
  */
@@ -30,11 +30,11 @@ export async function loadOn(
 ): Promise<Model> {
   const action = `load ${typeof source === "string" ? source : "a model"}`;
   if (options.signal?.aborted) throw abortedError(action, options.signal);
-  const { id, files } = await resolveSource(source);
-  const { decoder, defaults } = await readModelConfig(files);
+  const { id, files } = await resolveSource(source, { signal: options.signal });
+  const { decoder, config, defaults } = await readModelConfig(files);
   const program = buildProgram(decoder);
   const [weights, digest, tokenizer] = await Promise.all([
-    openWeights(files, tensorSpecs(program)),
+    openWeights(files, tensorSpecs(program), config),
     modelDigest(files),
     loadModelTokenizer(files),
   ]);

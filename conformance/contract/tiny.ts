@@ -5,7 +5,6 @@ import {
   type RawConfig,
   readDecoder,
   type TensorSpec,
-  tensorSpecs,
   type WeightSource,
 } from "../../models/index.ts";
 import { Random } from "./random.ts";
@@ -71,7 +70,15 @@ export const TINIES: readonly Tiny[] = [
       original_max_position_embeddings: 64,
     },
   }),
-  gelu(tiny("gelu, two ropes, a layer without positions, f32", "F32", { ...BASE, attention_bias: true })),
+  tiny("norms after, softcaps, scaled embedding, windows, gelu_tanh, f32", "F32", {
+    ...BASE,
+    model_type: "gemma2",
+    head_dim: 12,
+    query_pre_attn_scalar: 20,
+    sliding_window: 6,
+    attn_logit_softcapping: 3,
+    final_logit_softcapping: 5,
+  }),
   tiny("wide, f32", "F32", {
     ...BASE,
     hidden_size: 136,
@@ -79,6 +86,50 @@ export const TINIES: readonly Tiny[] = [
     vocab_size: 515,
     head_dim: 40,
   }),
+  tiny("experts, f32", "F32", {
+    ...BASE,
+    model_type: "mixtral",
+    num_local_experts: 5,
+    num_experts_per_tok: 2,
+    intermediate_size: 20,
+  }),
+  tiny("experts on some layers, not renormalised, qk-norm, bf16", "BF16", {
+    ...BASE,
+    model_type: "qwen3_moe",
+    num_experts: 6,
+    num_experts_per_tok: 3,
+    moe_intermediate_size: 24,
+    mlp_only_layers: [1],
+  }),
+  tiny("parallel, layer norms, biases, q k v by head, gelu, f16", "F16", {
+    ...BASE,
+    model_type: "gpt_neox",
+    rotary_pct: 0.5,
+  }),
+  tiny("parallel, one norm, norms of each head, interleaved rope, scaled logits, f32", "F32", {
+    ...BASE,
+    model_type: "cohere",
+    use_qk_norm: true,
+    logit_scale: 0.25,
+  }),
+  tiny("learned positions, turned matrices, no rope, f32", "F32", {
+    model_type: "gpt2",
+    n_embd: 36,
+    n_head: 3,
+    n_layer: 2,
+    vocab_size: 61,
+    n_positions: 256,
+  }),
+  tiny("norms after alone, norms of whole q and k, bf16", "BF16", { ...BASE, model_type: "olmo2" }),
+  tiny("factors on embedding, adds and logits, f32", "F32", {
+    ...BASE,
+    model_type: "granite",
+    embedding_multiplier: 3,
+    residual_multiplier: 0.4,
+    attention_multiplier: 0.3,
+    logits_scaling: 4,
+  }),
+  twoRopes(tiny("two ropes, a layer without positions, gelu, f32", "F32", { ...BASE, hidden_act: "gelu" })),
 ];
 
 /** A decoder of a config with random weights; its name seeds them. */
@@ -87,37 +138,44 @@ export function tiny(name: string, dtype: FileDtype, config: RawConfig, fill: Fi
   return { name, decoder, weights: makeWeights(decoder, dtype, fill, seedOf(name)) };
 }
 
-/** What no family's config reaches yet: the other activation, ropes that differ by layer, a layer with none. */
-function gelu(made: Tiny): Tiny {
+/** Ropes that differ by layer, and a layer with none. */
+function twoRopes(made: Tiny): Tiny {
   const { spec } = made.decoder;
   const slow = { ...spec.ropes[0]!, inv_freq: spec.ropes[0]!.inv_freq.map((f) => Math.fround(f / 3)) };
-  const layers = [0, null, 1].map((rope) => ({ rope, window: null }));
-  const decoder = {
-    ...made.decoder,
-    spec: { ...spec, activation: "gelu_tanh" as const, ropes: [spec.ropes[0]!, slow], layers },
-  };
-  return { ...made, decoder };
+  const layers = spec.layers.map((layer, i) => ({ ...layer, rope: [0, null, 1][i]! }));
+  return { ...made, decoder: { ...made.decoder, spec: { ...spec, ropes: [spec.ropes[0]!, slow], layers } } };
 }
 
 /** Matrices keep the size of what they multiply, vectors of norms are about 1, biases small. */
-export function randomFill({ name, shape }: TensorSpec, random: Random): Float32Array {
+export function randomFill({ name, shape, transposed }: TensorSpec, random: Random): Float32Array {
   const count = shape.reduce((product, n) => product * n, 1);
-  if (name.endsWith("norm.weight")) return random.vector(count, 0.2).map((x) => 1 + x);
   if (name.endsWith("bias")) return random.vector(count, 0.2);
-  if (!name.includes("embed")) return random.vector(count, 1.2 / Math.sqrt(shape[1]!));
+  if (isNorm(name, shape)) return random.vector(count, 0.2).map((x) => 1 + x);
+  const [inputs] = transposed ? shape : shape.slice(1);
+  if (!isEmbedding(name)) return random.vector(count, 1.2 / Math.sqrt(inputs!));
   const values = random.vector(count);
   // Token 0 is tiny: it shows a device that drops float16's subnormal values.
   for (let i = 0; i < shape[1]!; i++) values[i]! *= 2 ** -16;
   return values;
 }
 
+function isNorm(name: string, shape: readonly number[]): boolean {
+  return shape.length === 1 || /[qk]_norm/.test(name);
+}
+
+function isEmbedding(name: string): boolean {
+  return /embed_(tokens|in)|wte|wpe/.test(name);
+}
+
 export function makeWeights(decoder: Decoder, dtype: FileDtype, fill: Fill, seed: number): WeightSource {
   const random = new Random(seed);
   const tensors = new Map<string, Uint8Array>();
-  for (const spec of tensorSpecs(buildProgram(decoder))) {
-    if (!tensors.has(spec.name)) tensors.set(spec.name, encode(fill(spec, random), dtype));
+  const shapes = new Map<string, number[]>();
+  for (const spec of buildProgram(decoder).weights.flatMap(({ parts }) => parts)) {
+    if (shapes.has(spec.name)) continue;
+    shapes.set(spec.name, spec.shape);
+    tensors.set(spec.name, encode(fill(spec, random), dtype));
   }
-  const shapes = new Map(tensorSpecs(buildProgram(decoder)).map(({ name, shape }) => [name, shape]));
   return {
     tensor(name) {
       const bytes = tensors.get(name);

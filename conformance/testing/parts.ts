@@ -1,19 +1,42 @@
 import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+
+/** Chromium's executable: `CAPSTAN_CHROMIUM`, else Debian's. */
+export const chromium_path = process.env.CAPSTAN_CHROMIUM ?? "/usr/bin/chromium";
+
+/** Vulkan in software: what `VK_ICD_FILENAMES` names, so that tests run on it whatever the machine has. */
+export const vulkan_icds = {
+  lavapipe: `/usr/share/vulkan/icd.d/lvp_icd.${process.arch === "arm64" ? "aarch64" : "x86_64"}.json`,
+  swiftshader: "/usr/lib/chromium/vk_swiftshader_icd.json",
+} as const;
+
+/** The Python that tests run: `CAPSTAN_PYTHON`, else python3. */
+export const python = process.env.CAPSTAN_PYTHON ?? "python3";
 
 /** Parts a test may need beyond npm, and how each shows that it is there. */
 const PARTS = {
-  cargo: { command: ["cargo", "--version"], install: "rustup (see rust-toolchain.toml)" },
-  deno: { command: ["node_modules/.bin/deno", "--version"], install: "npm ci" },
+  cargo: { here: () => runs("cargo", "--version"), install: "rustup (see rust-toolchain.toml)" },
+  chromium: {
+    here: () => existsSync(chromium_path),
+    install: "apt-get install chromium, and CAPSTAN_CHROMIUM when it is not /usr/bin/chromium",
+  },
+  deno: { here: () => runs("node_modules/.bin/deno", "--version"), install: "npm ci" },
   python: {
-    command: [process.env.CAPSTAN_PYTHON ?? "python3", "-c", "import numpy, safetensors.numpy"],
+    here: () => runs(python, "-c", "import numpy, safetensors.numpy"),
     install: "pip install -r .ci/requirements.txt, and CAPSTAN_PYTHON when it is not python3",
+  },
+  vulkan: {
+    here: () => existsSync(vulkan_icds.lavapipe),
+    install: "apt-get install mesa-vulkan-drivers (lavapipe, Vulkan in software)",
+  },
+  webgpu: {
+    here: () => resolves("webgpu") && existsSync(vulkan_icds.swiftshader),
+    install: "npm install webgpu, and apt-get install chromium (its SwiftShader is Vulkan in software)",
   },
 } as const;
 
 export type Part = keyof typeof PARTS;
-
-/** The Python that tests run: `CAPSTAN_PYTHON`, else python3. */
-export const python: string = PARTS.python.command[0];
 
 const found = new Map<Part, boolean>();
 
@@ -30,10 +53,22 @@ export function requires(part: Part): boolean {
 export function lacks(part: Part): boolean {
   if (requires(part)) return false;
   if (!found.has(part)) {
-    const [command, ...args] = PARTS[part].command;
-    const here = spawnSync(command, args, { stdio: "ignore" }).status === 0;
+    const here = PARTS[part].here();
     found.set(part, here);
     if (!here) console.warn(`skipping tests that need ${part}: not found. Install: ${PARTS[part].install}`);
   }
   return !found.get(part);
+}
+
+function runs(command: string, ...args: string[]): boolean {
+  return spawnSync(command, args, { stdio: "ignore" }).status === 0;
+}
+
+function resolves(name: string): boolean {
+  try {
+    createRequire(import.meta.url).resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -1,4 +1,4 @@
-import { CapstanError, type Program, SITE_KINDS, type StepEntry } from "../../models/index.ts";
+import { CapstanError, type Program, programSites, type StepEntry } from "../../models/index.ts";
 import type { Cache } from "./cache.ts";
 
 /** What a batch is checked against. */
@@ -52,9 +52,9 @@ function checkWants(entry: StepEntry, index: number, limits: BatchLimits): void 
   if (entry.hooks !== 0 && !limits.has_hooks(entry.hooks)) {
     throw bad(index, "a hook set that was added", `${entry.hooks}`);
   }
+  const sites = programSites(program);
   for (const site of entry.captures) {
-    if (!(site >= 0 && site < program.n_layers * SITE_KINDS.length))
-      throw bad(index, "known sites", `${site}`);
+    if (!sites.includes(site)) throw bad(index, "sites that the program passes", `${site}`);
   }
   for (const { id, start, end } of entry.accumulate) {
     if (!limits.has_accumulator(id)) throw bad(index, "an accumulator that was added", `${id}`);

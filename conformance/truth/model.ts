@@ -134,7 +134,18 @@ export class TruthModel implements DeviceModel {
       entries,
       rows: entries.flatMap(entryRows),
       gathered: [],
-      buffers: { h: [], x: [], qkv: [], attn: [], gate_up: [], act: [], delta: [], last: [], logits: [] },
+      buffers: {
+        h: [],
+        x: [],
+        qkv: [],
+        attn: [],
+        gate_up: [],
+        act: [],
+        routes: [],
+        delta: [],
+        last: [],
+        logits: [],
+      },
     };
   }
 

@@ -1,6 +1,15 @@
 import type { ConfigReader } from "../config.ts";
 import { show } from "../errors.ts";
-import type { DecoderSpec, LayerTensors, TensorSpec } from "../spec.ts";
+import type {
+  Activation,
+  Decoder,
+  DecoderSpec,
+  LayerSpec,
+  LayerTensors,
+  MlpTensors,
+  NormTensors,
+  TensorSpec,
+} from "../spec.ts";
 
 /** The sizes every decoder has. */
 export type Sizes = Pick<
@@ -9,30 +18,166 @@ export type Sizes = Pick<
 >;
 
 /** Reads the sizes under the names most configs use. `d_head` is the family's default where none is written. */
-export function readSizes(config: ConfigReader, defaults: { d_head?: number } = {}): Sizes {
+export function readSizes(
+  config: ConfigReader,
+  defaults: { d_head?: number; n_kv_heads?: number; n_ctx?: number } = {},
+): Sizes {
   const d_model = config.int("hidden_size");
   const n_heads = config.int("num_attention_heads");
-  const n_kv_heads = config.int("num_key_value_heads", n_heads);
+  const n_kv_heads = config.int("num_key_value_heads", defaults.n_kv_heads ?? n_heads);
   if (n_heads % n_kv_heads !== 0) {
     config.refuse("num_key_value_heads", n_kv_heads, `a divisor of num_attention_heads (${n_heads})`);
-  }
-  if (!config.has("head_dim") && defaults.d_head === undefined && d_model % n_heads !== 0) {
-    config.refuse(
-      "hidden_size",
-      d_model,
-      `a multiple of num_attention_heads (${show(n_heads)}), or head_dim given`,
-    );
   }
   return {
     d_model,
     n_heads,
     n_kv_heads,
     n_layers: config.int("num_hidden_layers"),
-    d_head: config.int("head_dim", defaults.d_head ?? Math.floor(d_model / n_heads)),
+    d_head: config.int("head_dim", defaults.d_head ?? headSize(config, d_model, n_heads)),
     d_mlp: config.int("intermediate_size"),
     d_vocab: config.int("vocab_size"),
-    n_ctx: config.int("max_position_embeddings", 2048),
+    n_ctx: config.int("max_position_embeddings", defaults.n_ctx ?? 2048),
   };
+}
+
+/** d_model / n_heads, for a model without a size of its own; `hidden_size` names the field at fault. */
+export function headSize(
+  config: ConfigReader,
+  d_model: number,
+  n_heads: number,
+  field = "hidden_size",
+): number {
+  if (config.has("head_dim") || d_model % n_heads === 0) return Math.floor(d_model / n_heads);
+  return config.refuse(
+    field,
+    d_model,
+    `a multiple of num_attention_heads (${show(n_heads)}), or head_dim given`,
+  );
+}
+
+/** What a family must say of its spec; the rest is as Llama has it unless said. */
+export type FamilySpec = Partial<DecoderSpec> & Pick<DecoderSpec, "family" | "norm" | "ropes">;
+
+/** The names of a family's tensors outside the layers; those left out are as Llama has them. */
+export interface FamilyTensors {
+  layer: (prefix: string, index: number) => LayerTensors;
+  /** What stands before a layer's number. */
+  layers?: string;
+  embed?: string;
+  positions?: TensorSpec;
+  final_norm?: NormTensors;
+  head?: string;
+}
+
+/** A decoder that is Llama but for what its family says. */
+export function decoder(
+  config: ConfigReader,
+  sizes: Sizes,
+  family: FamilySpec,
+  tensors: FamilyTensors,
+): Decoder {
+  const { d_model, d_vocab, n_layers } = sizes;
+  const spec: DecoderSpec = {
+    ...sizes,
+    block: "sequential",
+    activation: "silu",
+    gated: true,
+    qk_norm: "none",
+    attn_scale: sizes.d_head ** -0.5,
+    attn_softcap: null,
+    embed_scale: 1,
+    residual_scale: 1,
+    logit_scale: 1,
+    logit_softcap: null,
+    rope_layout: "half",
+    layers: repeat(n_layers, () => ({ rope: 0, window: null, experts: null })),
+    tied_embeddings: config.bool("tie_word_embeddings", false),
+    eos_token_ids: config.ids("eos_token_id"),
+    bos_token_id: config.ids("bos_token_id")[0] ?? null,
+    ...family,
+  };
+  const { embed = "model.embed_tokens", head = "lm_head", layers = "model.layers" } = tensors;
+  return {
+    spec,
+    tensors: {
+      embed: matrix(embed, d_vocab, d_model),
+      positions: tensors.positions ?? null,
+      layers: repeat(n_layers, (i) => tensors.layer(`${layers}.${i}`, i)),
+      final_norm: tensors.final_norm ?? norm("model.norm", d_model),
+      head: matrix(spec.tied_embeddings ? embed : head, d_vocab, d_model),
+    },
+  };
+}
+
+/** `rms_norm_eps` and its default. */
+export function rmsNorm(config: ConfigReader, eps = 1e-6): DecoderSpec["norm"] {
+  return { kind: "rms", eps: config.positive("rms_norm_eps", eps) };
+}
+
+/** A layer norm whose epsilon stands under `field`. */
+export function layerNorm(config: ConfigReader, field: string): DecoderSpec["norm"] {
+  return { kind: "layer", eps: config.positive(field, 1e-5) };
+}
+
+/** A softcap, or null where the config says null itself. */
+export function readSoftcap(config: ConfigReader, field: string, fallback: number | null): number | null {
+  if (config.raw[field] === null || (fallback === null && !config.has(field))) return null;
+  return config.positive(field, fallback ?? undefined);
+}
+
+/** Attention that sees what comes after is no decoder's. */
+export function refuseBidirectional(config: ConfigReader): void {
+  if (config.bool("use_bidirectional_attention", false))
+    config.refuse("use_bidirectional_attention", true, "false");
+}
+
+const ACTIVATIONS: Record<string, Activation> = {
+  silu: "silu",
+  swish: "silu",
+  gelu: "gelu",
+  gelu_new: "gelu_tanh",
+  gelu_fast: "gelu_tanh",
+  gelu_pytorch_tanh: "gelu_tanh",
+};
+
+/** The activation under the names transformers gives it. */
+export function readActivation(config: ConfigReader, field: string, fallback: string): Activation {
+  return ACTIVATIONS[config.oneOf(field, Object.keys(ACTIVATIONS), fallback)]!;
+}
+
+/**
+ * Each layer's window and rope. `layer_types` decides where it is written, else `slides`.
+ *
+ * @param window the window of the layers that have one; null where none do
+ * @param rope the table of a layer by whether it slides (default: the only one)
+ */
+export function readLayers(
+  config: ConfigReader,
+  n_layers: number,
+  window: number | null,
+  slides: (layer: number) => boolean = () => true,
+  rope: (slides: boolean, layer: number) => number | null = () => 0,
+): LayerSpec[] {
+  const types =
+    config.list("layer_types") ?? repeat(n_layers, (i) => layerType(window !== null && slides(i)));
+  const known = [layerType(true), layerType(false)];
+  const strange = types.find((type) => !known.includes(type as string));
+  if (strange !== undefined || types.length < n_layers) {
+    const need = `${known.map((type) => show(type)).join(" or ")} for each of ${n_layers} layers`;
+    config.refuse("layer_types", strange ?? types.length, need);
+  }
+  return repeat(n_layers, (i) => {
+    const is_sliding = types[i] === layerType(true);
+    return { rope: rope(is_sliding, i), window: is_sliding ? window : null, experts: null };
+  });
+}
+
+function layerType(slides: boolean): string {
+  return slides ? "sliding_attention" : "full_attention";
+}
+
+export function repeat<T>(length: number, make: (index: number) => T): T[] {
+  return Array.from({ length }, (_, index) => make(index));
 }
 
 /** `{name}.weight` [rows, cols]. */
@@ -45,36 +190,96 @@ export function vector(name: string, length: number): TensorSpec {
   return { name, shape: [length] };
 }
 
+/** `{name}.weight` [width], and `{name}.bias`. `add` is what the file's weights lack. */
+export function norm(name: string, width: number, has: { bias?: boolean; add?: number } = {}): NormTensors {
+  const weight = vector(`${name}.weight`, width);
+  return {
+    weight: has.add === undefined ? weight : { ...weight, add: has.add },
+    bias: has.bias === true ? vector(`${name}.bias`, width) : null,
+  };
+}
+
+/** Which of the tensors that some families lack a layer has, and what its norms are like. */
+export interface Has {
+  qkv_bias?: boolean;
+  attn_out_bias?: boolean;
+  mlp_bias?: boolean;
+  /** An RMS norm of each head of q and k. */
+  qk_norm?: boolean;
+  /** Layer norms with biases. */
+  norm_bias?: boolean;
+  /** What the file's norm weights lack. */
+  norm_add?: number;
+}
+
 /** The layer most families share: pre-norm attention and a gated MLP, in Llama's names. */
-export function gatedLayer(
-  prefix: string,
-  sizes: Sizes,
-  has: { attention_bias: boolean; attn_out_bias: boolean; mlp_bias: boolean; qk_norm: boolean },
-): LayerTensors {
-  const { d_model, d_mlp, d_head } = sizes;
+export function gatedLayer(prefix: string, sizes: Sizes, has: Has = {}): LayerTensors {
+  const { d_model, d_head } = sizes;
   const d_q = sizes.n_heads * d_head;
   const d_kv = sizes.n_kv_heads * d_head;
   const attn = `${prefix}.self_attn`;
-  const mlp = `${prefix}.mlp`;
-  const bias = (name: string, length: number) => vector(`${name}.bias`, length);
+  const norms = {
+    bias: has.norm_bias ?? false,
+    ...(has.norm_add === undefined ? {} : { add: has.norm_add }),
+  };
+  const bias = (name: string, length: number) => vector(`${attn}.${name}.bias`, length);
+  const headNorm = (name: string) => (has.qk_norm ? [norm(`${attn}.${name}`, d_head, norms).weight] : null);
   return {
-    attn_norm: vector(`${prefix}.input_layernorm.weight`, d_model),
+    attn_norm: norm(`${prefix}.input_layernorm`, d_model, norms),
     qkv: [
       matrix(`${attn}.q_proj`, d_q, d_model),
       matrix(`${attn}.k_proj`, d_kv, d_model),
       matrix(`${attn}.v_proj`, d_kv, d_model),
     ],
-    qkv_bias: has.attention_bias
-      ? [bias(`${attn}.q_proj`, d_q), bias(`${attn}.k_proj`, d_kv), bias(`${attn}.v_proj`, d_kv)]
-      : null,
-    q_norm: has.qk_norm ? vector(`${attn}.q_norm.weight`, d_head) : null,
-    k_norm: has.qk_norm ? vector(`${attn}.k_norm.weight`, d_head) : null,
+    qkv_bias: has.qkv_bias ? [bias("q_proj", d_q), bias("k_proj", d_kv), bias("v_proj", d_kv)] : null,
+    q_norm: headNorm("q_norm"),
+    k_norm: headNorm("k_norm"),
     attn_out: matrix(`${attn}.o_proj`, d_model, d_q),
-    attn_out_bias: has.attn_out_bias ? bias(`${attn}.o_proj`, d_model) : null,
-    mlp_norm: vector(`${prefix}.post_attention_layernorm.weight`, d_model),
-    gate_up: [matrix(`${mlp}.gate_proj`, d_mlp, d_model), matrix(`${mlp}.up_proj`, d_mlp, d_model)],
-    gate_up_bias: has.mlp_bias ? [bias(`${mlp}.gate_proj`, d_mlp), bias(`${mlp}.up_proj`, d_mlp)] : null,
-    mlp_out: matrix(`${mlp}.down_proj`, d_model, d_mlp),
-    mlp_out_bias: has.mlp_bias ? bias(`${mlp}.down_proj`, d_model) : null,
+    attn_out_bias: has.attn_out_bias ? bias("o_proj", d_model) : null,
+    attn_post_norm: null,
+    mlp_norm: norm(`${prefix}.post_attention_layernorm`, d_model, norms),
+    mlp: gatedMlp(`${prefix}.mlp`, sizes, has.mlp_bias ?? false),
+    mlp_post_norm: null,
+  };
+}
+
+/** A layer without norms before attention and MLP: theirs come after, and q and k have one over the whole row. */
+export function postNormLayer(prefix: string, sizes: Sizes, has: Has): LayerTensors {
+  const { d_model, d_head, n_heads, n_kv_heads } = sizes;
+  const layer = gatedLayer(prefix, sizes, has);
+  return {
+    ...layer,
+    attn_norm: null,
+    q_norm: [norm(`${prefix}.self_attn.q_norm`, n_heads * d_head).weight],
+    k_norm: [norm(`${prefix}.self_attn.k_norm`, n_kv_heads * d_head).weight],
+    attn_post_norm: norm(`${prefix}.post_attention_layernorm`, d_model),
+    mlp_norm: null,
+    mlp_post_norm: norm(`${prefix}.post_feedforward_layernorm`, d_model),
+  };
+}
+
+/** An MLP without gate: two products under names of the family's. */
+export function plainMlp(
+  name: string,
+  first: string,
+  second: string,
+  { d_model, d_mlp }: Sizes,
+  has_bias: boolean,
+): MlpTensors {
+  return {
+    in: [matrix(`${name}.${first}`, d_mlp, d_model)],
+    in_bias: has_bias ? [vector(`${name}.${first}.bias`, d_mlp)] : null,
+    out: matrix(`${name}.${second}`, d_model, d_mlp),
+    out_bias: has_bias ? vector(`${name}.${second}.bias`, d_model) : null,
+  };
+}
+
+function gatedMlp(name: string, { d_model, d_mlp }: Sizes, has_bias: boolean): MlpTensors {
+  const bias = (part: string, length: number) => vector(`${name}.${part}.bias`, length);
+  return {
+    in: [matrix(`${name}.gate_proj`, d_mlp, d_model), matrix(`${name}.up_proj`, d_mlp, d_model)],
+    in_bias: has_bias ? [bias("gate_proj", d_mlp), bias("up_proj", d_mlp)] : null,
+    out: matrix(`${name}.down_proj`, d_model, d_mlp),
+    out_bias: has_bias ? bias("down_proj", d_model) : null,
   };
 }

@@ -1,11 +1,30 @@
 import { ConfigReader, type RawConfig } from "../config.ts";
 import { CapstanError, show } from "../errors.ts";
 import type { Decoder } from "../spec.ts";
+import { cohere } from "./cohere.ts";
+import { gemma2 } from "./gemma2.ts";
+import { gptNeox } from "./gpt_neox.ts";
+import { gpt2 } from "./gpt2.ts";
+import { granite } from "./granite.ts";
 import { llama } from "./llama.ts";
+import { mixtral } from "./mixtral.ts";
+import { olmo2 } from "./olmo2.ts";
 import { qwen3 } from "./qwen3.ts";
+import { qwen3Moe } from "./qwen3_moe.ts";
 
 /** Every family, by `model_type`. Adding one is a file beside this and a line here (CONTRIBUTING). */
-const ARCHITECTURES: Record<string, (config: ConfigReader) => Decoder> = { llama, qwen3 };
+const ARCHITECTURES: Record<string, (config: ConfigReader) => Decoder> = {
+  cohere,
+  gemma2,
+  gpt2,
+  gpt_neox: gptNeox,
+  granite,
+  llama,
+  mixtral,
+  olmo2,
+  qwen3,
+  qwen3_moe: qwen3Moe,
+};
 
 /** The `model_type`s this runtime knows, sorted. */
 export function knownArchitectures(): string[] {

@@ -1,23 +1,26 @@
-import { existsSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { CapstanError } from "../../models/index.ts";
 import { readFile } from "./files.ts";
 import { dirname, joinPath } from "./paths.ts";
+import { system } from "./system.ts";
 
 /**
  * Where the package's own files lie. The code runs from two places: as source (`sdk/platform/assets.ts` under
- * the repository) and as built for npm (`dist/sdk/platform/assets.js` under the package).
+ * the repository) and as built for npm (`dist/sdk/platform/assets.js` under the package). It comes from a disk, or
+ * from a server: then the package's files are where the server has them beside the code.
  */
 
 let root: string | undefined;
 
-/** The folder of Capstan's package.json. */
-export function packageRoot(): string {
-  root ??= findRoot(dirname(fileURLToPath(import.meta.url)));
+/** The folder of Capstan's package.json: a path, or a URL where the code came from a server. */
+function packageRoot(): string {
+  root ??= isOnDisk(import.meta.url)
+    ? findRoot(dirname(codeFile("sdk/platform/assets.ts")))
+    : new URL(import.meta.url.includes("/dist/sdk/platform/") ? "../../../" : "../../", import.meta.url).href;
   return root;
 }
 
 function findRoot(start: string): string {
+  const { existsSync, readFileSync } = system("node:fs", "find Capstan's own files");
   for (let folder = start; ; folder = dirname(folder)) {
     const file = joinPath(folder, "package.json");
     if (existsSync(file) && JSON.parse(readFileSync(file, "utf8")).name === "capstan") return folder;
@@ -32,9 +35,9 @@ function findRoot(start: string): string {
   }
 }
 
-/** Path of a file or folder that the package ships beside its code: `packageFile("models/capstan-tiny")`. */
+/** Path (or URL) of a file or folder that the package ships beside its code: `packageFile("models/capstan-tiny")`. */
 export function packageFile(name: string): string {
-  return joinPath(packageRoot(), name);
+  return isOnDisk(import.meta.url) ? joinPath(packageRoot(), name) : `${packageRoot()}${name}`;
 }
 
 /**
@@ -42,15 +45,32 @@ export function packageFile(name: string): string {
  * `codeFile("core-wasm/pkg/capstan_bg.wasm")`.
  */
 export function codeFile(name: string): string {
-  return fileURLToPath(new URL(`../../${name}`, import.meta.url));
+  return pathOf(new URL(`../../${name}`, import.meta.url));
 }
 
-/** Bytes of such a file. Throws `not_found` when the installation lacks it. */
-export async function codeBytes(name: string): Promise<Uint8Array> {
-  return await readFile(codeFile(name));
+/** Bytes of a file that goes with the code, from disk or from where the code came. Throws `not_found`. */
+export async function readAsset(url: URL): Promise<Uint8Array> {
+  if (isOnDisk(url.href)) return await readFile(pathOf(url));
+  const response = await fetch(url);
+  if (response.ok) return new Uint8Array(await response.arrayBuffer());
+  throw new CapstanError("not_found", {
+    action: `fetch ${url.href}`,
+    need: "the file that goes with Capstan's code",
+    found: `status ${response.status}`,
+    mend: "Serve the package's folder as it is, or let the bundler copy it.",
+  });
 }
 
 /** The package's version, as package.json says it. */
 export function packageVersion(): string {
+  const { readFileSync } = system("node:fs", "read Capstan's version");
   return String(JSON.parse(readFileSync(packageFile("package.json"), "utf8")).version);
+}
+
+function isOnDisk(url: string): boolean {
+  return url.startsWith("file:");
+}
+
+function pathOf(url: URL): string {
+  return system("node:url", `find ${url.href}`).fileURLToPath(url);
 }

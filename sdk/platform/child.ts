@@ -1,7 +1,6 @@
-import { spawn } from "node:child_process";
-import process from "node:process";
 import { CapstanError } from "../../models/index.ts";
 import { runtime } from "./process.ts";
+import { system } from "./system.ts";
 
 /**
  * Runs this program anew in a process of its own, with other arguments, and waits for its end.
@@ -12,6 +11,9 @@ import { runtime } from "./process.ts";
 export async function runSelf(
   args: readonly string[],
 ): Promise<{ stdout: string; first_output_ms: number; elapsed_ms: number }> {
+  const action = `run capstan ${args[0]}`;
+  const { spawn } = system("node:child_process", action);
+  const process = system("node:process", action);
   const flags = runtime().name === "deno" ? ["run", "-A"] : process.execArgv;
   const start = performance.now();
   const child = spawn(process.execPath, [...flags, process.argv[1]!, ...args], {
@@ -32,7 +34,7 @@ export async function runSelf(
   });
   if (code === 0) return { stdout, first_output_ms, elapsed_ms: performance.now() - start };
   throw new CapstanError("internal", {
-    action: `run capstan ${args[0]}`,
+    action,
     need: "exit code 0",
     found: `${code}: ${stderr.trim().replace(/\.$/, "")}`,
   });

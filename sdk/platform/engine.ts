@@ -1,12 +1,16 @@
-import { fileURLToPath } from "node:url";
 import { ENGINE_URL, type Engine, loadEngine } from "../../core-wasm/index.ts";
-import { readFile } from "./files.ts";
+import { readAsset } from "./assets.ts";
 
 let loaded: Promise<Engine> | undefined;
 
 /** The WASM engine of this package, compiled once a process. */
 export function engine(): Promise<Engine> {
-  loaded ??= readFile(fileURLToPath(ENGINE_URL)).then(loadEngine);
+  loaded ??= readAsset(ENGINE_URL)
+    .then(loadEngine)
+    .catch((error: unknown) => {
+      loaded = undefined;
+      throw error;
+    });
   return loaded;
 }
 

@@ -1,11 +1,11 @@
-import { randomBytes } from "node:crypto";
-import * as fs from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { CapstanError, show } from "../../models/index.ts";
 import { basename, dirname, joinPath } from "./paths.ts";
+import { system } from "./system.ts";
 
 /** Bytes of a whole file. Throws `not_found` or `bad_file`. */
 export async function readFile(path: string): Promise<Uint8Array> {
-  const bytes = await attempt("read", path, () => fs.readFile(path));
+  const bytes = await attempt("read", path, (fs) => fs.readFile(path));
   // Not a Buffer: its `slice` shares memory where every other Uint8Array's copies.
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
@@ -31,7 +31,7 @@ export interface OpenFile extends AsyncDisposable {
 }
 
 export async function openFile(path: string): Promise<OpenFile> {
-  const handle = await attempt("open", path, () => fs.open(path, "r"));
+  const handle = await attempt("open", path, (fs) => fs.open(path, "r"));
   const close = () => handle.close();
   try {
     const stat = await handle.stat();
@@ -44,12 +44,7 @@ export async function openFile(path: string): Promise<OpenFile> {
   }
 }
 
-async function readRange(
-  handle: fs.FileHandle,
-  path: string,
-  start: number,
-  end: number,
-): Promise<Uint8Array> {
+async function readRange(handle: FileHandle, path: string, start: number, end: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(end - start);
   for (let done = 0; done < bytes.length; ) {
     // Positional reads, at most 1 GiB each: Node refuses 2 GiB in one call.
@@ -70,8 +65,8 @@ async function readRange(
  */
 export async function writeFileAtomic(path: string, data: Uint8Array | string): Promise<void> {
   await makeFolder(dirname(path));
-  const temporary = joinPath(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
-  await attempt("write", path, async () => {
+  const temporary = joinPath(dirname(path), `.${basename(path)}.${crypto.randomUUID()}.tmp`);
+  await attempt("write", path, async (fs) => {
     try {
       const handle = await fs.open(temporary, "wx");
       try {
@@ -92,7 +87,7 @@ export async function writeFileAtomic(path: string, data: Uint8Array | string): 
 /** A rename is safe from a power cut once its folder is flushed; systems that cannot do that are left alone. */
 async function syncFolder(path: string): Promise<void> {
   try {
-    const handle = await fs.open(path, "r");
+    const handle = await filesystem("flush", path).open(path, "r");
     await handle.sync().finally(() => handle.close());
   } catch {}
 }
@@ -103,7 +98,7 @@ async function syncFolder(path: string): Promise<void> {
  */
 export async function appendLine(path: string, line: string): Promise<void> {
   await makeFolder(dirname(path));
-  await attempt("append to", path, async () => {
+  await attempt("append to", path, async (fs) => {
     const handle = await fs.open(path, "a+");
     try {
       const { size } = await handle.stat();
@@ -120,7 +115,7 @@ export async function appendLine(path: string, line: string): Promise<void> {
 /** What lies at a path. */
 export async function fileKind(path: string): Promise<"file" | "folder" | "other" | "none"> {
   try {
-    const stat = await fs.stat(path);
+    const stat = await filesystem("look at", path).stat(path);
     return stat.isFile() ? "file" : stat.isDirectory() ? "folder" : "other";
   } catch (error) {
     if (isMissing(error)) return "none";
@@ -135,7 +130,7 @@ export async function exists(path: string): Promise<boolean> {
 /** Size of a file in bytes; undefined when there is none. */
 export async function fileSize(path: string): Promise<number | undefined> {
   try {
-    const stat = await fs.stat(path);
+    const stat = await filesystem("look at", path).stat(path);
     return stat.isFile() ? stat.size : undefined;
   } catch (error) {
     if (isMissing(error)) return undefined;
@@ -145,23 +140,29 @@ export async function fileSize(path: string): Promise<number | undefined> {
 
 /** Names in a folder, sorted by code point so that every machine lists them alike. */
 export async function listFolder(path: string): Promise<string[]> {
-  const names = await attempt("list", path, () => fs.readdir(path));
+  const names = await attempt("list", path, (fs) => fs.readdir(path));
   return names.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
 }
 
 /** Makes a folder and those above it; one that exists is fine. */
 export async function makeFolder(path: string): Promise<void> {
-  await attempt("make folder", path, () => fs.mkdir(path, { recursive: true }));
+  await attempt("make folder", path, (fs) => fs.mkdir(path, { recursive: true }));
 }
 
 /** Removes a file or a whole folder; one that is not there is fine. */
 export async function remove(path: string): Promise<void> {
-  await attempt("remove", path, () => fs.rm(path, { recursive: true, force: true }));
+  await attempt("remove", path, (fs) => fs.rm(path, { recursive: true, force: true }));
 }
 
-async function attempt<T>(verb: string, path: string, run: () => Promise<T>): Promise<T> {
+type Filesystem = typeof import("node:fs/promises");
+
+function filesystem(verb: string, path: string): Filesystem {
+  return system("node:fs/promises", `${verb} ${path}`);
+}
+
+async function attempt<T>(verb: string, path: string, run: (fs: Filesystem) => Promise<T>): Promise<T> {
   try {
-    return await run();
+    return await run(filesystem(verb, path));
   } catch (error) {
     throw asFileError(verb, path, error);
   }

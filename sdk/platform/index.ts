@@ -1,5 +1,5 @@
 /** What the rest of the SDK may know of its runtime. */
-export { codeBytes, codeFile, packageFile, packageRoot, packageVersion } from "./assets.ts";
+export { codeFile, packageFile, packageVersion } from "./assets.ts";
 export { runSelf } from "./child.ts";
 export {
   appendLine,
@@ -15,6 +15,8 @@ export {
   remove,
   writeFileAtomic,
 } from "./files.ts";
+export { sha256 } from "./hash.ts";
+export { PAGE_BYTES, Pages, type Ranged } from "./pages.ts";
 export { basename, dirname, joinPath, resolvePath, shortPath } from "./paths.ts";
 export {
   argv,
@@ -25,6 +27,7 @@ export {
   isTty,
   memory,
   onInterrupt,
+  pageUrl,
   type Runtime,
   readLines,
   readStdin,
@@ -32,7 +35,6 @@ export {
   runtimeName,
   type Stream,
   setExitCode,
-  sha256,
   systemName,
   write,
 } from "./process.ts";

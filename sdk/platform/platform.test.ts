@@ -85,10 +85,10 @@ describe("process", () => {
     for (const bytes of [available, total, resident]) expect(bytes).toBeGreaterThan(2 ** 20);
   });
 
-  test("hashes parts as if joined", () => {
+  test("hashes parts as if joined", async () => {
     const known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-    expect(platform.sha256("abc")).toBe(known);
-    expect(platform.sha256("a", new TextEncoder().encode("bc"))).toBe(known);
+    expect(await platform.sha256("abc")).toBe(known);
+    expect(await platform.sha256("a", new TextEncoder().encode("bc"))).toBe(known);
   });
 
   test("seeds are 32 bits and differ", () => {
@@ -112,7 +112,7 @@ describe("process", () => {
 describe("assets", () => {
   test("finds the package from source", async () => {
     expect(platform.packageVersion()).toMatch(/^\d+\.\d+\.\d+/);
-    expect(new TextDecoder().decode(await platform.codeBytes("sdk/types.ts"))).toContain("FileSource");
-    expect(await codeOf(platform.codeBytes("no-such-file"))).toBe("not_found");
+    expect(await platform.readText(platform.codeFile("sdk/types.ts"))).toContain("FileSource");
+    expect(await platform.fileKind(platform.packageFile("package.json"))).toBe("file");
   });
 });

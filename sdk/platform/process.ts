@@ -1,31 +1,31 @@
-import { createHash } from "node:crypto";
-import * as os from "node:os";
-import process from "node:process";
-import { createInterface } from "node:readline";
+import { has_system, system } from "./system.ts";
 
-/** The process and the machine it runs on, as Node and Deno both tell them. */
+/** The process and the machine it runs on, as Node and Deno both tell them; a page knows little of its own. */
+
+const process = () => system("node:process", "ask the process");
+const os = () => system("node:os", "ask the system");
 
 /** Arguments after the program's name. */
 export function argv(): string[] {
-  return process.argv.slice(2);
+  return process().argv.slice(2);
 }
 
 /** An environment variable; an empty one counts as absent. */
 export function env(name: string): string | undefined {
-  return process.env[name] || undefined;
+  return (has_system && process().env[name]) || undefined;
 }
 
 export type Stream = "stdout" | "stderr";
 
 export function isTty(stream: Stream): boolean {
-  return process[stream].isTTY === true;
+  return process()[stream].isTTY === true;
 }
 
 /** Writes text and waits until the stream took it. A reader that went away (`| head`) is no error. */
 export function write(stream: Stream, text: string): Promise<void> {
   guard(stream);
   return new Promise((resolve, reject) => {
-    process[stream].write(text, (error) => {
+    process()[stream].write(text, (error) => {
       if (error && (error as { code?: unknown }).code !== "EPIPE") reject(error);
       else resolve();
     });
@@ -38,25 +38,25 @@ const guarded = new Set<Stream>();
 function guard(stream: Stream): void {
   if (guarded.has(stream)) return;
   guarded.add(stream);
-  process[stream].on("error", () => {});
+  process()[stream].on("error", () => {});
 }
 
 /** All of stdin as text; for `--prompt -` and pipes. */
 export async function readStdin(): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
-  for await (const chunk of process.stdin) text += decoder.decode(chunk as Uint8Array, { stream: true });
+  for await (const chunk of process().stdin) text += decoder.decode(chunk as Uint8Array, { stream: true });
   return text + decoder.decode();
 }
 
 /** The code the process will end with, once nothing is left to do. */
 export function setExitCode(code: number): void {
-  process.exitCode = code;
+  process().exitCode = code;
 }
 
 /** Ends the process now. Only for a second Ctrl-C: the first lets files be completed. */
 export function exitNow(code: number): never {
-  process.exit(code);
+  return process().exit(code);
 }
 
 /**
@@ -67,35 +67,43 @@ export function exitNow(code: number): never {
 export function onInterrupt(handler: (signal: "SIGINT" | "SIGTERM") => void): () => void {
   const onInt = () => handler("SIGINT");
   const onTerm = () => handler("SIGTERM");
-  process.on("SIGINT", onInt);
-  process.on("SIGTERM", onTerm);
+  process().on("SIGINT", onInt);
+  process().on("SIGTERM", onTerm);
   return () => {
-    process.off("SIGINT", onInt);
-    process.off("SIGTERM", onTerm);
+    process().off("SIGINT", onInt);
+    process().off("SIGTERM", onTerm);
   };
 }
 
 /** Bytes: what the process may still allocate, what the machine has, and what the process holds. */
 export function memory(): { available: number; total: number; resident: number } {
-  const resident = process.memoryUsage().rss;
-  const ask = process as { availableMemory?: () => number; constrainedMemory?: () => number };
-  const total = os.totalmem();
+  if (!has_system) return pageMemory();
+  const resident = process().memoryUsage().rss;
+  const ask = process() as { availableMemory?: () => number; constrainedMemory?: () => number };
+  const total = os().totalmem();
   const limit = ask.constrainedMemory?.() ?? 0;
   return {
-    available: ask.availableMemory?.() || os.freemem(),
+    available: ask.availableMemory?.() || os().freemem(),
     // Without a limit some systems report 0, others an absurd one.
     total: limit > 0 && limit < total ? limit : total,
     resident,
   };
 }
 
+/** A page is told the machine's memory at most, in coarse steps up to 8 GiB; half of it counts as free. */
+function pageMemory(): ReturnType<typeof memory> {
+  const { deviceMemory = 4 } = (globalThis as { navigator?: { deviceMemory?: number } }).navigator ?? {};
+  const total = deviceMemory * 2 ** 30;
+  return { available: total / 2, total, resident: 0 };
+}
+
 export function cpu(): { count: number; model: string } {
-  return { count: os.availableParallelism(), model: os.cpus()[0]?.model.trim() || "unknown processor" };
+  return { count: os().availableParallelism(), model: os().cpus()[0]?.model.trim() || "unknown processor" };
 }
 
 /** Milliseconds of processor time the process has used so far, all its threads together. */
 export function cpuTime(): number {
-  const { user, system } = process.cpuUsage();
+  const { user, system } = process().cpuUsage();
   return (user + system) / 1000;
 }
 
@@ -106,10 +114,16 @@ export interface Runtime {
 
 /** Deno and Bun say who they are in `process.versions`, as Node does. */
 export function runtime(): Runtime {
-  const { deno, bun, node } = process.versions as Record<string, string | undefined>;
+  const { deno, bun, node } = process().versions as Record<string, string | undefined>;
   if (deno !== undefined) return { name: "deno", version: deno };
   if (bun !== undefined) return { name: "bun", version: bun };
   return { name: "node", version: node ?? "unknown" };
+}
+
+/** The address of the page (or of the Worker's script) this runs in; undefined where there is none. */
+export function pageUrl(): string | undefined {
+  if (has_system) return undefined;
+  return (globalThis as { location?: { href: string } }).location?.href;
 }
 
 /** `node 20.20.2`, `deno 2.9.6`. */
@@ -120,19 +134,13 @@ export function runtimeName(): string {
 
 /** `linux x64` */
 export function systemName(): string {
-  return `${process.platform} ${process.arch}`;
-}
-
-/** SHA-256 of bytes or UTF-8 text, in hex; several parts are hashed as if joined. */
-export function sha256(...parts: (Uint8Array | string)[]): string {
-  const hash = createHash("sha256");
-  for (const part of parts) hash.update(part);
-  return hash.digest("hex");
+  return `${process().platform} ${process().arch}`;
 }
 
 /** Lines of stdin as they come; ends with the input or the signal. */
 export async function* readLines(signal: AbortSignal): AsyncGenerator<string, void, undefined> {
-  const lines = createInterface({ input: process.stdin, terminal: false });
+  const { createInterface } = system("node:readline", "read lines");
+  const lines = createInterface({ input: process().stdin, terminal: false });
   const close = () => lines.close();
   signal.addEventListener("abort", close, { once: true });
   try {

@@ -1,16 +1,13 @@
-import { setTimeout } from "node:timers";
 import { type OpenFile, openFile } from "./files.ts";
+import { Pages } from "./pages.ts";
+import { system } from "./system.ts";
 
 /** How long a file stays open after its last read, in milliseconds. */
 const IDLE_MS = 250;
 
-/** Short reads come from pages of this size, of which the last few are kept: one read for many small tensors. */
-const PAGE_BYTES = 2 ** 20;
-const PAGES_KEPT = 2;
-
 interface Opened {
   file: Promise<OpenFile>;
-  pages: Map<number, Promise<Uint8Array>>;
+  pages: Pages;
   reading: number;
   read_at: number;
 }
@@ -28,7 +25,7 @@ export class RangeReader {
     const opened = this.#opened.get(path) ?? this.#open(path);
     opened.reading++;
     try {
-      return await readFrom(await opened.file, opened.pages, start, end);
+      return await opened.pages.read(await opened.file, start, end);
     } catch (error) {
       this.#opened.delete(path);
       throw error;
@@ -39,7 +36,12 @@ export class RangeReader {
   }
 
   #open(path: string): Opened {
-    const opened: Opened = { file: openFile(path), pages: new Map(), reading: 0, read_at: performance.now() };
+    const opened: Opened = {
+      file: openFile(path),
+      pages: new Pages(),
+      reading: 0,
+      read_at: performance.now(),
+    };
     this.#opened.set(path, opened);
     opened.file.then(
       (file) => this.#closeWhenRested(path, opened, file),
@@ -49,6 +51,7 @@ export class RangeReader {
   }
 
   #closeWhenRested(path: string, opened: Opened, file: OpenFile): void {
+    const { setTimeout } = system("node:timers", "close a file");
     setTimeout(() => {
       if (opened.reading > 0 || performance.now() - opened.read_at < IDLE_MS) {
         this.#closeWhenRested(path, opened, file);
@@ -58,20 +61,4 @@ export class RangeReader {
       void file.close();
     }, IDLE_MS).unref();
   }
-}
-
-async function readFrom(
-  file: OpenFile,
-  pages: Opened["pages"],
-  start: number,
-  end: number,
-): Promise<Uint8Array> {
-  const index = Math.floor(start / PAGE_BYTES);
-  const at = index * PAGE_BYTES;
-  if (end > at + PAGE_BYTES || end > file.size) return await file.read(start, end);
-  const page = pages.get(index) ?? file.read(at, Math.min(at + PAGE_BYTES, file.size));
-  pages.delete(index);
-  pages.set(index, page);
-  for (const old of [...pages.keys()].slice(0, -PAGES_KEPT)) pages.delete(old);
-  return (await page).slice(start - at, end - at);
 }

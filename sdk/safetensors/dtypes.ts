@@ -40,10 +40,10 @@ export function dtypeRank(dtype: Dtype): number {
 }
 
 /**
- * Elements as float32: F16 and BF16 exactly, F64 and 32-bit integers rounded to the nearest.
+ * Elements as float32: F8, F16 and BF16 exactly, F64 and 32-bit integers rounded to the nearest.
  *
  * @param bytes little-endian, any alignment
- * @throws CapstanError `unsupported` for F8, 64-bit integers and complex numbers
+ * @throws CapstanError `unsupported` for 64-bit integers and complex numbers
  */
 export function toFloat32(dtype: Dtype, bytes: Uint8Array, name: string): Float32Array {
   // A copy is aligned whatever the file's offsets are (and `slice` of a Buffer would be none).
@@ -72,13 +72,16 @@ export function toFloat32(dtype: Dtype, bytes: Uint8Array, name: string): Float3
       return Float32Array.from(new Uint32Array(buffer));
     case "F8_E5M2":
     case "F8_E4M3":
-    case "F8_E8M0":
+    case "F8_E8M0": {
+      const values = float8Values(dtype);
+      return Float32Array.from(new Uint8Array(buffer), (byte) => values[byte]!);
+    }
     case "I64":
     case "U64":
     case "C64":
       throw new CapstanError("unsupported", {
         action: `read tensor ${name} as float32`,
-        need: "F32, F16, BF16, F64 or an integer of at most 32 bits",
+        need: "F32, F16, BF16, F8, F64 or an integer of at most 32 bits",
         found: dtype,
         mend: "Read its bytes instead.",
       });
@@ -103,3 +106,33 @@ function halfToFloat(half: number): number {
   if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
+
+export type Float8 = Extract<Dtype, `F8_${string}`>;
+
+const float8_tables = new Map<Float8, Float32Array>();
+
+/** What each of the 256 bytes stands for. */
+export function float8Values(dtype: Float8): Float32Array {
+  const known = float8_tables.get(dtype);
+  if (known !== undefined) return known;
+  const table = Float32Array.from({ length: 256 }, (_, byte) => FLOAT8[dtype](byte));
+  float8_tables.set(dtype, table);
+  return table;
+}
+
+/** The formats of the Open Compute Project (OCP FP8, and MX for E8M0), as PyTorch's float8 types have them. */
+const FLOAT8: Record<Float8, (byte: number) => number> = {
+  // Half precision without its lower byte.
+  F8_E5M2: (byte) => halfToFloat(byte << 8),
+  // 4 exponent bits (bias 7), 3 fraction bits; no infinities, NaN where all seven bits are set.
+  F8_E4M3: (byte) => {
+    const sign = byte & 0x80 ? -1 : 1;
+    const exponent = (byte >> 3) & 15;
+    const fraction = byte & 7;
+    if (exponent === 0) return sign * fraction * 2 ** -9;
+    if (exponent === 15 && fraction === 7) return Number.NaN;
+    return sign * (1 + fraction / 8) * 2 ** (exponent - 7);
+  },
+  // A power of two and no sign: what scales are kept in.
+  F8_E8M0: (byte) => (byte === 255 ? Number.NaN : 2 ** (byte - 127)),
+};

@@ -9,7 +9,7 @@ export interface Tensor {
   readonly dtype: Dtype;
   readonly shape: readonly number[];
   readonly data: Uint8Array;
-  /** Its elements as float32, in a copy. Throws `unsupported` for F8, 64-bit integers and complex numbers. */
+  /** Its elements as float32, in a copy. Throws `unsupported` for 64-bit integers and complex numbers. */
   float32(): Float32Array;
 }
 

@@ -26,8 +26,13 @@ export async function folderSource(path: string): Promise<FileSource> {
 
 function inside(folder: string, name: string): string {
   if (isPlainName(name)) return joinPath(folder, name);
-  throw new CapstanError("bad_request", {
-    action: `read from folder ${folder}`,
+  throw notInside(folder, name);
+}
+
+/** A name that would lead out of the place it is read from. */
+export function notInside(place: string, name: string): CapstanError {
+  return new CapstanError("bad_request", {
+    action: `read from ${place}`,
     need: "a file name that stays inside it",
     found: show(name),
   });

@@ -1,39 +1,49 @@
 import { CapstanError, show } from "../../models/index.ts";
-import { basename, fileKind, packageFile, resolvePath } from "../platform/index.ts";
+import { basename, fileKind, packageFile, pageUrl, resolvePath } from "../platform/index.ts";
 import type { FileSource } from "../types.ts";
 import { folderSource } from "./folder.ts";
+import { urlSource } from "./url.ts";
 
 /** Models that the package brings along, by name: folders under `models/`. */
 const EMBEDDED = ["capstan-tiny"];
 
 /** A model's files and the short name it goes by. */
 export interface ModelSource {
-  /** `capstan-tiny`, or the folder's name; `model` for a source that was handed over. */
+  /** `capstan-tiny`, or the folder's name or URL's last part; `model` for a source that was handed over. */
   id: string;
   files: FileSource;
 }
 
 /**
- * Finds a model's files: the name of an embedded model, the path of a folder, or a file source as it is. A folder of
+ * Finds a model's files: the name of an embedded model, the path of a folder, the URL of one, or a file source as it
+ * is. In a page, which has no folders, what begins with `/`, `./` or `../` is a URL from the page's own. A folder of
  * the embedded model's name in the current folder does not hide it; write `./capstan-tiny` for that.
  *
- * @throws CapstanError `not_found` when no folder is there, `unsupported` for a URL, `bad_request` for anything else
+ * @throws CapstanError `not_found` when no folder is there, `unsupported` for a URL that is not of HTTP,
+ *   `bad_request` for anything else
  */
-export async function resolveSource(source: string | FileSource): Promise<ModelSource> {
+export async function resolveSource(
+  source: string | FileSource,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<ModelSource> {
   if (isFileSource(source)) return { id: "model", files: source };
   if (typeof source !== "string" || source === "") {
     throw new CapstanError("bad_request", {
       action: "load a model",
-      need: "a model's name, a folder or a file source { size, read }",
+      need: "a model's name, a folder, a URL or a file source { size, read }",
       found: show(source),
     });
   }
-  if (EMBEDDED.includes(source)) {
-    return { id: source, files: await folderSource(packageFile(`models/${source}`)) };
-  }
-  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(source)) throw urlError(source);
+  const place = EMBEDDED.includes(source) ? packageFile(`models/${source}`) : source;
+  const url = asUrl(place);
+  if (url !== null) return { id: lastPart(url), files: urlSource(url.href, definedOf(options)) };
+  if (place !== source) return { id: source, files: await folderSource(place) };
   if ((await fileKind(source)) === "none") throw missing(source);
   return { id: basename(resolvePath(source)), files: await folderSource(source) };
+}
+
+function definedOf({ signal }: { signal?: AbortSignal | undefined }): { signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
 }
 
 function isFileSource(source: unknown): source is FileSource {
@@ -42,7 +52,25 @@ function isFileSource(source: unknown): source is FileSource {
   return typeof size === "function" && typeof read === "function";
 }
 
-const WHAT_WORKS = `a folder, a file source, or the embedded model "${EMBEDDED.join('" or "')}"`;
+/** The URL that a source names; null where it names none. */
+function asUrl(source: string): URL | null {
+  const base = /^\.{0,2}\//.test(source) ? pageUrl() : undefined;
+  if (base !== undefined) return new URL(source, base);
+  if (!/^[a-z][a-z0-9+.-]+:\/\//i.test(source)) return null;
+  if (/^https?:/i.test(source) && URL.canParse(source)) return new URL(source);
+  throw new CapstanError("unsupported", {
+    action: `load ${show(source)}`,
+    need: WHAT_WORKS,
+    found: "a URL that is not of HTTP",
+    mend: "Download it first and give the folder.",
+  });
+}
+
+function lastPart(url: URL): string {
+  return url.pathname.split("/").findLast((part) => part !== "") ?? url.hostname;
+}
+
+const WHAT_WORKS = `a folder, a URL, a file source, or the embedded model "${EMBEDDED.join('" or "')}"`;
 
 /** Nothing lies at the path: a wrong name or path, or a hub id (`owner/name`), which looks like a path. */
 function missing(source: string): CapstanError {
@@ -52,14 +80,5 @@ function missing(source: string): CapstanError {
     need: WHAT_WORKS,
     found: "no such folder",
     mend: is_hub_id ? "If it is a hub id: download it first and give the folder." : "Is the path right?",
-  });
-}
-
-function urlError(source: string): CapstanError {
-  return new CapstanError("unsupported", {
-    action: `load ${show(source)}`,
-    need: WHAT_WORKS,
-    found: "a URL",
-    mend: "Download it first and give the folder.",
   });
 }

@@ -62,7 +62,7 @@ describe("what load is given", () => {
   });
 
   test.each([
-    ["https://example.com/model", "unsupported", "found a URL"],
+    ["s3://bucket/model", "unsupported", "found a URL"],
     ["someone/some-model", "unsupported", "hub id"],
     ["./someone/some-model", "not_found", "no such folder"],
     ["captsan-tiny", "not_found", 'the embedded model "capstan-tiny"'],

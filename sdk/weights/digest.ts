@@ -25,7 +25,7 @@ export async function modelDigest(source: FileSource): Promise<string> {
     );
     parts.push(...(await Promise.all(samples)));
   }
-  return `sha256:${sha256(...parts)}`;
+  return `sha256:${await sha256(...parts)}`;
 }
 
 /** Where the samples begin: the first at the data's start, the last at its end, the others between. */

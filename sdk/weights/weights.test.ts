@@ -84,7 +84,7 @@ describe("openWeights", () => {
     [
       "a dtype that weights do not have",
       { [norm]: { dtype: "F64", shape: [8], data: new Float64Array(8) } },
-      "need model.norm.weight as F32, F16 or BF16, found F64",
+      "need model.norm.weight as F32, F16, BF16, F8_E4M3 or F8_E5M2, found F64",
     ],
   ] satisfies [string, Record<string, TensorData | null>, string][])(
     "refuses %s",

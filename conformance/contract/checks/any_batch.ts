@@ -7,7 +7,7 @@ import type { Ask, Twin, TwinHooks, TwinSequence } from "../twin.ts";
 import { everyKind, everySite, residualSites } from "./sites.ts";
 
 /** A property: whatever ragged batches come one after the other, the device agrees with the truth. */
-export const anyBatchChecks: Check[] = TINIES.slice(0, 5).map((tiny) => ({
+export const anyBatchChecks: Check[] = [...TINIES.slice(0, 5), TINIES[7]!, TINIES[8]!].map((tiny) => ({
   name: `any ragged batches agree with the truth (${tiny.name})`,
   tiny,
   run: anyBatches,
@@ -91,7 +91,9 @@ function prepare(
 
 function toAsk(twin: Twin, sequence: TwinSequence, hooks: TwinHooks | undefined, chosen: Move): Ask {
   const { length, seed, draw } = chosen;
-  const accumulator = chosen.mean ? twin.accumulator([seed % 15, 14]) : undefined;
+  const sites = everySite(twin);
+  const some = [sites[seed % sites.length]!, sites.at(-1)!];
+  const accumulator = chosen.mean ? twin.accumulator(some) : undefined;
   return {
     sequence,
     hooks,

@@ -1,19 +1,17 @@
-import { type Hook, SITE_KINDS, type Site, type SiteId, siteId } from "../../../models/index.ts";
+import { type Hook, programSites, type Site, type SiteId, siteId, siteName } from "../../../models/index.ts";
 import { Random } from "../random.ts";
 import type { Twin } from "../twin.ts";
 
-export const RESIDUAL_KINDS = ["hook_resid_pre", "hook_resid_mid", "hook_resid_post"] as const;
-
 /** Every site of a model in the order of a forward pass. */
 export function everySite(twin: Twin): SiteId[] {
-  return Array.from({ length: twin.program.n_layers * SITE_KINDS.length }, (_, i) => i);
+  return programSites(twin.program);
 }
 
 /** Every site where hooks may intervene, by name. */
 export function residualSites(twin: Twin): Site[] {
-  return Array.from({ length: twin.program.n_layers }, (_, i) =>
-    RESIDUAL_KINDS.map((kind): Site => `blocks.${i}.${kind}`),
-  ).flat();
+  return everySite(twin)
+    .map(siteName)
+    .filter((site) => site.includes(".hook_resid_"));
 }
 
 export function idOf(twin: Twin, site: Site): SiteId {

@@ -3,7 +3,7 @@ import type { Row, Run } from "../run.ts";
 
 type AttentionOp = Extract<Op, { op: "attention" }>;
 
-/** out = softmax(q K^T scale) V over positions up to the row's own, within the window; query heads share kv heads. */
+/** out = softmax(cap(q K^T scale)) V over positions up to the row's own, within the window; query heads share kv heads. */
 export function attention(run: Run, op: AttentionOp): void {
   run.buffers[op.out] = run.buffers[op.in].map((qkv, r) => attend(run, op, qkv, run.rows[r]!));
 }
@@ -19,12 +19,19 @@ function attend(run: Run, op: AttentionOp, qkv: Float64Array, row: Row): Float64
   for (let head = 0; head < op.n_heads; head++) {
     const from = Math.floor(head / (op.n_heads / n_kv_heads)) * d_head;
     const q = qkv.subarray(head * d_head, (head + 1) * d_head);
-    const weights = softmax(past.map(({ key }) => dot(q, key.subarray(from, from + d_head)) * op.scale));
+    const weights = softmax(
+      past.map(({ key }) => softcapped(dot(q, key.subarray(from, from + d_head)) * op.scale, op.softcap)),
+    );
     for (const [i, { value }] of past.entries()) {
       for (let d = 0; d < d_head; d++) out[head * d_head + d]! += weights[i]! * value[from + d]!;
     }
   }
   return out;
+}
+
+/** cap tanh(score / cap), or the score without a cap. */
+export function softcapped(score: number, cap: number | null): number {
+  return cap === null ? score : cap * Math.tanh(score / cap);
 }
 
 export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {

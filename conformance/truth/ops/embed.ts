@@ -1,12 +1,20 @@
 import type { Op } from "../../../models/index.ts";
 import type { Run } from "../run.ts";
+import type { Weight } from "../weights.ts";
 import { meetResidual } from "./sites.ts";
 
-/** h[row] = weight[token of row]; then the residual sites after it. */
+/** h[row] = scale * weight[token of row] + positions[position of row]; then the residual sites after it. */
 export function embed(run: Run, op: Extract<Op, { op: "embed" }>): void {
-  const { cols, data } = run.weights[op.weight]!;
-  run.buffers[op.out] = run.rows.map(({ token }) =>
-    Float64Array.from(data.subarray(token * cols, (token + 1) * cols)),
-  );
+  const table = run.weights[op.weight]!;
+  const positions = op.positions === null ? null : run.weights[op.positions]!;
+  run.buffers[op.out] = run.rows.map(({ token, position }) => {
+    const h = Float64Array.from(rowOf(table, token), (x) => x * op.scale);
+    if (positions !== null) for (const [i, x] of rowOf(positions, position).entries()) h[i]! += x;
+    return h;
+  });
   meetResidual(run, op.sites, run.buffers[op.out]);
+}
+
+function rowOf({ cols, data }: Weight, row: number): Float32Array {
+  return data.subarray(row * cols, (row + 1) * cols);
 }

@@ -1,8 +1,9 @@
 import type { Op } from "../../../models/index.ts";
 import type { Run } from "../run.ts";
+import { act, gatedAct } from "./act.ts";
 import { attention } from "./attention.ts";
 import { embed } from "./embed.ts";
-import { gatedAct } from "./gated_act.ts";
+import { experts, router } from "./experts.ts";
 import { gather } from "./gather.ts";
 import { kvAppend } from "./kv_append.ts";
 import { logits } from "./logits.ts";
@@ -21,6 +22,9 @@ const OPS: { [K in Op["op"]]: (run: Run, op: Extract<Op, { op: K }>) => void } =
   kv_append: kvAppend,
   attention,
   gated_act: gatedAct,
+  act,
+  router,
+  experts,
   residual_add: residualAdd,
   gather,
   logits,

@@ -1,20 +1,28 @@
-import type { Op } from "../../../models/index.ts";
+import type { NormKind, Op } from "../../../models/index.ts";
 import type { Run } from "../run.ts";
 
-/** out = in / sqrt(mean(in^2) + eps) * weight */
+/** out = weight * in / sqrt(mean(in^2) + eps) + bias, or of in - mean(in); over some columns, or whole rows. */
 export function norm(run: Run, op: Extract<Op, { op: "norm" }>): void {
-  const { data } = run.weights[op.weight]!;
+  const weight = run.weights[op.weight]!.data;
+  const bias = op.bias === null ? null : run.weights[op.bias]!.data;
   run.buffers[op.out] = run.buffers[op.in].map((row) => {
     const out = Float64Array.from(row);
-    rmsNorm(out, data, op.eps);
+    const { start, end } = op.columns ?? { start: 0, end: row.length };
+    normalise(op.kind, out.subarray(start, end), weight, bias, op.eps);
     return out;
   });
 }
 
-/** In place. `values` and `weight` have equal length. */
-export function rmsNorm(values: Float64Array, weight: Float32Array, eps: number): void {
-  let squares = 0;
-  for (const x of values) squares += x * x;
-  const scale = 1 / Math.sqrt(squares / values.length + eps);
-  for (let i = 0; i < values.length; i++) values[i] = values[i]! * scale * weight[i]!;
+/** In place. `values`, `weight` and `bias` have equal length. */
+export function normalise(
+  kind: NormKind,
+  values: Float64Array,
+  weight: Float32Array,
+  bias: Float32Array | null,
+  eps: number,
+): void {
+  const mean = kind === "layer" ? values.reduce((a, b) => a + b, 0) / values.length : 0;
+  const squares = values.reduce((sum, x) => sum + (x - mean) ** 2, 0);
+  const factor = 1 / Math.sqrt(squares / values.length + eps);
+  for (const [i, x] of values.entries()) values[i] = (x - mean) * factor * weight[i]! + (bias?.[i] ?? 0);
 }

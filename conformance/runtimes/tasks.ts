@@ -1,0 +1,144 @@
+import { CapstanError, type Device, type DeviceModel } from "../../models/index.ts";
+import { cap, collect, fit, generate, load } from "../../sdk/index.ts";
+import type { LoadOptions } from "../../sdk/types.ts";
+import { checkCases } from "../check/index.ts";
+import type { CaseReport } from "../check/report.ts";
+import { CONTRACT, runCheck } from "../contract/index.ts";
+import { DEVICES } from "../devices.ts";
+
+/**
+ * What the proof runs in runtimes beside the one that asks: each task takes and gives plain JSON, so that it runs
+ * the same in a child process, a page and a Worker.
+ */
+export const TASKS = { contract, cases, verbs };
+
+export type TaskName = keyof typeof TASKS;
+export type TaskArgs<Name extends TaskName> = Parameters<(typeof TASKS)[Name]>[0];
+export type TaskResult<Name extends TaskName> = Awaited<ReturnType<(typeof TASKS)[Name]>>;
+
+export function runTask(name: string, args: unknown): Promise<unknown> {
+  const task = (TASKS as unknown as Record<string, (args: unknown) => Promise<unknown>>)[name];
+  if (task !== undefined) return task(args);
+  throw new CapstanError("bad_request", {
+    action: "run a task",
+    need: Object.keys(TASKS).join(" or "),
+    found: name,
+  });
+}
+
+/** Runs the device contract: what each check says, null where it holds. */
+async function contract(args: {
+  device: string;
+  /** Names of checks. */
+  only: readonly string[];
+}): Promise<{ description: string; errors: Record<string, string | null> }> {
+  const create = creator(args.device);
+  const device = await create();
+  const errors: Record<string, string | null> = {};
+  try {
+    for (const check of CONTRACT) {
+      if (!args.only.includes(check.name)) continue;
+      errors[check.name] = await runCheck(check, device, create).then(() => null, String);
+    }
+    return { description: device.description, errors };
+  } finally {
+    await device.dispose();
+  }
+}
+
+/** Checks reference cases, one device for all of them. */
+async function cases(args: {
+  device: string;
+  dtype: NonNullable<LoadOptions["dtype"]>;
+  /** Folders or URLs. */
+  sources: readonly string[];
+}): Promise<CaseReport[]> {
+  const device = await creator(args.device)();
+  try {
+    const reports: CaseReport[] = [];
+    const options = { device: async () => shareOf(device), dtype: args.dtype };
+    for await (const report of checkCases(args.sources, options)) reports.push(report);
+    return reports;
+  } finally {
+    await device.dispose();
+  }
+}
+
+/** A device for one model: disposing of it frees the model, and the device stays for the next. */
+function shareOf(device: Device): Device {
+  const models: DeviceModel[] = [];
+  const { kind, description, dtypes } = device;
+  return {
+    kind,
+    description,
+    dtypes,
+    async load(...of) {
+      const model = await device.load(...of);
+      models.push(model);
+      return model;
+    },
+    async dispose() {
+      for (const model of models) await model.dispose();
+    },
+  };
+}
+
+/** The SDK's verbs by its public door, in memory, small; and what fails where there are no files. */
+async function verbs(args: {
+  device: NonNullable<LoadOptions["device"]>;
+  source: string;
+  /** Where to save the axis at last. Default: nowhere. */
+  save?: string;
+}): Promise<{
+  device: { kind: string; description: string };
+  id: string;
+  axis_norm: number;
+  text: string;
+  projections: number[];
+  /** Logits of the last token. */
+  logits: number[];
+  /** The error of saving it; null where there was none. */
+  save_error: string | null;
+}> {
+  const model = await load(args.source, { device: args.device });
+  try {
+    const run = await collect(model, {
+      roles: {
+        pirate: { instruction: [{ pos: "You are a pirate." }] },
+        wizard: { instruction: [{ pos: "You are a wizard." }] },
+      },
+      questions: ["What is the sea?", "What is 2 + 3?"],
+      judge: () => 3,
+      temperature: 0,
+      max_tokens: 8,
+    });
+    const axis = await fit(run, { min_count: 2, controls: { n: 1, seed: 0 } });
+    const caps = cap(axis, { layers: { start: 2, end: 4 }, percentile: 50 });
+    const hooks = [...caps.hooks, ...axis.probes()];
+    const prompt = [{ role: "user", content: "Who are you?" }];
+    const reply = await generate(model, prompt, { hooks, temperature: 0, max_tokens: 12 }).result;
+    const { logits } = await model.forward(reply.tokens, { logits: "last" });
+    const site = axis.target_layer;
+    return {
+      device: model.device,
+      id: model.id,
+      axis_norm: axis.layer(site).reduce((sum, x) => sum + x * x, 0) ** 0.5,
+      text: reply.text,
+      projections: Object.values(reply.projections).flatMap((values) => Array.from(values)),
+      logits: Array.from(logits),
+      save_error: args.save === undefined ? null : await axis.save(args.save).then(() => null, String),
+    };
+  } finally {
+    await model.dispose();
+  }
+}
+
+function creator(name: string): () => Promise<Device> {
+  const create = DEVICES[name];
+  if (create !== undefined) return create;
+  throw new CapstanError("bad_request", {
+    action: "run a task",
+    need: `device ${Object.keys(DEVICES).join(" or ")}`,
+    found: name,
+  });
+}

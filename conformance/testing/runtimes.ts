@@ -1,0 +1,55 @@
+import { spawn, spawnSync } from "node:child_process";
+import { join } from "node:path";
+import type { TaskArgs, TaskName, TaskResult } from "../runtimes/tasks.ts";
+import { vulkan_icds } from "./parts.ts";
+
+export const root: string = join(import.meta.dirname, "..", "..");
+
+/** A runtime that runs tasks of `conformance/runtimes`. */
+export interface TestRuntime extends AsyncDisposable {
+  run<Name extends TaskName>(name: Name, args: TaskArgs<Name>): Promise<TaskResult<Name>>;
+}
+
+/** Node, from what is built for npm; its Vulkan is SwiftShader. */
+export function nodeRuntime(): TestRuntime {
+  buildDist();
+  return childRuntime([process.execPath, "dist/conformance/runtimes/main.js"], "swiftshader");
+}
+
+/** Deno, from the sources; its Vulkan is lavapipe. */
+export function denoRuntime(): TestRuntime {
+  const command = ["node_modules/.bin/deno", "run", "-A", "--no-lock", "conformance/runtimes/main.ts"];
+  return childRuntime(command, "lavapipe");
+}
+
+/** Brings dist/ up to the sources; nothing where it is. */
+export function buildDist(): void {
+  const { status, stderr } = spawnSync(process.execPath, ["scripts/build.mjs"], {
+    cwd: root,
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(`build failed: ${stderr}`);
+}
+
+function childRuntime(command: readonly string[], icd: keyof typeof vulkan_icds): TestRuntime {
+  return {
+    run: async (name, args) => JSON.parse(await outputOf([...command, name, JSON.stringify(args)], icd)),
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+/** The last line a process prints. Only an end with exit code 0 counts: a GPU's library may crash at the end. */
+async function outputOf(command: readonly string[], icd: keyof typeof vulkan_icds): Promise<string> {
+  // Vulkan's loader complains where XDG_RUNTIME_DIR is not set.
+  const env = { XDG_RUNTIME_DIR: "/tmp", ...process.env, VK_ICD_FILENAMES: vulkan_icds[icd] };
+  const child = spawn(command[0]!, command.slice(1), { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  const ended = await new Promise<string>((resolve, reject) => {
+    child.on("error", reject).on("close", (code, signal) => resolve(String(code ?? signal)));
+  });
+  if (ended !== "0") throw new Error(`${command.slice(0, 2).join(" ")} ended with ${ended}: ${stderr}`);
+  return stdout.trimEnd().split("\n").at(-1)!;
+}

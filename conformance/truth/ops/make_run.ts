@@ -1,0 +1,102 @@
+import { expect } from "vitest";
+import type { DeviceHook, Program, RopeSpec, StepEntry } from "../../../models/index.ts";
+import { Cache } from "../cache.ts";
+import type { EntryRun, Row, Run } from "../run.ts";
+import type { Weight } from "../weights.ts";
+
+/** What the tests of the ops share: a run made by hand. */
+
+const program: Program = {
+  d_model: 2,
+  d_vocab: 3,
+  n_layers: 1,
+  n_kv_heads: 1,
+  d_head: 2,
+  buffers: { h: 2, x: 2, qkv: 6, attn: 2, gate_up: 4, act: 2, routes: 4, delta: 2, last: 2, logits: 3 },
+  weights: [],
+  ropes: [2],
+  ops: [],
+};
+
+const quarter: RopeSpec = { d_rot: 2, inv_freq: Float64Array.of(Math.PI / 2), attention_factor: 1 };
+
+export function weight(rows: number, cols: number, ...data: number[]): Weight {
+  return { rows, cols, data: Float32Array.from(data) };
+}
+
+/** A run of one entry with these tokens. */
+export function makeRun(
+  tokens: number[],
+  changes: {
+    program?: Partial<Program>;
+    ask?: Partial<StepEntry>;
+    weights?: Weight[];
+    hooks?: DeviceHook[];
+  } = {},
+): Run {
+  const shape = { ...program, ...changes.program };
+  const cache = new Cache(shape, 2, 8);
+  const ask: StepEntry = {
+    tokens: Int32Array.from(tokens),
+    follows: null,
+    position: 0,
+    blocks: Int32Array.from(cache.alloc(2)),
+    hooks: 0,
+    ends_call: true,
+    sample: null,
+    logits: "all",
+    captures: [],
+    accumulate: [],
+    ...changes.ask,
+  };
+  const entry: EntryRun = {
+    ask,
+    hooks: changes.hooks ?? [],
+    result: {
+      non_finite: null,
+      token: -1,
+      logprobs: null,
+      logits: new Float32Array(tokens.length * shape.d_vocab),
+      captures: ask.captures.map(() => new Float32Array(tokens.length * shape.d_model)),
+      projections: new Float32Array(tokens.length),
+    },
+  };
+  const rows = tokens.map((token, index): Row => {
+    const ends_call = ask.ends_call && index === tokens.length - 1;
+    return { entry, index, token, position: ask.position + index, ends_call };
+  });
+  const buffers = {
+    h: [],
+    x: [],
+    qkv: [],
+    attn: [],
+    gate_up: [],
+    act: [],
+    routes: [],
+    delta: [],
+    last: [],
+    logits: [],
+  };
+  const weights = changes.weights ?? [];
+  const ropes = [quarter];
+  return {
+    program: shape,
+    weights,
+    ropes,
+    cache,
+    accumulators: new Map(),
+    entries: [entry],
+    rows,
+    gathered: [],
+    buffers,
+  };
+}
+
+export function floats(...rows: number[][]): Float64Array[] {
+  return rows.map((row) => Float64Array.from(row));
+}
+
+export function expectClose(got: ArrayLike<number>, expected: number[]): void {
+  expect(got.length).toBe(expected.length);
+  for (const [i, x] of expected.entries()) expect(got[i]).toBeCloseTo(x, 6);
+}

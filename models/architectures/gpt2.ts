@@ -1,0 +1,84 @@
+import type { ConfigReader } from "../config.ts";
+import type { Decoder, LayerTensors, TensorSpec } from "../spec.ts";
+import {
+  decoder,
+  headSize,
+  layerNorm,
+  matrix,
+  norm,
+  readActivation,
+  repeat,
+  type Sizes,
+  vector,
+} from "./common.ts";
+
+/** GPT-2 (`GPT2LMHeadModel`): learned positions, layer norms, matrices kept as [inputs, outputs]. */
+export function gpt2(config: ConfigReader): Decoder {
+  for (const field of ["scale_attn_by_inverse_layer_idx", "add_cross_attention"]) {
+    if (config.bool(field, false)) config.refuse(field, true, "false");
+  }
+  if (!config.bool("scale_attn_weights", true)) config.refuse("scale_attn_weights", false, "true");
+  const sizes = readGpt2Sizes(config);
+  const { d_model, n_layers } = sizes;
+  return decoder(
+    config,
+    sizes,
+    {
+      family: "gpt2",
+      norm: layerNorm(config, "layer_norm_epsilon"),
+      activation: readActivation(config, "activation_function", "gelu_new"),
+      gated: false,
+      ropes: [],
+      layers: repeat(n_layers, () => ({ rope: null, window: null, experts: null })),
+      tied_embeddings: config.bool("tie_word_embeddings", true),
+    },
+    {
+      layers: "transformer.h",
+      layer: (prefix) => gpt2Layer(prefix, sizes),
+      embed: "transformer.wte",
+      positions: matrix("transformer.wpe", sizes.n_ctx, d_model),
+      final_norm: norm("transformer.ln_f", d_model, { bias: true }),
+    },
+  );
+}
+
+function readGpt2Sizes(config: ConfigReader): Sizes {
+  const d_model = config.int("n_embd", 768);
+  const n_heads = config.int("n_head", 12);
+  return {
+    d_model,
+    n_heads,
+    n_kv_heads: n_heads,
+    n_layers: config.int("n_layer", 12),
+    d_head: headSize(config, d_model, n_heads, "n_embd"),
+    d_mlp: config.int("n_inner", 4 * d_model),
+    d_vocab: config.int("vocab_size", 50_257),
+    n_ctx: config.int("n_positions", 1024),
+  };
+}
+
+function gpt2Layer(prefix: string, { d_model, d_mlp }: Sizes): LayerTensors {
+  const turned = (name: string, inputs: number, outputs: number): TensorSpec => ({
+    ...matrix(`${prefix}.${name}`, inputs, outputs),
+    transposed: true,
+  });
+  const bias = (name: string, length: number) => vector(`${prefix}.${name}.bias`, length);
+  return {
+    attn_norm: norm(`${prefix}.ln_1`, d_model, { bias: true }),
+    qkv: [turned("attn.c_attn", d_model, 3 * d_model)],
+    qkv_bias: [bias("attn.c_attn", 3 * d_model)],
+    q_norm: null,
+    k_norm: null,
+    attn_out: turned("attn.c_proj", d_model, d_model),
+    attn_out_bias: bias("attn.c_proj", d_model),
+    attn_post_norm: null,
+    mlp_norm: norm(`${prefix}.ln_2`, d_model, { bias: true }),
+    mlp: {
+      in: [turned("mlp.c_fc", d_model, d_mlp)],
+      in_bias: [bias("mlp.c_fc", d_mlp)],
+      out: turned("mlp.c_proj", d_mlp, d_model),
+      out_bias: bias("mlp.c_proj", d_model),
+    },
+    mlp_post_norm: null,
+  };
+}

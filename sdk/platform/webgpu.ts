@@ -1,0 +1,58 @@
+import { CapstanError } from "../../models/index.ts";
+import { has_system } from "./system.ts";
+
+/** The runtime's way to its GPUs, or why there is none. */
+export type WebGpu = { gpu: GPU } | { gpu: null; found: string; mend: string };
+
+/** What the npm package `webgpu` gives: Dawn, Chromium's WebGPU, for Node. */
+interface Dawn {
+  create(options: string[]): GPU;
+  globals: object;
+}
+
+// Held as long as the process lives: once Dawn's GPU object is collected while a device of it is not, the process
+// hangs or crashes at its end.
+let found: Promise<WebGpu> | undefined;
+
+/** The runtime's own WebGPU (Deno, browsers and their Workers), or in Node the optional package `webgpu`. */
+export function findWebGpu(): Promise<WebGpu> {
+  found ??= find();
+  return found;
+}
+
+/** As `findWebGpu`; throws CapstanError `unsupported` where there is none. */
+export async function requireWebGpu(action: string): Promise<GPU> {
+  const webgpu = await findWebGpu();
+  if (webgpu.gpu !== null) return webgpu.gpu;
+  const { found, mend } = webgpu;
+  throw new CapstanError("unsupported", { action, need: "a runtime with WebGPU", found, mend });
+}
+
+async function find(): Promise<WebGpu> {
+  const { navigator, isSecureContext } = globalThis as {
+    navigator?: { gpu?: GPU };
+    isSecureContext?: boolean;
+  };
+  if (navigator?.gpu !== undefined) return { gpu: navigator.gpu };
+  if (has_system) return await findDawn();
+  return isSecureContext === false
+    ? { gpu: null, found: "a page from plain http", mend: "Serve it over https, or from localhost." }
+    : { gpu: null, found: "none in this one", mend: 'Use device "wasm", or a browser that has WebGPU.' };
+}
+
+async function findDawn(): Promise<WebGpu> {
+  // Not a literal: the package is optional, and bundlers would ask for what an import names.
+  const name = "webgpu";
+  try {
+    const { create, globals } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as Dawn;
+    Object.assign(globalThis, globals);
+    return { gpu: create([]) };
+  } catch (error) {
+    const { code, message } = error as { code?: unknown; message?: unknown };
+    if (code === "ERR_MODULE_NOT_FOUND") {
+      return { gpu: null, found: "no package webgpu", mend: "Install it: npm install webgpu." };
+    }
+    const mend = "Its binary may not fit this system: install it anew with npm install webgpu.";
+    return { gpu: null, found: `a package webgpu that fails: ${String(message)}`, mend };
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * Where the decoder of a checkpoint hangs: the same tensors are published under `model.` (a causal model), under
+ * nothing (a bare one), and inside a multimodal model as transformers 4 and 5 save it. This is the one place that
+ * knows of it; architectures name their tensors as transformers' own causal model does.
+ */
+const WRAPPERS = ["model.", "language_model.model.", "model.language_model.", "language_model.", ""];
+
+/**
+ * Finds out under which names a checkpoint keeps the tensors of a table. The token embedding decides: it is in every
+ * decoder, and comes first in every table.
+ *
+ * @param names the table's own names, the embedding first
+ * @param has whether the checkpoint has a tensor of that name
+ * @returns the checkpoint's name for each of the table's; its own where the checkpoint has none
+ */
+export function resolveNames(
+  names: readonly string[],
+  has: (name: string) => boolean,
+): (name: string) => string {
+  const base = bodyPrefix(names);
+  const stem = (name: string) => name.slice(base.length);
+  const embed = names[0] ?? "";
+  const prefix = [base, ...WRAPPERS].find((one) => has(one + stem(embed))) ?? base;
+  return (name) => {
+    if (has(name) && prefix === base) return name;
+    if (base === "" || name.startsWith(base)) return prefix + stem(name);
+    // A head stands beside the body, and inside a wrapper where the body is inside one.
+    return ["", ...WRAPPERS].map((one) => one + name).find(has) ?? name;
+  };
+}
+
+/** What the body's names begin with, `model.` or `transformer.`; nothing where most of them share no first part. */
+function bodyPrefix(names: readonly string[]): string {
+  const [first = ""] = names;
+  const prefix = first.slice(0, first.indexOf(".") + 1);
+  const sharing = names.filter((name) => name.startsWith(prefix)).length;
+  return sharing > names.length / 2 ? prefix : "";
+}
