@@ -11,25 +11,14 @@ type Json = Record<string, unknown>;
 const NOTHING: Frame = { before: [], after: [] };
 
 /**
- * Reads it as transformers does: `add_bos_token` and `add_eos_token` of tokenizer_config.json where either is there,
- * else the post-processor of tokenizer.json.
+ * Reads the post-processor of tokenizer.json. transformers 5 heeds nothing else where that file is there: not
+ * `add_bos_token` and `add_eos_token` of tokenizer_config.json, which are for tokenizers without one.
  *
  * @param idOf the id of a token by its text
  * @throws CapstanError `tokenizer` for a post-processor that names tokens which are not there
  */
-export function readFrame(json: Json, config: Json, idOf: (token: string) => number | undefined): Frame {
-  const { add_bos_token, add_eos_token } = config;
-  if (add_bos_token === undefined && add_eos_token === undefined)
-    return processorFrame(json.post_processor, idOf);
-  const ids = (wanted: unknown, name: string) => {
-    const field = config[name];
-    const text = isObject(field) ? field.content : field;
-    if (wanted !== true || typeof text !== "string") return [];
-    const id = idOf(text);
-    if (id === undefined) throw bad(`${name} in the vocabulary`, show(text));
-    return [id];
-  };
-  return { before: ids(add_bos_token, "bos_token"), after: ids(add_eos_token, "eos_token") };
+export function readFrame(json: Json, idOf: (token: string) => number | undefined): Frame {
+  return processorFrame(json.post_processor, idOf);
 }
 
 function processorFrame(processor: unknown, idOf: (token: string) => number | undefined): Frame {

@@ -84,7 +84,7 @@ describe.skipIf(lacks("tokenizers") || lacks("python"))("published tokenizers", 
   beforeAll(async () => {
     await askPython();
     for (const one of templates) by_template.set(one.template, await load(one));
-  });
+  }, 600_000);
 
   test.each(FAMILIES)("%s encodes and decodes as Python does", async (family) => {
     const own = texts.filter((one) => one.family === family);

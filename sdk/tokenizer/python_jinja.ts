@@ -12,6 +12,7 @@ import {
   test,
 } from "./python_filters.ts";
 import {
+  dictOf,
   equal,
   functionOf,
   isDict,
@@ -53,7 +54,7 @@ const makeScope = (parent?: Scope): Scope =>
   new Environment(parent as unknown as Environment) as unknown as Scope;
 
 /** Steps a rendering may take: hundreds of times what long chats need, and seconds at most. */
-const MOST_STEPS = 3_000_000;
+const MOST_STEPS = 1_000_000;
 /** Characters made that cost a step. */
 const CHARACTERS_A_STEP = 256;
 
@@ -131,7 +132,10 @@ export class PythonInterpreter extends Library {
     const inner = makeScope(scope);
     const select = (node.iterable as Node).type === "SelectExpression" ? (node.iterable as Node) : undefined;
     const all = itemsOf(this.evaluate((select?.lhs ?? node.iterable) as Node, inner));
-    const assign = (item: Value) => this.#assign(node.loopvar as Node, item, inner);
+    const assign = (item: Value) => {
+      this.#spend(1);
+      this.#assign(node.loopvar as Node, item, inner);
+    };
     const items = all.filter((item) => {
       if (select === undefined) return true;
       assign(item);
@@ -319,20 +323,19 @@ function binary(operator: string, left: Value | Node, right: Value | Node): Node
 
 function loopValue(items: readonly Value[], index: number): Value {
   const { length } = items;
-  const loop = wrap({
-    index: index + 1,
-    index0: index,
-    revindex: length - index,
-    revindex0: length - index - 1,
-    first: index === 0,
-    last: index === length - 1,
-    length,
-    depth: 1,
-  });
-  const fields = loop.value as Map<string, Value>;
-  fields.set("previtem", items[index - 1] ?? undefinedValue);
-  fields.set("nextitem", items[index + 1] ?? undefinedValue);
-  return loop;
+  return dictOf(
+    new Map([
+      ["index", wrap(index + 1)],
+      ["index0", wrap(index)],
+      ["revindex", wrap(length - index)],
+      ["revindex0", wrap(length - index - 1)],
+      ["first", wrap(index === 0)],
+      ["last", wrap(index === length - 1)],
+      ["length", wrap(length)],
+      ["previtem", items[index - 1] ?? undefinedValue],
+      ["nextitem", items[index + 1] ?? undefinedValue],
+    ]),
+  );
 }
 
 /** A scope with what templates find in it: Jinja's own names, transformers' functions, and the caller's variables. */

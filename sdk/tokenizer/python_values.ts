@@ -19,20 +19,46 @@ export type FunctionBody = (args: Value[], scope: unknown) => Value;
 /** Counts work; throws when there was too much of it. */
 export type Spend = (units: number) => void;
 
-/** A plain JavaScript value as one of the library. */
-export function wrap(plain: unknown): Value {
-  return new Environment().set("value", plain) as unknown as Value;
+/** The library's class for a kind of value: it exports none of them. */
+function classOf<T>(example: unknown): new (value: T) => Value {
+  const made = new Environment().set("example", example);
+  return made.constructor as unknown as new (
+    value: T,
+  ) => Value;
 }
 
-const List = wrap([]).constructor as new (items: Value[]) => ListValue;
-const Float = wrap(0.5).constructor as new (value: number) => Value;
-const Function_ = wrap(() => null).constructor as new (body: FunctionBody) => Value;
+const Text = classOf<string>("");
+const Integer = classOf<number>(1);
+const Float = classOf<number>(0.5);
+const Bool = classOf<boolean>(true);
+const List = classOf<Value[]>([]);
+const Dict = classOf<Map<string, Value>>({});
+const Function_ = classOf<FunctionBody>(() => null);
 
-export const listOf = (items: Value[]): ListValue => new List(items);
+export const noneValue = new (classOf<null>(null))(null);
+export const undefinedValue = new (classOf<undefined>(undefined))(undefined);
+export const listOf = (items: Value[]): ListValue => new List(items) as ListValue;
+export const dictOf = (entries: Map<string, Value>): Value => new Dict(entries);
 export const floatOf = (value: number): Value => new Float(value);
 export const functionOf = (body: FunctionBody): Value => new Function_(body);
-export const noneValue = wrap(null);
-export const undefinedValue = wrap(undefined);
+
+/** A plain JavaScript value as one of the library; what JSON has not is undefined. */
+export function wrap(plain: unknown): Value {
+  switch (typeof plain) {
+    case "string":
+      return new Text(plain);
+    case "number":
+      return Number.isInteger(plain) ? new Integer(plain) : new Float(plain);
+    case "boolean":
+      return new Bool(plain);
+    case "object":
+      if (plain === null) return noneValue;
+      if (Array.isArray(plain)) return listOf(plain.map(wrap));
+      return dictOf(new Map(Object.entries(plain).map(([key, value]) => [key, wrap(value)])));
+    default:
+      return undefinedValue;
+  }
+}
 
 export function isText(value: Value | undefined): value is Value & { value: string } {
   return value?.type === "StringValue";

@@ -85,6 +85,12 @@ describe("templates", () => {
     expect(tokenizer.renderChat(chat, { tools: [{}] })).toBe("tools");
   });
 
+  test("of files of their own may be several too", async () => {
+    const tokenizer = await loadFixture("qwen", { template: "config", jinja: "file", tool_use: "tools" });
+    expect(tokenizer.renderChat(chat)).toBe("file");
+    expect(tokenizer.renderChat(chat, { tools: [{}] })).toBe("tools");
+  });
+
   test("open the assistant's turn unless it has begun", async () => {
     const tokenizer = await loadFixture("llama");
     const opening = "<|start_header_id|>assistant<|end_header_id|>\n\n";
