@@ -1,13 +1,16 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { GREEDY } from "../../conformance/contract/params.ts";
 import { type PipelinedOptions, pipelined } from "../../conformance/testing/pipelined.ts";
 import { createWasmDevice } from "../../core-wasm/index.ts";
-import { CapstanError, type Hook, type StepEntry } from "../../models/index.ts";
+import { CapstanError, type Hook, planHooks, type StepEntry } from "../../models/index.ts";
 import { generate } from "../generate.ts";
 import { loadOn } from "../load.ts";
 import { engine } from "../platform/engine.ts";
 import { runtimeOf } from "../runtime.ts";
 import type { GenerateOptions, Model } from "../types.ts";
+import { Sequence } from "./sequence.ts";
+import type { Call, CallResult } from "./task.ts";
 
 const EOS = 2;
 
@@ -131,6 +134,46 @@ describe("on a device that takes the next step while one runs", () => {
       steps: 2,
     });
     expect(pool.used).toBe(prefixes.size);
+  });
+
+  it("leaves the sequence of a task that ends with what was fed before, ready to go on", async () => {
+    const { scheduler } = runtimeOf(model);
+    const sequence = new Sequence(scheduler.pool, scheduler.hook_sets.acquire(planHooks(model.spec, [])));
+    const prompt = Int32Array.from({ length: scheduler.pool.block_size }, (_, i) => 300 + i);
+    const call = (tokens: Int32Array): Call => {
+      const sample = { ...GREEDY, draw: 0 };
+      return { tokens, sample, logits: "last", captures: [], accumulate: [], reads_all: true };
+    };
+    const feed = (tokens: Int32Array, ahead: () => Call | "ends") =>
+      new Promise<CallResult>((resolve, reject) => {
+        let found: CallResult;
+        const next = (result: CallResult) => {
+          found = result;
+          return null;
+        };
+        const ended = (error: unknown) => (error === undefined ? resolve(found) : reject(error));
+        scheduler.submit({
+          sequence,
+          first: call(tokens),
+          max_tokens: 40,
+          signal: undefined,
+          next,
+          ahead,
+          ended,
+        });
+      });
+    steps.length = 0;
+    // Its follower would open a second block.
+    await feed(prompt, () => call(new Int32Array(1)));
+    expect(steps.length).toBe(2);
+    expect({ end: sequence.end, tokens: sequence.tokens, blocks: sequence.blocks.length }).toEqual({
+      end: prompt.length,
+      tokens: [...prompt],
+      blocks: 1,
+    });
+    const { logits } = await feed(Int32Array.of(9), () => "ends");
+    sequence.dispose();
+    expect(logits).toEqual((await plain.forward([...prompt, 9], { logits: "last" })).logits);
   });
 
   it("keeps a batch whole where one of it takes a mean and has to wait", async () => {
