@@ -39,7 +39,7 @@ fn weight_quad(row: u32, quad: u32, scales_at: u32) -> vec4<f32> {
 //: if QUANTISED
 fn weight_scale(row: u32, block: u32, scales_at: u32) -> f32 {
   let pair = unpack2x16float(weights[scales_at + row * (K / 64u) + block / 2u]);
-  return select(pair.x, pair.y, (block & 1u) == 1u);
+  return select(pair.x, pair.y, (block & 1u) == 1u) / 256.0;
 }
 //: end
 `;

@@ -6,10 +6,10 @@
 export const ATTENTION = /* wgsl */ `
 struct Op { unused: u32 }
 //: include step
-@group(0) @binding(3) var<storage, read> qkv: array<f32>;
-@group(0) @binding(4) var<storage, read> keys: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> kv_values: array<f32>;
-@group(0) @binding(6) var<storage, read_write> output: array<f32>;
+@group(0) @binding(3) var<storage, read> keys: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> kv_values: array<f32>;
+// q before, and in its place what attention makes of it: a workgroup touches its own queries alone.
+@group(0) @binding(5) var<storage, read_write> output: array<f32>;
 //: include exp
 
 const M: u32 = TILE * PER_KV;
@@ -45,10 +45,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let row = m / PER_KV;
     let head = part + m % PER_KV;
     if (row < n_rows && head < HEADS_PER_KV) {
-      let at = (first_row + row) * QKV_STRIDE + (kv_head * HEADS_PER_KV + head) * D_HEAD;
+      let at = (first_row + row) * OUT_STRIDE + (kv_head * HEADS_PER_KV + head) * D_HEAD;
       for (var c = 0u; c < 4u; c++) {
         let d = 4u * (i % QUADS) + c;
-        if (d < D_HEAD) { quad[c] = SCALE * qkv[at + d]; }
+        if (d < D_HEAD) { quad[c] = SCALE * output[at + d]; }
       }
     }
     queries[i] = quad;

@@ -5,7 +5,7 @@ import type { Resources } from "../../resources.ts";
 import type { BuildContext, Dispatch, Work } from "../../work.ts";
 import { ATTENTION } from "./attention.wgsl.ts";
 
-const KERNEL: Kernel = { name: "attention", source: ATTENTION, bindings: ["read", "read", "read", "write"] };
+const KERNEL: Kernel = { name: "attention", source: ATTENTION, bindings: ["read", "read", "write"] };
 
 /** Queries that share the keys and values a workgroup reads: their sums are its threads' registers. */
 const MOST_QUERIES = 8;
@@ -34,19 +34,18 @@ export async function buildAttention(
       D_HEAD: d_head,
       N_KV_HEADS: n_kv_heads,
       HEADS_PER_KV: heads_per_kv,
-      QKV_STRIDE: buffers.stride(op.in),
       OUT_STRIDE: buffers.stride(op.out),
       BLOCK: BLOCK_SIZE,
       SCALE: { f32: op.scale },
       WINDOWED: op.window !== null,
       WINDOW: op.window ?? 0,
-      SOFTCAPPED: false,
+      SOFTCAPPED: op.softcap !== null,
+      SOFTCAP: { f32: op.softcap ?? 1 },
     });
     return {
       pipeline,
       words: [],
       bindings: ({ buffers, cache }) => [
-        buffers.activation(op.in),
         cache.keys(op.layer),
         cache.values(op.layer),
         buffers.activation(op.out),

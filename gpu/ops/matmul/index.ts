@@ -35,11 +35,18 @@ export async function buildMatmul(
     K: matrix.k,
     ROWS: matrix.rows,
     OUT_STRIDE: buffers.stride(stage.out),
-    GATED: stage.activation !== null,
+    GATED: stage.gated,
     ACTIVATION: stage.activation ?? "none",
-    STRIDE_R: stage.activation === null ? 1 : 2,
+    STRIDE_R: stage.gated ? 2 : 1,
     BIAS: stage.bias !== null,
-    LOGITS: stage.logits,
+    LOGITS: stage.logits !== null,
+    ...(stage.logits === null
+      ? {}
+      : {
+          LOGIT_SCALE: { f32: stage.logits.scale },
+          SOFTCAPPED: stage.logits.softcap !== null,
+          SOFTCAP: { f32: stage.logits.softcap ?? 1 },
+        }),
   };
   const matvec = FEW_ROWS.map((n) =>
     gpu.pipeline(MATVEC_KERNEL, {
@@ -57,11 +64,11 @@ export async function buildMatmul(
     gpu.pipeline(MATMAT_KERNEL, constants),
   ]);
   const bias = stage.bias === null ? 0 : weights.vectors_at.get(stage.bias)!;
-  const rowsOf = (sizes: StepSizes) => (stage.logits ? sizes.n_gathered : sizes.n_rows);
+  const rowsOf = (sizes: StepSizes) => (stage.logits !== null ? sizes.n_gathered : sizes.n_rows);
   const dispatches = (pipeline: Pipeline, inputs: number, outputs: number) =>
     matrix.chunks.map((chunk): Dispatch => {
       const words = opWords(stage, matrix, chunk, buffers.stride(stage.out), bias);
-      const pairs = stage.activation === null ? 1 : 2;
+      const pairs = stage.gated ? 2 : 1;
       const across = Math.ceil((words[4]! * pairs) / outputs);
       return {
         pipeline,
@@ -90,7 +97,7 @@ export async function buildMatmul(
 }
 
 /** Threads that share one row: as many as it has 16-byte units for, and no more than a subgroup where there are any. */
-function lanesOf({ k, dtype }: StoredMatrix, subgroup_size: number): number {
+export function lanesOf({ k, dtype }: StoredMatrix, subgroup_size: number): number {
   const units = k / PACKING[dtype].unit;
   const most = subgroup_size > 1 ? Math.min(32, subgroup_size) : 32;
   let lanes = 1;
@@ -105,7 +112,7 @@ function opWords(
   out_stride: number,
   bias: number,
 ): number[] {
-  const pairs = stage.activation === null ? 1 : 2;
+  const pairs = stage.gated ? 2 : 1;
   const out_at = first_row / pairs;
   const is_last = first_row + n_rows === matrix.rows;
   // The last chunk also writes the zeros behind the row's end.

@@ -17,9 +17,7 @@ struct Op {
 @group(0) @binding(5) var<storage, read> weights: array<u32>;
 @group(0) @binding(6) var<storage, read> vectors: array<f32>;
 //: include matrix
-//: if GATED
 //: include activation
-//: end
 
 // [depth][row]: a thread reads four neighbours.
 var<workgroup> input_tile: array<f32, 2048>;

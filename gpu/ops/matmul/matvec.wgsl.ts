@@ -18,49 +18,10 @@ struct Op {
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 @group(0) @binding(5) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(6) var<storage, read> vectors: array<f32>;
-//: if GATED
 //: include activation
-//: end
 
-const UNITS: u32 = K / UNIT;
-const TEAMS: u32 = WG / LANES;
-const QUADS: u32 = UNIT / 4u;
-
-// Four weights of a unit of 16 bytes.
-fn unit_quad(unit: vec4<u32>, quad: u32) -> vec4<f32> {
-//: if DTYPE == f32
-  return bitcast<vec4<f32>>(unit);
-//: end
-//: if DTYPE == f16
-  return vec4<f32>(unpack2x16float(unit[2u * quad]), unpack2x16float(unit[2u * quad + 1u]));
-//: end
-//: if DTYPE == bf16
-  let a = unit[2u * quad];
-  let b = unit[2u * quad + 1u];
-  return bitcast<vec4<f32>>(vec4<u32>(a << 16u, a & 0xffff0000u, b << 16u, b & 0xffff0000u));
-//: end
-//: if DTYPE == q8
-  return vec4<f32>(unpack4xI8(unit[quad]));
-//: end
-//: if DTYPE == q4
-  return vec4<f32>(unpack4xU8((unit[quad / 2u] >> (4u * (quad % 2u))) & 0x0f0f0f0fu)) - 8.0;
-//: end
-}
-//: if QUANTISED
-fn unit_scale(row: u32, unit: u32) -> f32 {
-  let block = unit * UNIT / 32u;
-  let word = op.scales_at + row * (K / 64u) + block / 2u;
-  let pair = unpack2x16float(weights[word / 4u][word % 4u]);
-  return select(pair.x, pair.y, (block & 1u) == 1u);
-}
-//: end
-
+//: include unit
 //: if SUBGROUPS
-fn team_sum(value: f32) -> f32 {
-  var sum = value;
-  for (var mask = LANES / 2u; mask > 0u; mask = mask / 2u) { sum += subgroupShuffleXor(sum, mask); }
-  return sum;
-}
 //: else
 var<workgroup> pieces: array<f32, WG * R * N>;
 //: end
@@ -88,11 +49,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       }
     }
     for (var r = 0u; r < R; r++) {
-//: if QUANTISED
       let scale = unit_scale(min(first + r, op.n_rows - 1u), u);
-//: else
-      let scale = 1.0;
-//: end
       for (var n = 0u; n < N; n++) { sums[r][n] += scale * part[r][n]; }
     }
   }

@@ -23,7 +23,17 @@ fn write(input_row: u32, row: u32, sum: f32, second: f32) {
 //: if GATED
   let value = activate(biased(row, sum)) * biased(row + 1u, second);
 //: else
-  let value = biased(row, sum);
+//: if ACTIVATION == none
+  var value = biased(row, sum);
+//: else
+  let value = activate(biased(row, sum));
+//: end
+//: end
+//: if LOGITS
+  value *= LOGIT_SCALE;
+//: if SOFTCAPPED
+  value = SOFTCAP * tanh_exact(value / SOFTCAP);
+//: end
 //: end
   output[input_row * OUT_STRIDE + op.out_at + out] = select(0.0, value, row < op.n_rows);
 }
