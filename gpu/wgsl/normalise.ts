@@ -5,18 +5,18 @@ fn normalise(thread: u32, weight: u32, bias: u32) {
 //: if LAYER_NORM
   var sum = 0.0;
   for (var e = 0u; e < E; e++) {
-    if (thread + WG * e < D_MODEL) { sum += values[e]; }
+    if (thread + WG * e < op.d_model) { sum += values[e]; }
   }
-  mean = workgroup_sum(thread, sum) / f32(D_MODEL);
+  mean = workgroup_sum(thread, sum) / f32(op.d_model);
 //: end
   var squares = 0.0;
   for (var e = 0u; e < E; e++) {
-    if (thread + WG * e < D_MODEL) { squares += (values[e] - mean) * (values[e] - mean); }
+    if (thread + WG * e < op.d_model) { squares += (values[e] - mean) * (values[e] - mean); }
   }
-  let factor = 1.0 / sqrt(workgroup_sum(thread, squares) / f32(D_MODEL) + EPS);
+  let factor = 1.0 / sqrt(workgroup_sum(thread, squares) / f32(op.d_model) + op.eps);
   for (var e = 0u; e < E; e++) {
     let i = thread + WG * e;
-    if (i < D_MODEL) {
+    if (i < op.d_model) {
       values[e] = (values[e] - mean) * factor * vectors[weight + i];
       if (bias != NONE) { values[e] += vectors[bias + i]; }
     }

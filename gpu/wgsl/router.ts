@@ -15,7 +15,7 @@ fn route(thread: u32, row: u32) {
       var sum = 0.0;
       for (var e = 0u; e < E; e++) {
         let i = thread + WG * e;
-        if (i < D_MODEL) { sum += values[e] * vectors[op.router + expert * STRIDE + i]; }
+        if (i < op.d_model) { sum += values[e] * vectors[op.router + expert * op.stride + i]; }
       }
       expert_sums[n * WG + thread] = sum;
     }

@@ -1,8 +1,6 @@
 /** Weights by units of 16 bytes, for kernels that stream them: `weights` is bound as array<vec4<u32>>. */
 export const UNIT = /* wgsl */ `
-const UNITS: u32 = K / UNIT;
 const TEAMS: u32 = WG / LANES;
-const QUADS: u32 = UNIT / 4u;
 
 // Four weights of a unit.
 fn unit_quad(unit: vec4<u32>, quad: u32) -> vec4<f32> {
@@ -28,7 +26,7 @@ fn unit_quad(unit: vec4<u32>, quad: u32) -> vec4<f32> {
 fn unit_scale(row: u32, unit: u32) -> f32 {
 //: if QUANTISED
   let block = unit * UNIT / 32u;
-  let word = op.scales_at + row * (K / 64u) + block / 2u;
+  let word = op.scales_at + row * (op.k / 64u) + block / 2u;
   let pair = unpack2x16float(weights[word / 4u][word % 4u]);
   return select(pair.x, pair.y, (block & 1u) == 1u) * SCALE_UNIT;
 //: else

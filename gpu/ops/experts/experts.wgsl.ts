@@ -8,6 +8,10 @@ struct Op {
   first_expert: u32,
   n_experts: u32,
   scales_at: u32,
+  k: u32,
+  // Rows of one expert, and floats from one output row to the next.
+  rows: u32,
+  out_stride: u32,
 }
 //: include step
 @group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
@@ -27,38 +31,47 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let first = (group.x * TEAMS + team) * R;
   let row = group.y * PER_ROW / TOP_K;
   let routes = step.routes_at + 2u * TOP_K * row;
-  var sums = array<f32, R>();
+  let units = op.k / UNIT;
+//: each r R
+  let row_$r = min(first + $r, op.rows - 1u);
+  var sum_$r = 0.0;
+//: end
   for (var n = 0u; n < PER_ROW; n++) {
     let k = (group.y * PER_ROW + n) % TOP_K;
     let expert = results[routes + k] - op.first_expert;
     if (expert >= op.n_experts) { continue; }
 //: if DOWN
     let share = bitcast<f32>(results[routes + TOP_K + k]);
-    let read_at = (row * TOP_K + k) * (K / 4u);
+    let read_at = (row * TOP_K + k) * (op.k / 4u);
 //: else
     let share = 1.0;
-    let read_at = row * (K / 4u);
+    let read_at = row * (op.k / 4u);
 //: end
-    for (var u = lane; u < UNITS; u += LANES) {
-      for (var r = 0u; r < R; r++) {
-        let weight_row = expert * ROWS + min(first + r, ROWS - 1u);
-        let unit = weights[weight_row * UNITS + u];
-        var part = 0.0;
-        for (var quad = 0u; quad < QUADS; quad++) {
-          part += dot(unit_quad(unit, quad), input[read_at + u * QUADS + quad]);
-        }
-        sums[r] += share * unit_scale(weight_row, u) * part;
-      }
+    for (var u = lane; u < units; u += LANES) {
+//: each q QUADS
+      let given_$q = input[read_at + u * QUADS + $q];
+//: end
+//: each r R
+      let weight_row_$r = expert * op.rows + row_$r;
+      let unit_$r = weights[weight_row_$r * units + u];
+      var part_$r = 0.0;
+//: each q QUADS
+      part_$r += dot(unit_quad(unit_$r, $q), given_$q);
+//: end
+      sum_$r += share * unit_scale(weight_row_$r, u) * part_$r;
+//: end
     }
   }
-  for (var r = 0u; r < R; r++) { pieces[r * WG + thread] = sums[r]; }
+//: each r R
+  pieces[$r * WG + thread] = sum_$r;
+//: end
   workgroupBarrier();
 //: if DOWN
   for (var i = thread; i < TEAMS * R; i += WG) {
     let out = (group.x * TEAMS + i / R) * R + i % R;
-    let at = row * OUT_STRIDE + out;
-    if (out < OUT_STRIDE) {
-      let sum = select(0.0, total(i / R, i % R), out < ROWS);
+    let at = row * op.out_stride + out;
+    if (out < op.out_stride) {
+      let sum = select(0.0, total(i / R, i % R), out < op.rows);
       output[at] = select(output[at] + sum, sum, op.first_expert == 0u);
     }
   }
@@ -69,9 +82,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       let of_team = i / (R / 2u);
       let r = 2u * (i % (R / 2u));
       let out = ((group.x * TEAMS + of_team) * R + r) / 2u;
-      if (out < OUT_STRIDE) {
+      if (out < op.out_stride) {
         let value = activate(total(of_team, r)) * total(of_team, r + 1u);
-        output[group.y * OUT_STRIDE + out] = select(0.0, value, out < ROWS / 2u);
+        output[group.y * op.out_stride + out] = select(0.0, value, out < op.rows / 2u);
       }
     }
   }

@@ -32,15 +32,12 @@ async function half(
   is_down: boolean,
   { gpu }: BuildContext,
 ): Promise<Dispatch[]> {
-  // Without a sum over a subgroup here, a team may be as wide as a row has units.
-  const lanes = lanesOf(matrix, 0);
+  const lanes = lanesOf(0);
   const pipeline = await gpu.pipeline(KERNEL, {
     DTYPE: matrix.dtype,
     QUANTISED: PACKING[matrix.dtype].quantised,
     UNIT: PACKING[matrix.dtype].unit,
-    K: matrix.k,
-    ROWS: matrix.rows,
-    OUT_STRIDE: out_stride,
+    QUADS: PACKING[matrix.dtype].unit / 4,
     LANES: lanes,
     WG: THREADS,
     R: TEAM_ROWS,
@@ -52,7 +49,7 @@ async function half(
   const outputs = (THREADS / lanes) * TEAM_ROWS * (is_down ? 1 : 0.5);
   return matrix.chunks.map(({ buffer, first_row, n_rows, scales_at }) => ({
     pipeline,
-    words: [first_row / matrix.rows, n_rows / matrix.rows, scales_at],
+    words: [first_row / matrix.rows, n_rows / matrix.rows, scales_at, matrix.k, matrix.rows, out_stride],
     bindings: ({ buffers }) => [
       buffers.activation(is_down ? "expert_act" : op.in),
       buffers.activation(is_down ? op.out : "expert_act"),

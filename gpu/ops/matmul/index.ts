@@ -28,16 +28,12 @@ export async function buildMatmul(
   { gpu, weights }: BuildContext,
 ): Promise<Work> {
   const matrix = weights.matrices.get(stage.weight)!;
-  const lanes = lanesOf(matrix, gpu.adapter.subgroup_size);
+  const lanes = lanesOf(gpu.adapter.subgroup_size);
   const constants = {
     DTYPE: matrix.dtype,
     QUANTISED: PACKING[matrix.dtype].quantised,
-    K: matrix.k,
-    ROWS: matrix.rows,
-    OUT_STRIDE: buffers.stride(stage.out),
     GATED: stage.gated,
     ACTIVATION: stage.activation ?? "none",
-    STRIDE_R: stage.gated ? 2 : 1,
     BIAS: stage.bias !== null,
     LOGITS: stage.logits !== null,
     ...(stage.logits === null
@@ -52,6 +48,7 @@ export async function buildMatmul(
     gpu.pipeline(MATVEC_KERNEL, {
       ...constants,
       UNIT: PACKING[matrix.dtype].unit,
+      QUADS: PACKING[matrix.dtype].unit / 4,
       LANES: lanes,
       WG: THREADS,
       R: TEAM_ROWS,
@@ -69,7 +66,7 @@ export async function buildMatmul(
     matrix.chunks.map((chunk): Dispatch => {
       const words = opWords(stage, matrix, chunk, buffers.stride(stage.out), bias);
       const pairs = stage.gated ? 2 : 1;
-      const across = Math.ceil((words[4]! * pairs) / outputs);
+      const across = Math.ceil((words[7]! * pairs) / outputs);
       return {
         pipeline,
         words,
@@ -96,13 +93,9 @@ export async function buildMatmul(
   };
 }
 
-/** Threads that share one row: as many as it has 16-byte units for, and no more than a subgroup where there are any. */
-export function lanesOf({ k, dtype }: StoredMatrix, subgroup_size: number): number {
-  const units = k / PACKING[dtype].unit;
-  const most = subgroup_size > 1 ? Math.min(32, subgroup_size) : 32;
-  let lanes = 1;
-  while (2 * lanes <= Math.min(units, most)) lanes *= 2;
-  return lanes;
+/** Threads that share one row: a subgroup where there are any and it is not wider than a row needs. */
+export function lanesOf(subgroup_size: number): number {
+  return subgroup_size > 1 ? Math.min(32, subgroup_size) : 32;
 }
 
 function opWords(
@@ -117,5 +110,5 @@ function opWords(
   const is_last = first_row + n_rows === matrix.rows;
   // The last chunk also writes the zeros behind the row's end.
   const n_out = is_last ? out_stride - out_at : n_rows / pairs;
-  return [n_rows, scales_at, out_at, bias, n_out, first_row];
+  return [n_rows, scales_at, first_row, matrix.k, matrix.rows, bias, out_at, n_out, out_stride];
 }

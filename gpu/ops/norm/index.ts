@@ -1,7 +1,7 @@
 import type { Kernel } from "../../context.ts";
 import type { Stage } from "../../plan.ts";
 import type { Resources } from "../../resources.ts";
-import { type BuildContext, type Dispatch, threadsFor, type Work } from "../../work.ts";
+import { type BuildContext, type Dispatch, floatBits, rowThreads, type Work } from "../../work.ts";
 import { normWords } from "../residual/index.ts";
 import { NORM } from "./norm.wgsl.ts";
 
@@ -14,20 +14,15 @@ export async function buildNorm(
   { gpu, program: { d_model }, weights }: BuildContext,
 ): Promise<Work> {
   const stride = buffers.stride(input);
-  const threads = threadsFor(d_model / 4, 32, 256);
   const pipeline = await gpu.pipeline(KERNEL, {
-    WG: threads,
-    E: Math.ceil(stride / threads),
-    D_MODEL: d_model,
-    STRIDE: stride,
-    EPS: { f32: norm.eps },
+    ...rowThreads(stride),
     LAYER_NORM: norm.kind === "layer",
     GATHERED: gathered,
   });
   const all: Dispatch[] = [
     {
       pipeline,
-      words: normWords(norm, weights.vectors_at),
+      words: [...normWords(norm, weights.vectors_at), d_model, stride, floatBits(norm.eps)],
       bindings: ({ buffers }) => [buffers.activation(input), buffers.activation(norm.out), weights.vectors],
       groups: ({ n_rows, n_gathered }) => [gathered ? n_gathered : n_rows, 1, 1],
     },

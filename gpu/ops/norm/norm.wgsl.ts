@@ -3,6 +3,9 @@ export const NORM = /* wgsl */ `
 struct Op {
   weight: u32,
   bias: u32,
+  d_model: u32,
+  stride: u32,
+  eps: f32,
 }
 //: include step
 @group(0) @binding(3) var<storage, read> h: array<f32>;
@@ -21,12 +24,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //: end
   for (var e = 0u; e < E; e++) {
     let i = thread + WG * e;
-    if (i < D_MODEL) { values[e] = h[row * STRIDE + i]; }
+    if (i < op.d_model) { values[e] = h[row * op.stride + i]; }
   }
   normalise(thread, op.weight, op.bias);
   for (var e = 0u; e < E; e++) {
     let i = thread + WG * e;
-    if (i < STRIDE) { x[group.x * STRIDE + i] = select(0.0, values[e], i < D_MODEL); }
+    if (i < op.stride) { x[group.x * op.stride + i] = select(0.0, values[e], i < op.d_model); }
   }
 }
 `;

@@ -4,7 +4,7 @@ import type { FusedNorm, Stage } from "../../plan.ts";
 import type { Resources } from "../../resources.ts";
 import { PACKING } from "../../weights/layout.ts";
 import type { Weights } from "../../weights/load.ts";
-import { always, type BuildContext, type Dispatch, threadsFor, type Work } from "../../work.ts";
+import { always, type BuildContext, type Dispatch, floatBits, rowThreads, type Work } from "../../work.ts";
 import { RESIDUAL } from "./residual.wgsl.ts";
 
 type EmbedStage = Extract<Stage, { kind: "embed" }>;
@@ -25,14 +25,13 @@ export async function buildResidualAdd(
     ...sharedConstants(stage, op.into, resources, context),
     EMBED: false,
     POSITIONS: false,
-    SCALE: { f32: op.scale },
     NORM: norm === null ? "none" : norm_of,
     PRE_NORM: pre_norm !== null,
   };
   const pipeline = await context.gpu.pipeline(KERNEL, constants);
   return always({
     pipeline,
-    words: [op.in_site, ...sharedWords(stage, context.weights), 0, 0, 0],
+    words: sharedWords(stage, op, op.in_site, resources.buffers.stride(op.into), context),
     bindings: ({ buffers, hooks }) => [
       ...sharedBindings(op.into, norm, { buffers, hooks }, context.weights),
       buffers.activation(op.in),
@@ -49,24 +48,26 @@ export async function buildEmbed(
 ): Promise<Work> {
   const { op, norm } = stage;
   const { gpu, weights } = context;
+  const stride = resources.buffers.stride(op.out);
   const matrix = weights.matrices.get(op.weight)!;
   const positions = op.positions === null ? null : weights.matrices.get(op.positions)!;
   const constants = {
     ...sharedConstants(stage, op.out, resources, context),
     EMBED: true,
     POSITIONS: positions !== null,
-    SCALE: { f32: op.scale },
     NORM: norm === null ? "none" : "after",
     PRE_NORM: false,
     DTYPE: matrix.dtype,
     QUANTISED: PACKING[matrix.dtype].quantised,
-    K: matrix.k,
   };
   const pipeline = await gpu.pipeline(positions === null ? KERNEL : WITH_POSITIONS, constants);
   const all = matrix.chunks.map(
     ({ buffer, first_row, n_rows, scales_at }): Dispatch => ({
       pipeline,
-      words: [0, ...sharedWords({ ...stage, pre_norm: null }, weights), first_row, n_rows, scales_at],
+      words: [
+        ...sharedWords({ ...stage, pre_norm: null }, op, NONE, stride, context),
+        ...[first_row, n_rows, scales_at, matrix.k],
+      ],
       bindings: ({ buffers, hooks }) => [
         ...sharedBindings(op.out, norm, { buffers, hooks }, weights),
         buffer,
@@ -82,17 +83,11 @@ function sharedConstants(
   { norm, router, ...stage }: EmbedStage | AddStage,
   into: "h",
   { buffers }: Resources,
-  { program, weights }: BuildContext,
+  { weights }: BuildContext,
 ) {
-  const stride = buffers.stride(into);
-  const threads = threadsFor(program.d_model / 4, 32, 256);
   const any_norm = norm ?? ("pre_norm" in stage ? stage.pre_norm : null);
   return {
-    D_MODEL: program.d_model,
-    STRIDE: stride,
-    WG: threads,
-    E: Math.ceil(stride / threads),
-    EPS: { f32: any_norm?.eps ?? 0 },
+    ...rowThreads(buffers.stride(into)),
     LAYER_NORM: any_norm?.kind === "layer",
     ROUTER: router !== null,
     ...(router === null
@@ -106,22 +101,23 @@ function sharedConstants(
 }
 
 function sharedWords(
-  {
-    op,
-    norm,
-    pre_norm,
-    router,
-  }: Pick<AddStage, "norm" | "pre_norm" | "router"> & { op: { sites: readonly number[] } },
-  { vectors_at }: Weights,
+  { norm, pre_norm, router }: Pick<AddStage, "norm" | "pre_norm" | "router">,
+  { scale, sites }: { scale: number; sites: readonly number[] },
+  in_site: number,
+  stride: number,
+  { program, weights }: BuildContext,
 ): number[] {
-  const { sites } = op;
   return [
-    sites.length,
-    sites[0] ?? 0,
-    sites[1] ?? 0,
-    ...normWords(norm, vectors_at),
-    ...normWords(pre_norm, vectors_at),
-    router === null ? 0 : vectors_at.get(router.weight)!,
+    in_site,
+    sites[0] ?? NONE,
+    sites[1] ?? NONE,
+    program.d_model,
+    stride,
+    floatBits(scale),
+    floatBits((norm ?? pre_norm)?.eps ?? 0),
+    ...normWords(norm, weights.vectors_at),
+    ...normWords(pre_norm, weights.vectors_at),
+    router === null ? 0 : weights.vectors_at.get(router.weight)!,
   ];
 }
 

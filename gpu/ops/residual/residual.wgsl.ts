@@ -5,20 +5,23 @@
  */
 export const RESIDUAL = /* wgsl */ `
 struct Op {
-  in_site: u32,
-  n_sites: u32,
-  site_0: u32,
-  site_1: u32,
+  // Where what is added is read, and the sites that the new row passes; NONE for none.
+  sites: vec3<u32>,
+  d_model: u32,
+  stride: u32,
+  scale: f32,
+  eps: f32,
   norm_weight: u32,
   norm_bias: u32,
   // The norm of what is added, before it is.
   pre_weight: u32,
   pre_bias: u32,
   router: u32,
-  // EMBED: rows of this chunk of the matrix, and where its scales are.
+  // EMBED: rows of this chunk of the matrix, where its scales are, values of a padded row.
   first_row: u32,
   n_rows: u32,
   scales_at: u32,
+  k: u32,
 }
 //: include step
 @group(0) @binding(3) var<storage, read_write> h: array<f32>;
@@ -57,10 +60,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   if (token < op.first_row || token >= op.first_row + op.n_rows) { return; }
   for (var e = 0u; e < E; e++) {
     let i = thread + WG * e;
-    if (i < D_MODEL) {
-      values[e] = SCALE * weight_quad(token - op.first_row, i / 4u, op.scales_at)[i % 4u];
+    if (i < op.d_model) {
+      values[e] = op.scale * weight_quad(token - op.first_row, i / 4u, op.scales_at)[i % 4u];
 //: if POSITIONS
-      values[e] += bitcast<f32>(positions[row_position(row) * STRIDE + i]);
+      values[e] += bitcast<f32>(positions[row_position(row) * op.stride + i]);
 //: end
     }
   }
@@ -68,31 +71,36 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //: if NORM == before
   for (var e = 0u; e < E; e++) {
     let i = thread + WG * e;
-    if (i < D_MODEL) { values[e] = h[row * STRIDE + i]; }
+    if (i < op.d_model) { values[e] = h[row * op.stride + i]; }
   }
   normalise(thread, op.norm_weight, op.norm_bias);
   keep_normed(thread, row);
 //: end
   for (var e = 0u; e < E; e++) {
     let i = thread + WG * e;
-    if (i < D_MODEL) { values[e] = delta[row * STRIDE + i]; }
+    if (i < op.d_model) { values[e] = delta[row * op.stride + i]; }
   }
 //: if PRE_NORM
   normalise(thread, op.pre_weight, op.pre_bias);
 //: end
-  for (var e = 0u; e < E; e++) { values[e] *= SCALE; }
-  meet_site(thread, row, op.in_site);
-  for (var e = 0u; e < E; e++) {
-    let i = thread + WG * e;
-    if (i < D_MODEL) { values[e] += h[row * STRIDE + i]; }
-  }
+  for (var e = 0u; e < E; e++) { values[e] *= op.scale; }
 //: end
-  if (op.n_sites > 0u) { meet_site(thread, row, op.site_0); }
-  if (op.n_sites > 1u) { meet_site(thread, row, op.site_1); }
+  for (var n = 0u; n < 3u; n++) {
+//: if EMBED
+//: else
+    if (n == 1u) {
+      for (var e = 0u; e < E; e++) {
+        let i = thread + WG * e;
+        if (i < op.d_model) { values[e] += h[row * op.stride + i]; }
+      }
+    }
+//: end
+    if (op.sites[n] != NONE) { meet_site(thread, row, op.sites[n]); }
+  }
   flag_non_finite(row);
   for (var e = 0u; e < E; e++) {
     let i = thread + WG * e;
-    if (i < D_MODEL) { h[row * STRIDE + i] = values[e]; }
+    if (i < op.d_model) { h[row * op.stride + i] = values[e]; }
   }
 //: if NORM == after
   normalise(thread, op.norm_weight, op.norm_bias);
@@ -106,7 +114,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 fn keep_normed(thread: u32, row: u32) {
   for (var e = 0u; e < E; e++) {
     let i = thread + WG * e;
-    if (i < STRIDE) { x[row * STRIDE + i] = select(0.0, values[e], i < D_MODEL); }
+    if (i < op.stride) { x[row * op.stride + i] = select(0.0, values[e], i < op.d_model); }
   }
 }
 `;

@@ -3,7 +3,7 @@ import { NONE } from "../../constants.ts";
 import type { Kernel } from "../../context.ts";
 import type { Stage } from "../../plan.ts";
 import type { Resources } from "../../resources.ts";
-import { always, type BuildContext, type Work } from "../../work.ts";
+import { always, type BuildContext, floatBits, type Work } from "../../work.ts";
 import { ROPE_APPEND } from "./rope_append.wgsl.ts";
 
 const KERNEL: Kernel = {
@@ -22,21 +22,15 @@ export async function buildRopeAppend(
   const pipeline = await gpu.pipeline(KERNEL, {
     WG: 64,
     D_HEAD: d_head,
-    N_HEADS: rope.n_heads,
-    N_KV_HEADS: n_kv_heads,
-    QKV_STRIDE: buffers.stride(rope.buffer),
     BLOCK: BLOCK_SIZE,
-    OUT_STRIDE: buffers.stride(out),
     NORM: row_norms !== null ? "row" : rope.q_norm !== null ? "head" : "none",
     LAYER_NORM: (row_norms?.q.kind ?? rope.norm) === "layer",
     HEAD_WEIGHTS: rope.q_norm !== null && program.weights[rope.q_norm]!.cols > d_head,
     INTERLEAVED: rope.layout === "interleaved",
-    EPS: { f32: row_norms?.q.eps ?? rope.eps },
     ROPE: rope.rope !== null,
-    HALF: rope.rope === null ? 0 : program.ropes[rope.rope]! / 2,
   });
   const at = (weight: number | null, none = 0) => (weight === null ? none : weights.vectors_at.get(weight)!);
-  const words =
+  const norms =
     row_norms === null
       ? [at(rope.q_norm), at(rope.k_norm), NONE, NONE]
       : [row_norms.q, row_norms.k]
@@ -44,7 +38,12 @@ export async function buildRopeAppend(
           .concat([row_norms.q, row_norms.k].map(({ bias }) => at(bias, NONE)));
   return always({
     pipeline,
-    words,
+    words: [
+      ...norms,
+      ...[rope.n_heads, n_kv_heads, buffers.stride(rope.buffer), buffers.stride(out)],
+      rope.rope === null ? 0 : program.ropes[rope.rope]! / 2,
+      floatBits(row_norms?.q.eps ?? rope.eps),
+    ],
     bindings: ({ buffers, cache }) => [
       buffers.activation(rope.buffer),
       buffers.activation(out),

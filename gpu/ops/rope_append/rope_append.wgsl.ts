@@ -10,6 +10,13 @@ struct Op {
   // Of norms over whole rows.
   q_bias: u32,
   k_bias: u32,
+  n_heads: u32,
+  n_kv_heads: u32,
+  qkv_stride: u32,
+  out_stride: u32,
+  // Half of the dimensions that turn.
+  half: u32,
+  eps: f32,
 }
 //: include step
 @group(0) @binding(3) var<storage, read> qkv: array<f32>;
@@ -36,7 +43,7 @@ fn norm_head(thread: u32, start: u32, width: u32, at: u32, weight: u32, bias: u3
     let off = qkv[start + i] - mean;
     squares += off * off;
   }
-  let factor = 1.0 / sqrt(workgroup_sum(thread, squares) / f32(width) + EPS);
+  let factor = 1.0 / sqrt(workgroup_sum(thread, squares) / f32(width) + op.eps);
   for (var i = thread; i < D_HEAD; i += WG) {
     head[i] = (qkv[at + i] - mean) * factor * vectors[weight + i];
     if (bias != NONE) { head[i] += vectors[bias + i]; }
@@ -47,21 +54,21 @@ fn norm_head(thread: u32, start: u32, width: u32, at: u32, weight: u32, bias: u3
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
   let row = group.y;
-  let at = row * QKV_STRIDE + group.x * D_HEAD;
-  let is_query = group.x < N_HEADS;
-  let is_value = group.x >= N_HEADS + N_KV_HEADS;
+  let at = row * op.qkv_stride + group.x * D_HEAD;
+  let is_query = group.x < op.n_heads;
+  let is_value = group.x >= op.n_heads + op.n_kv_heads;
   for (var i = thread; i < D_HEAD; i += WG) { head[i] = qkv[at + i]; }
   workgroupBarrier();
 //: if NORM == none
 //: else
   if (!is_value) {
-    let own = select(group.x - N_HEADS, group.x, is_query);
+    let own = select(group.x - op.n_heads, group.x, is_query);
     let weight = select(op.k_norm, op.q_norm, is_query);
 //: if NORM == head
     norm_head(thread, at, D_HEAD, at, weight + select(0u, own * D_HEAD, HEAD_WEIGHTS), NONE);
 //: else
-    let start = row * QKV_STRIDE + select(N_HEADS * D_HEAD, 0u, is_query);
-    let width = select(N_KV_HEADS, N_HEADS, is_query) * D_HEAD;
+    let start = row * op.qkv_stride + select(op.n_heads * D_HEAD, 0u, is_query);
+    let width = select(op.n_kv_heads, op.n_heads, is_query) * D_HEAD;
     let bias = select(op.k_bias, op.q_bias, is_query);
     norm_head(thread, start, width, at, weight + own * D_HEAD, select(bias + own * D_HEAD, NONE, bias == NONE));
 //: end
@@ -70,14 +77,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let position = row_position(row);
 //: if ROPE
   if (!is_value) {
-    for (var j = thread; j < HALF; j += WG) {
-      let turn = rope[position * HALF + j];
+    for (var j = thread; j < op.half; j += WG) {
+      let turn = rope[position * op.half + j];
 //: if INTERLEAVED
       let first = 2u * j;
       let second = first + 1u;
 //: else
       let first = j;
-      let second = j + HALF;
+      let second = j + op.half;
 //: end
       let a = head[first];
       let b = head[second];
@@ -88,16 +95,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
 //: end
   if (is_query) {
-    for (var i = thread; i < D_HEAD; i += WG) { queries[row * OUT_STRIDE + group.x * D_HEAD + i] = head[i]; }
+    for (var i = thread; i < D_HEAD; i += WG) { queries[row * op.out_stride + group.x * D_HEAD + i] = head[i]; }
     return;
   }
   let block = batch[entry_blocks(row_entry(row)) + position / BLOCK];
   let slot = position % BLOCK;
   if (is_value) {
-    let to = ((block * N_KV_HEADS + group.x - N_HEADS - N_KV_HEADS) * BLOCK + slot) * D_HEAD;
+    let to = ((block * op.n_kv_heads + group.x - op.n_heads - op.n_kv_heads) * BLOCK + slot) * D_HEAD;
     for (var i = thread; i < D_HEAD; i += WG) { kv_values[to + i] = head[i]; }
   } else {
-    let to = (block * N_KV_HEADS + group.x - N_HEADS) * BLOCK * PADDED;
+    let to = (block * op.n_kv_heads + group.x - op.n_heads) * BLOCK * PADDED;
     for (var i = thread; i < PADDED; i += WG) {
       var value = 0.0;
       if (i < D_HEAD) { value = head[min(i, D_HEAD - 1u)]; }
