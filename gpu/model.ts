@@ -75,15 +75,16 @@ export class GpuModel implements DeviceModel {
         throw error;
       },
     );
-    const resources = createResources(gpu, readback, program, stages, options);
+    let resources: Resources | undefined;
     try {
+      resources = createResources(gpu, readback, program, stages, options);
       const runner = await Runner.create(gpu, program, stages, resources, weights);
       await gpu.settled();
       const tile = tileOf(stages, program);
       const { n_ctx } = options;
       return new GpuModel({ gpu, program, n_ctx, weights, readback, resources, runner, tile }, on_dispose);
     } catch (error) {
-      disposeResources(resources);
+      if (resources !== undefined) disposeResources(resources);
       weights.dispose();
       readback.dispose();
       throw error;
@@ -264,12 +265,17 @@ function createResources(
   const replaced = () => {
     buffers.version++;
   };
-  return {
-    buffers,
-    cache: new Cache(gpu, program, replaced),
-    hooks: new HookStore(gpu, program.n_layers * SITE_KINDS.length, program.d_model, replaced),
-    accumulators: new Accumulators(gpu, readback, program.d_model, replaced),
-  };
+  try {
+    return {
+      buffers,
+      cache: new Cache(gpu, program, replaced),
+      hooks: new HookStore(gpu, program.n_layers * SITE_KINDS.length, program.d_model, replaced),
+      accumulators: new Accumulators(gpu, readback, program.d_model, replaced),
+    };
+  } catch (error) {
+    buffers.dispose();
+    throw error;
+  }
 }
 
 function disposeResources({ buffers, cache, hooks, accumulators }: Resources): void {
