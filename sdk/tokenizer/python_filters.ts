@@ -7,9 +7,7 @@ import {
   isNumber,
   isText,
   type JsonOptions,
-  type ListValue,
   listOf,
-  noneValue,
   type Spend,
   str,
   toJson,
@@ -38,18 +36,18 @@ export function checkLength(characters: number): void {
 }
 
 /** An argument by position or name. */
-function argument({ args, named }: Call, index: number, name: string): Value | undefined {
+export function argument({ args, named }: Call, index: number, name: string): Value | undefined {
   return args[index] ?? named.get(name);
 }
 
-function textArgument(call: Call, index: number, name: string, fallback?: string): string {
+export function textArgument(call: Call, index: number, name: string, fallback?: string): string {
   const value = argument(call, index, name);
   if (value === undefined && fallback !== undefined) return fallback;
   if (isText(value)) return value.value;
   throw new Error(`${name} must be a text`);
 }
 
-function numberArgument(call: Call, index: number, name: string, fallback: number): number {
+export function numberArgument(call: Call, index: number, name: string, fallback: number): number {
   const value = argument(call, index, name);
   if (value === undefined || value.type === "NullValue") return fallback;
   if (isNumber(value)) return value.value;
@@ -208,7 +206,7 @@ const map: Filter = (operand, call) => {
   return listOf(itemsOf(operand).map(one));
 };
 
-const join: Filter = (operand, call) => {
+export const join: Filter = (operand, call) => {
   const attribute = argument(call, 1, "attribute");
   const items = itemsOf(operand).map((item) =>
     str(attribute === undefined ? item : attributeOf(item, attribute), call.spend),
@@ -375,72 +373,4 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
       ? wrap(Math.trunc(Number(operand.value)))
       : fallback;
   },
-};
-
-type Method = (whole: string, call: Call) => Value;
-
-const stripped =
-  (side: "both" | "left" | "right"): Method =>
-  (whole, call) => {
-    const chars = argument(call, 0, "chars");
-    return wrap(text.strip(whole, side, isText(chars) ? chars.value : undefined));
-  };
-
-function textList(parts: string[]): ListValue {
-  return listOf(parts.map(wrap));
-}
-
-const separatorOf = (call: Call): string | null => {
-  const separator = argument(call, 0, "sep");
-  return separator === undefined || separator.type === "NullValue" ? null : textArgument(call, 0, "sep");
-};
-
-/** Python counts in code points. */
-const indexOf = (whole: string, at: number) => (at < 0 ? -1 : text.length(whole.slice(0, at)));
-
-/** Methods of texts that the library lacks, or computes otherwise than Python does. */
-export const TEXT_METHODS: Readonly<Record<string, Method>> = {
-  strip: stripped("both"),
-  lstrip: stripped("left"),
-  rstrip: stripped("right"),
-  split: (whole, call) =>
-    textList(text.split(whole, separatorOf(call), numberArgument(call, 1, "maxsplit", -1))),
-  rsplit: (whole, call) => {
-    const separator = separatorOf(call);
-    const most = numberArgument(call, 1, "maxsplit", -1);
-    return textList(
-      separator === null ? text.split(whole, null, -1) : text.splitFromRight(whole, separator, most),
-    );
-  },
-  splitlines: (whole) => textList(text.splitLines(whole)),
-  partition: (whole, call) => {
-    const separator = textArgument(call, 0, "sep");
-    const at = whole.indexOf(separator);
-    return textList(
-      at < 0 ? [whole, "", ""] : [whole.slice(0, at), separator, whole.slice(at + separator.length)],
-    );
-  },
-  replace: replaced,
-  join: (whole, call) => join(call.args[0] ?? noneValue, { ...call, args: [wrap(whole)] }),
-  capitalize: (whole) => wrap(text.capitalize(whole)),
-  title: (whole) => wrap(text.title(whole)),
-  find: (whole, call) => wrap(indexOf(whole, whole.indexOf(textArgument(call, 0, "sub")))),
-  rfind: (whole, call) => wrap(indexOf(whole, whole.lastIndexOf(textArgument(call, 0, "sub")))),
-  count: (whole, call) => {
-    const part = textArgument(call, 0, "sub");
-    return wrap(part === "" ? text.length(whole) + 1 : whole.split(part).length - 1);
-  },
-  removeprefix: (whole, call) => {
-    const prefix = textArgument(call, 0, "prefix");
-    return wrap(whole.startsWith(prefix) ? whole.slice(prefix.length) : whole);
-  },
-  removesuffix: (whole, call) => {
-    const suffix = textArgument(call, 0, "suffix");
-    return wrap(suffix !== "" && whole.endsWith(suffix) ? whole.slice(0, -suffix.length) : whole);
-  },
-  isdigit: (whole) => wrap(/^\p{Nd}+$/u.test(whole)),
-  isalpha: (whole) => wrap(/^\p{L}+$/u.test(whole)),
-  isspace: (whole) => wrap(whole !== "" && text.strip(whole, "both") === ""),
-  islower: (whole) => wrap(/\p{Cased}/u.test(whole) && whole === whole.toLowerCase()),
-  isupper: (whole) => wrap(/\p{Cased}/u.test(whole) && whole === whole.toUpperCase()),
 };

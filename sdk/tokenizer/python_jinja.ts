@@ -8,9 +8,9 @@ import {
   LONGEST_LIST,
   LONGEST_TEXT,
   plainTest,
-  TEXT_METHODS,
   test,
 } from "./python_filters.ts";
+import { TEXT_METHODS } from "./python_methods.ts";
 import {
   dictOf,
   equal,
