@@ -16,10 +16,16 @@ export function nodeRuntime(): TestRuntime {
   return childRuntime([process.execPath, "dist/conformance/runtimes/main.js"], "swiftshader");
 }
 
+const DENO = ["node_modules/.bin/deno", "run", "-A", "--no-lock"];
+
 /** Deno, from the sources; its Vulkan is lavapipe. */
 export function denoRuntime(): TestRuntime {
-  const command = ["node_modules/.bin/deno", "run", "-A", "--no-lock", "conformance/runtimes/main.ts"];
-  return childRuntime(command, "lavapipe");
+  return childRuntime([...DENO, "conformance/runtimes/main.ts"], "lavapipe");
+}
+
+/** What the command prints, run from the sources in Deno over lavapipe. */
+export function denoCommand(...args: string[]): Promise<string> {
+  return outputOf([...DENO, "bin/capstan.ts", ...args], "lavapipe");
 }
 
 /** Brings dist/ up to the sources; nothing where it is. */
@@ -33,12 +39,15 @@ export function buildDist(): void {
 
 function childRuntime(command: readonly string[], icd: keyof typeof vulkan_icds): TestRuntime {
   return {
-    run: async (name, args) => JSON.parse(await outputOf([...command, name, JSON.stringify(args)], icd)),
+    run: async (name, args) => {
+      const output = await outputOf([...command, name, JSON.stringify(args)], icd);
+      return JSON.parse(output.trimEnd().split("\n").at(-1)!);
+    },
     [Symbol.asyncDispose]: async () => {},
   };
 }
 
-/** The last line a process prints. Only an end with exit code 0 counts: a GPU's library may crash at the end. */
+/** What a process prints. Only an end with exit code 0 counts: a GPU's library may crash at the end. */
 async function outputOf(command: readonly string[], icd: keyof typeof vulkan_icds): Promise<string> {
   // Vulkan's loader complains where XDG_RUNTIME_DIR is not set.
   const env = { XDG_RUNTIME_DIR: "/tmp", ...process.env, VK_ICD_FILENAMES: vulkan_icds[icd] };
@@ -51,5 +60,5 @@ async function outputOf(command: readonly string[], icd: keyof typeof vulkan_icd
     child.on("error", reject).on("close", (code, signal) => resolve(String(code ?? signal)));
   });
   if (ended !== "0") throw new Error(`${command.slice(0, 2).join(" ")} ended with ${ended}: ${stderr}`);
-  return stdout.trimEnd().split("\n").at(-1)!;
+  return stdout;
 }
