@@ -58,7 +58,7 @@ export async function buildMatmul(
   );
   const [few_made, many_made] = await Promise.all([
     Promise.all(matvec),
-    gpu.pipeline(MATMAT_KERNEL, constants),
+    gpu.pipeline(MATMAT_KERNEL, { ...constants, F16: gpu.adapter.features.f16 && matrix.dtype === "f16" }),
   ]);
   const bias = stage.bias === null ? 0 : weights.vectors_at.get(stage.bias)!;
   const rowsOf = (sizes: StepSizes) => (stage.logits !== null ? sizes.n_gathered : sizes.n_rows);
