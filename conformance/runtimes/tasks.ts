@@ -4,7 +4,7 @@ import type { LoadOptions } from "../../sdk/types.ts";
 import { checkCases } from "../check/index.ts";
 import type { CaseReport } from "../check/report.ts";
 import { CONTRACT, runCheck } from "../contract/index.ts";
-import { DEVICES } from "../devices.ts";
+import { ALL_DEVICES } from "../devices.ts";
 
 /**
  * What the proof runs in runtimes beside the one that asks: each task takes and gives plain JSON, so that it runs
@@ -134,11 +134,11 @@ async function verbs(args: {
 }
 
 function creator(name: string): () => Promise<Device> {
-  const create = DEVICES[name];
+  const create = ALL_DEVICES[name];
   if (create !== undefined) return create;
   throw new CapstanError("bad_request", {
     action: "run a task",
-    need: `device ${Object.keys(DEVICES).join(" or ")}`,
+    need: `device ${Object.keys(ALL_DEVICES).join(" or ")}`,
     found: name,
   });
 }
