@@ -62,6 +62,7 @@ function entry(model: DeviceModel, tokens: Int32Array, changes: Partial<StepEntr
   const end = (changes.position ?? 0) + tokens.length;
   return {
     tokens,
+    follows: null,
     position: 0,
     blocks: Int32Array.from(model.allocBlocks(Math.ceil(end / model.block_size))),
     hooks: 0,

@@ -39,7 +39,6 @@ export async function loadWeights(
   weights: WeightSource,
   options: DeviceLoadOptions,
 ): Promise<ModelSizes> {
-  refuseUnknown(program);
   const slots = program.weights.map((slot) => ({
     slot,
     tensors: slot.parts.map((part) => openPart(weights, part)),
@@ -63,27 +62,6 @@ export async function loadWeights(
   return sizes;
 }
 
-/** What the vocabulary has and the engine does not run yet: it would pass such a field over in silence. */
-function refuseUnknown({ ops }: Program): void {
-  const found = ops.find((op) => {
-    if (op.op === "embed") return op.scale !== 1 || op.positions !== null;
-    if (op.op === "norm")
-      return op.kind !== "rms" || op.bias !== null || op.columns !== null || op.in === op.out;
-    if (op.op === "rope") return op.layout !== "half" || op.norm !== "rms";
-    if (op.op === "attention") return op.softcap !== null;
-    if (op.op === "gated_act") return op.activation === "gelu";
-    if (op.op === "residual_add") return op.scale !== 1;
-    if (op.op === "logits") return op.scale !== 1 || op.softcap !== null;
-    return op.op === "act" || op.op === "router" || op.op === "experts";
-  });
-  if (found === undefined) return;
-  throw new CapstanError("unsupported", {
-    action: "load weights",
-    need: "ops that the wasm device runs",
-    found: JSON.stringify(found),
-  });
-}
-
 function storedDtype(dtype: DeviceLoadOptions["dtype"]): Stored | "auto" {
   const known = [...STORED_DTYPES, "auto"] as const;
   const found = known.find((name) => name === dtype);
@@ -103,9 +81,9 @@ function createModel(
   slots: readonly OpenSlot[],
   dtype: Stored | "auto",
 ): ModelSizes {
-  const described = slots.map(({ slot: { kind, rows, cols }, tensors }) => {
+  const described = slots.map(({ slot: { kind, count, rows, cols }, tensors }) => {
     const stored = dtype === "auto" ? autoDtype(tensors) : dtype;
-    return { kind, rows, cols, stored };
+    return { kind, count, rows, cols, stored };
   });
   const json = new TextEncoder().encode(JSON.stringify({ ...program, weights: described }));
   const length = instance.write("load weights", json);

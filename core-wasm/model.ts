@@ -8,6 +8,7 @@ import type {
   StepResult,
 } from "../models/device.ts";
 import { CapstanError } from "../models/errors.ts";
+import { resolveFollows } from "../models/follow.ts";
 import type { DeviceHook, SiteId } from "../models/hooks.ts";
 import type { Program } from "../models/program.ts";
 import { ropeRows } from "../models/rope.ts";
@@ -22,12 +23,15 @@ const FIRST_POSITIONS = 256;
 /** A loaded model in an instance of its own. */
 export class WasmModel implements DeviceModel {
   readonly block_size: number;
+  readonly n_in_flight = 1;
   readonly memory: { weight_bytes: number; block_bytes: number };
   readonly #instance: Instance;
   readonly #program: Program;
   readonly #options: DeviceLoadOptions;
   readonly #words = new WordWriter();
   readonly #on_dispose: () => void;
+  /** What each entry of the last step drew. */
+  #drawn: number[] = [];
   /** Positions that the rope tables hold so far. */
   #positions = 0;
 
@@ -71,7 +75,7 @@ export class WasmModel implements DeviceModel {
     return this.#add("add an accumulator", "add_accumulator", this.#words.clear().u32s(sites).bytes);
   }
 
-  readAccumulator(id: AccumulatorId): { mean: Float32Array; count: number } {
+  async readAccumulator(id: AccumulatorId): Promise<{ mean: Float32Array; count: number }> {
     const words = new WordReader(this.#instance.call("read an accumulator", "read_accumulator", id));
     const count = words.f64();
     return { mean: words.f32s(), count };
@@ -81,12 +85,15 @@ export class WasmModel implements DeviceModel {
     this.#instance.call("free an accumulator", "free_accumulator", id);
   }
 
-  async step(batch: readonly StepEntry[]): Promise<StepResult[]> {
+  async step(asked: readonly StepEntry[]): Promise<StepResult[]> {
+    const batch = resolveFollows(asked, this.#drawn);
     this.#extendRopes(Math.max(0, ...batch.map(endOf)));
     const length = this.#instance.write("run a step", writeBatch(this.#words, batch));
     const words = new WordReader(this.#instance.call("run a step", "run_step", length));
     const { d_model, d_vocab } = this.#program;
-    return readResults(words, this.#instance, batch, d_model, d_vocab);
+    const results = readResults(words, this.#instance, batch, d_model, d_vocab);
+    this.#drawn = results.map(({ token }) => token);
+    return results;
   }
 
   async dispose(): Promise<void> {

@@ -66,6 +66,8 @@ export type AccumulatorId = number;
 export interface DeviceModel {
   /** Tokens in a KV block. */
   readonly block_size: number;
+  /** Steps that may be under way at once: above 1, the next can be given before the last one's tokens are known. */
+  readonly n_in_flight: number;
   readonly memory: { weight_bytes: number; block_bytes: number };
   /** New blocks of the paged cache; contents undefined. Throws `out_of_memory` and allocates none. */
   allocBlocks(count: number): BlockId[];
@@ -77,13 +79,13 @@ export interface DeviceModel {
   freeHooks(id: HookSetId): void;
   /** A running sum of h at `sites`, kept on the device: [n_sites, d_model] in f64 and a count of tokens. */
   addAccumulator(sites: readonly SiteId[]): AccumulatorId;
-  /** The mean so far, [n_sites * d_model], and the number of tokens in it. */
-  readAccumulator(id: AccumulatorId): { mean: Float32Array; count: number };
+  /** The mean so far, [n_sites * d_model], and the number of tokens in it. Reads asked for in one go may share a readback. */
+  readAccumulator(id: AccumulatorId): Promise<{ mean: Float32Array; count: number }>;
   freeAccumulator(id: AccumulatorId): void;
   /**
    * Runs the program once over the batch. Entries are independent: an entry's results are those it would have
-   * alone, whatever else is in the batch. Results come in the batch's order. One step at a time: the next may
-   * be called once the promise of the last has settled.
+   * alone, whatever else is in the batch. Results come in the batch's order. Steps run in the order of their calls;
+   * at most `n_in_flight` may be unsettled at once.
    *
    * @throws CapstanError before anything runs: `bad_request` (no tokens, ids out of range, too few blocks or
    *   blocks not allocated, an id of hooks or accumulators that is not there), `context_overflow` (past n_ctx)
@@ -96,6 +98,11 @@ export interface DeviceModel {
 export interface StepEntry {
   /** At least one; ids below d_vocab. */
   tokens: Int32Array;
+  /**
+   * Not null: the only token is the one that this entry of the last step drew; what `tokens` says is not read. It
+   * counts as the last of `sample.history`, part of the reply.
+   */
+  follows: number | null;
   /** Position of the first token. */
   position: number;
   /** The sequence's KV block table: block k holds positions [k * block_size, (k + 1) * block_size). */

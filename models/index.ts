@@ -4,6 +4,7 @@ export { buildProgram } from "./build_program.ts";
 export { ConfigReader, type RawConfig } from "./config.ts";
 export type * from "./device.ts";
 export { abortedError, CapstanError, type ErrorCode, type ErrorParts, show } from "./errors.ts";
+export { resolveFollows } from "./follow.ts";
 export {
   allSites,
   type DeviceHook,

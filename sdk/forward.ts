@@ -44,7 +44,9 @@ export async function forwardSequence(
     const result = await runCall(runtime, sequence, call, options.signal);
     return {
       captures: byName(sites, (index) => result.captures[index]!),
-      means: accumulators.map((id) => meansOf(runtime, id, mean_sites, model.spec.d_model)),
+      means: await Promise.all(
+        accumulators.map((id) => meansOf(runtime, id, mean_sites, model.spec.d_model)),
+      ),
       logits: result.logits,
       projections: byName(sequence.hooks.plan.projection_names, (index) => result.projections[index]!),
     };
@@ -58,13 +60,13 @@ export async function forwardSequence(
 }
 
 /** The means of an accumulator by site, each [d_model]. */
-export function meansOf(
+export async function meansOf(
   runtime: Runtime,
   id: number,
   sites: readonly Site[],
   d_model: number,
-): Record<Site, Float32Array> {
-  const { mean } = runtime.readAccumulator(id);
+): Promise<Record<Site, Float32Array>> {
+  const { mean } = await runtime.readAccumulator(id);
   return byName(sites, (index) => mean.slice(index * d_model, (index + 1) * d_model));
 }
 

@@ -150,15 +150,36 @@ class GenerateTask implements Task {
   }
 
   ended(error: unknown): void {
-    if (error === undefined) this.#reply.finish(this.#result());
-    else this.#reply.fail(error);
-    this.release();
+    if (error !== undefined) this.#reply.fail(error);
+    else if (this.#accumulator === null) this.#reply.finish(this.#result({}));
+    else this.#finishWithMeans(this.#accumulator);
+    this.#releaseSequence();
+    if (error !== undefined) this.#freeAccumulator();
   }
 
   release(): void {
-    if (this.#accumulator !== null) this.#runtime.freeAccumulator(this.#accumulator);
+    this.#releaseSequence();
+    this.#freeAccumulator();
+  }
+
+  /** The sequence's memory is others' at once; its accumulator waits until it has been read. */
+  #releaseSequence(): void {
     this.sequence.dispose();
     this.#runtime.scheduler.hook_sets.release(this.sequence.hooks);
+  }
+
+  #freeAccumulator(): void {
+    if (this.#accumulator !== null) this.#runtime.freeAccumulator(this.#accumulator);
+  }
+
+  #finishWithMeans(accumulator: number): void {
+    const { mean_sites } = this.#request;
+    meansOf(this.#runtime, accumulator, mean_sites, this.#model.spec.d_model)
+      .finally(() => this.#freeAccumulator())
+      .then(
+        (means) => this.#reply.finish(this.#result(means)),
+        (error: unknown) => this.#reply.fail(error),
+      );
   }
 
   /** A call that feeds `tokens`, of which the last `n_reply` are the reply's own. */
@@ -230,11 +251,10 @@ class GenerateTask implements Task {
     if (rest.length === 0) this.#text += tail;
   }
 
-  #result(): GenerateResult {
+  #result(means: GenerateResult["means"]): GenerateResult {
     const prompt_tokens = this.#request.tokens.length;
     const completion_tokens = this.#drawn.length;
     const names = this.sequence.hooks.plan.projection_names;
-    const { mean_sites } = this.#request;
     return {
       text: this.#text,
       tokens: Int32Array.from(this.#sent, (token) => token.id),
@@ -248,10 +268,7 @@ class GenerateTask implements Task {
       projections: Object.fromEntries(
         names.map((name) => [name, Float32Array.from(this.#sent, (token) => token.projections?.[name] ?? 0)]),
       ),
-      means:
-        this.#accumulator === null
-          ? {}
-          : meansOf(this.#runtime, this.#accumulator, mean_sites, this.#model.spec.d_model),
+      means,
     };
   }
 }

@@ -6,7 +6,7 @@ import type { Model } from "./types.ts";
 export interface Runtime {
   scheduler: Scheduler;
   addAccumulator(sites: readonly number[]): number;
-  readAccumulator(id: number): { mean: Float32Array; count: number };
+  readAccumulator(id: number): Promise<{ mean: Float32Array; count: number }>;
   freeAccumulator(id: number): void;
   /** A new decoder of streamed ids into text; null for a model without a tokenizer. */
   streamDecoder(): StreamDecoder | null;

@@ -6,7 +6,7 @@ const of = (...indices: number[]) =>
 
 /** Models whose ops a device does not run yet, by device: why claims over them are not held, by the model's name. */
 export const COMING: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  wasm: of(4, 6, 7, 8, 9, 10, 11, 12, 13),
+  webgpu: of(4, 6, 7, 8, 9, 10, 11, 12, 13),
 };
 
 /** The claims that a device is held to. */

@@ -4,12 +4,12 @@ import { check } from "./assert.ts";
 import type { Ask, Twin, TwinAccumulator } from "./twin.ts";
 
 /** Compares the results of one step. What is not a row (tokens, projections, log-probabilities) is bounded by rows. */
-export function compareResults(
+export async function compareResults(
   twin: Twin,
   asks: readonly Ask[],
   device: readonly StepResult[],
   truth: readonly StepResult[],
-): void {
+): Promise<void> {
   check(device.length === asks.length, `${device.length} results for ${asks.length} entries`);
   for (const [i, ask] of asks.entries()) {
     const where = `${twin.tiny.name}: entry ${i}`;
@@ -26,7 +26,7 @@ export function compareResults(
   for (const accumulator of new Set(
     asks.flatMap(({ accumulate = [] }) => accumulate.map((a) => a.accumulator)),
   )) {
-    compareMeans(twin, accumulator);
+    await compareMeans(twin, accumulator);
   }
 }
 
@@ -134,8 +134,9 @@ function isCertain(twin: Twin, { logits }: StepResult): boolean {
   return first! - second! > room || first === second;
 }
 
-function compareMeans(twin: Twin, { device, truth, sites }: TwinAccumulator): void {
-  const [got, expected] = [twin.device.readAccumulator(device), twin.truth.readAccumulator(truth)];
+async function compareMeans(twin: Twin, { device, truth, sites }: TwinAccumulator): Promise<void> {
+  const got = await twin.device.readAccumulator(device);
+  const expected = await twin.truth.readAccumulator(truth);
   check(
     got.count === expected.count,
     `${twin.tiny.name}: mean over ${got.count} tokens, expected ${expected.count}`,

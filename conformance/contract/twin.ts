@@ -41,6 +41,8 @@ export interface TwinSequence {
 export interface Ask {
   sequence: TwinSequence;
   tokens: ArrayLike<number>;
+  /** The entry of the last step whose drawn token this is. */
+  follows?: number;
   hooks?: TwinHooks | undefined;
   /** Default true. */
   ends_call?: boolean;
@@ -129,7 +131,7 @@ export class Twin {
     for (const ask of asks) this.#reserve(ask);
     const device = await this.device.step(asks.map((ask) => toEntry(ask, "device")));
     const truth = await this.truth.step(asks.map((ask) => toEntry(ask, "truth")));
-    compareResults(this, asks, device, truth);
+    await compareResults(this, asks, device, truth);
     for (const { sequence, tokens } of asks) sequence.n_tokens += tokens.length;
     return asks.map((_, i) => ({ device: device[i]!, truth: truth[i]! }));
   }
@@ -168,6 +170,7 @@ function toEntry(ask: Ask, side: "device" | "truth"): StepEntry {
   const { sequence, accumulate = [] } = ask;
   return {
     tokens: Int32Array.from(ask.tokens),
+    follows: ask.follows ?? null,
     position: sequence.n_tokens,
     blocks: Int32Array.from(sequence[side]),
     hooks: ask.hooks?.[side] ?? 0,

@@ -5,6 +5,7 @@ import {
   type DeviceModel,
   type Program,
   type RopeSpec,
+  resolveFollows,
   type SiteId,
   type StepEntry,
   type StepResult,
@@ -18,6 +19,7 @@ import type { Weight } from "./weights.ts";
 /** A program with its weights: holds ids to what callers made, and runs steps op by op. */
 export class TruthModel implements DeviceModel {
   readonly block_size: number;
+  readonly n_in_flight = 1;
   readonly memory: { weight_bytes: number; block_bytes: number };
   readonly #program: Program;
   readonly #weights: readonly Weight[];
@@ -27,6 +29,8 @@ export class TruthModel implements DeviceModel {
   readonly #hooks = new Map<number, readonly DeviceHook[]>();
   readonly #accumulators = new Map<number, Accumulator>();
   #next_id = 1;
+  /** What each entry of the last step drew. */
+  #drawn: number[] = [];
   #disposed = false;
 
   constructor(
@@ -80,7 +84,7 @@ export class TruthModel implements DeviceModel {
     return this.#next_id++;
   }
 
-  readAccumulator(id: number): { mean: Float32Array; count: number } {
+  async readAccumulator(id: number): Promise<{ mean: Float32Array; count: number }> {
     this.#alive("read an accumulator");
     const accumulator = this.#accumulators.get(id);
     if (accumulator === undefined) throw unknown("read an accumulator", "accumulator", id);
@@ -93,8 +97,9 @@ export class TruthModel implements DeviceModel {
     if (!this.#accumulators.delete(id)) throw unknown("free an accumulator", "accumulator", id);
   }
 
-  async step(batch: readonly StepEntry[]): Promise<StepResult[]> {
+  async step(asked: readonly StepEntry[]): Promise<StepResult[]> {
     this.#alive("run a step");
+    const batch = resolveFollows(asked, this.#drawn);
     checkBatch(batch, {
       program: this.#program,
       cache: this.#cache,
@@ -107,6 +112,7 @@ export class TruthModel implements DeviceModel {
     for (const { accumulate } of batch) {
       for (const { id, start, end } of accumulate) this.#accumulators.get(id)!.count += end - start;
     }
+    this.#drawn = run.entries.map(({ result }) => result.token);
     return run.entries.map(({ result }) => result);
   }
 

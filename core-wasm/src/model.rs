@@ -4,6 +4,7 @@ use crate::batch::{Entry, EntryResult};
 use crate::error::{Result, bad_request, check_room, zeros};
 use crate::hooks::{Accumulator, HookSet};
 use crate::kernels::attention;
+use crate::kernels::experts;
 use crate::kernels::matmul;
 use crate::kernels::rope::RopeTable;
 use crate::kernels::rows::Rows;
@@ -15,7 +16,8 @@ use crate::weights::{FileDtype, Matrix};
 use crate::words::Reader;
 
 pub enum Weight {
-    Matrix(Matrix),
+    /// One, or one for each expert.
+    Matrices(Vec<Matrix>),
     Vector(Vec<f32>),
 }
 
@@ -33,6 +35,7 @@ pub struct Model {
 pub struct State {
     buffers: Vec<Rows>,
     pub attention: attention::Scratch,
+    pub experts: experts::Scratch,
     pub widened: Vec<f32>,
     pub sampling: Vec<f32>,
     /// Captures and projections of the last step.
@@ -41,9 +44,11 @@ pub struct State {
 
 impl State {
     fn new(program: &Program) -> Result<Self> {
+        let (n_experts, d_expert) = program.experts();
         Ok(Self {
             buffers: Widths::BUFFERS.map(|buffer| Rows::new(program.buffers.of(buffer))).into(),
             attention: attention::Scratch::default(),
+            experts: experts::Scratch::new(program.d_model, d_expert, n_experts),
             widened: zeros(matmul::SCRATCH)?,
             sampling: Vec::new(),
             values: Vec::new(),
@@ -87,25 +92,30 @@ impl Model {
 
     pub fn weight_bytes(&self) -> usize {
         let bytes = |weight: &Weight| match weight {
-            Weight::Matrix(matrix) => matrix.bytes(),
+            Weight::Matrices(matrices) => matrices.iter().map(Matrix::bytes).sum(),
             Weight::Vector(vector) => size_of_val(vector.as_slice()),
         };
         self.weights.iter().map(bytes).sum()
     }
 
-    /// Rows of a matrix, or elements of a vector, from `start` on, as a file holds them.
+    /// Rows of a matrix (of experts: of one of them, counted over all), or elements of a vector, from `start` on, as
+    /// a file holds them.
     pub fn write_rows(&mut self, slot: usize, start: usize, bytes: &[u8], dtype: FileDtype) -> Result<()> {
         let Some(weight) = self.weights.get_mut(slot) else {
             return bad_request(format!("a weight of the program, found slot {slot}"));
         };
         match weight {
-            Weight::Matrix(matrix) => {
-                let row_bytes = matrix.cols * dtype.size();
+            Weight::Matrices(matrices) => {
+                let (height, row_bytes) = (matrices[0].rows, matrices[0].cols * dtype.size());
                 let rows = bytes.len() / row_bytes;
-                if !bytes.len().is_multiple_of(row_bytes) || start + rows > matrix.rows {
-                    return bad_request(format!("whole rows within weight {slot}"));
+                match matrices.get_mut(start / height) {
+                    Some(matrix)
+                        if bytes.len().is_multiple_of(row_bytes) && start % height + rows <= height =>
+                    {
+                        matrix.write_rows(start % height, bytes, dtype)
+                    }
+                    _ => bad_request(format!("whole rows within weight {slot}")),
                 }
-                matrix.write_rows(start, bytes, dtype)
             }
             Weight::Vector(vector) => {
                 if start + bytes.len() / dtype.size() > vector.len() {
@@ -158,6 +168,9 @@ impl Model {
             ));
         }
         entry.blocks.iter().try_for_each(|&block| self.kv.check(block))?;
+        if let Some(rows) = self.positions().filter(|&rows| rows < end) {
+            return bad_request(format!("positions below {rows}, found {}", end - 1));
+        }
         if let Some(table) = self.ropes.iter().find(|table| table.positions < end) {
             return bad_request(format!("rope rows up to position {end}, found {}", table.positions));
         }
@@ -166,6 +179,14 @@ impl Model {
         }
         entry.accumulate.iter().try_for_each(|a| self.accumulators.get(a.id).map(|_| ()))?;
         self.check_sites(entry.captures.iter().copied())
+    }
+
+    /// How many positions a model that learned them knows.
+    fn positions(&self) -> Option<usize> {
+        self.program.ops.iter().find_map(|op| match op {
+            Op::Embed { positions, .. } => positions.map(|id| self.program.weights[id].rows),
+            _ => None,
+        })
     }
 
     /// Memory for a step, all of it: nothing after this can run out.
@@ -178,6 +199,9 @@ impl Model {
         }
         let blocks = |entry: &Entry| (entry.position + entry.tokens.len()).div_ceil(BLOCK);
         let n_blocks = batch.iter().map(blocks).max().unwrap_or(0);
+        if self.program.experts().0 > 0 {
+            self.state.experts.reserve(n_rows)?;
+        }
         self.state.attention.reserve(self.program.d_head, n_blocks)?;
         if batch.iter().any(|entry| entry.sample.is_some()) {
             let room = self.program.d_vocab.saturating_sub(self.state.sampling.len());
@@ -214,7 +238,10 @@ impl Model {
 
 fn alloc_weight(slot: &WeightSlot) -> Result<Weight> {
     Ok(match slot.kind {
-        WeightKind::Matrix => Weight::Matrix(Matrix::new(slot.rows, slot.cols, slot.stored)?),
+        WeightKind::Matrix => {
+            let matrix = |_| Matrix::new(slot.rows, slot.cols, slot.stored);
+            Weight::Matrices((0..slot.count).map(matrix).collect::<Result<_>>()?)
+        }
         WeightKind::Vector => Weight::Vector(zeros(slot.cols)?),
     })
 }

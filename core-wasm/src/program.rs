@@ -4,7 +4,9 @@
 use serde::Deserialize;
 
 use crate::error::{Result, bad_request};
-use crate::kernels::gated::Activation;
+use crate::kernels::act::Activation;
+use crate::kernels::norm::NormKind;
+use crate::kernels::rope::RopeLayout;
 use crate::weights::StoredDtype;
 
 pub type Site = u32;
@@ -26,6 +28,8 @@ pub struct Program {
 #[derive(Debug, Deserialize)]
 pub struct WeightSlot {
     pub kind: WeightKind,
+    /// Matrices of that size one after the other: 1, or one for each expert.
+    pub count: usize,
     pub rows: usize,
     pub cols: usize,
     /// How the door wants it kept; vectors are always f32.
@@ -36,7 +40,7 @@ impl WeightSlot {
     /// What it takes at least; more than this machine can count stays finite in f64.
     pub fn bytes(&self) -> f64 {
         let size = if self.kind == WeightKind::Matrix { self.stored.size() } else { 4 };
-        self.rows as f64 * self.cols as f64 * size as f64
+        self.count as f64 * self.rows as f64 * self.cols as f64 * size as f64
     }
 }
 
@@ -56,12 +60,13 @@ pub enum Buffer {
     Attn,
     GateUp,
     Act,
+    Routes,
     Delta,
     Last,
     Logits,
 }
 
-/// Width of each buffer in floats a row.
+/// Width of each buffer in floats a row; 0 for one that no op names.
 #[derive(Debug, Deserialize)]
 pub struct Widths {
     h: usize,
@@ -70,19 +75,21 @@ pub struct Widths {
     attn: usize,
     gate_up: usize,
     act: usize,
+    routes: usize,
     delta: usize,
     last: usize,
     logits: usize,
 }
 
 impl Widths {
-    pub const BUFFERS: [Buffer; 9] = [
+    pub const BUFFERS: [Buffer; 10] = [
         Buffer::H,
         Buffer::X,
         Buffer::Qkv,
         Buffer::Attn,
         Buffer::GateUp,
         Buffer::Act,
+        Buffer::Routes,
         Buffer::Delta,
         Buffer::Last,
         Buffer::Logits,
@@ -96,6 +103,7 @@ impl Widths {
             Buffer::Attn => self.attn,
             Buffer::GateUp => self.gate_up,
             Buffer::Act => self.act,
+            Buffer::Routes => self.routes,
             Buffer::Delta => self.delta,
             Buffer::Last => self.last,
             Buffer::Logits => self.logits,
@@ -108,6 +116,8 @@ impl Widths {
 pub enum Op {
     Embed {
         weight: usize,
+        positions: Option<usize>,
+        scale: f32,
         out: Buffer,
         sites: Vec<Site>,
     },
@@ -116,7 +126,9 @@ pub enum Op {
         #[serde(rename = "in")]
         input: Buffer,
         out: Buffer,
+        columns: Option<Columns>,
         weight: usize,
+        bias: Option<usize>,
         eps: f64,
     },
     Matmul {
@@ -130,6 +142,8 @@ pub enum Op {
         buffer: Buffer,
         n_heads: usize,
         rope: Option<usize>,
+        layout: RopeLayout,
+        norm: NormKind,
         q_norm: Option<usize>,
         k_norm: Option<usize>,
         eps: f64,
@@ -146,6 +160,7 @@ pub enum Op {
         layer: usize,
         n_heads: usize,
         scale: f32,
+        softcap: Option<f32>,
         window: Option<usize>,
     },
     GatedAct {
@@ -154,10 +169,35 @@ pub enum Op {
         out: Buffer,
         activation: Activation,
     },
+    Act {
+        #[serde(rename = "in")]
+        input: Buffer,
+        out: Buffer,
+        activation: Activation,
+    },
+    Router {
+        #[serde(rename = "in")]
+        input: Buffer,
+        out: Buffer,
+        weight: usize,
+        top_k: usize,
+        renormalise: bool,
+    },
+    Experts {
+        #[serde(rename = "in")]
+        input: Buffer,
+        routes: Buffer,
+        out: Buffer,
+        gate_up: usize,
+        down: usize,
+        top_k: usize,
+        activation: Activation,
+    },
     ResidualAdd {
         #[serde(rename = "in")]
         input: Buffer,
         into: Buffer,
+        scale: f32,
         in_site: Site,
         sites: Vec<Site>,
     },
@@ -171,6 +211,8 @@ pub enum Op {
         input: Buffer,
         out: Buffer,
         weight: usize,
+        scale: f32,
+        softcap: Option<f32>,
     },
     Sample {
         #[serde(rename = "in")]
@@ -178,10 +220,11 @@ pub enum Op {
     },
 }
 
+/// Columns [start, end) of a row.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NormKind {
-    Rms,
+pub struct Columns {
+    pub start: usize,
+    pub end: usize,
 }
 
 impl Program {
@@ -196,8 +239,8 @@ impl Program {
 
     fn check(&self) -> Result<()> {
         let positive = [self.d_model, self.d_vocab, self.n_layers, self.n_kv_heads, self.d_head];
-        let widths = Widths::BUFFERS.map(|buffer| self.buffers.of(buffer));
-        if positive.iter().chain(&widths).any(|&size| size == 0) {
+        let sizes = self.weights.iter().flat_map(|slot| [slot.count, slot.rows, slot.cols]);
+        if positive.into_iter().chain(sizes).any(|size| size == 0) {
             return bad_request("sizes above 0 in a program, found 0");
         }
         for (index, op) in self.ops.iter().enumerate() {
@@ -211,11 +254,19 @@ impl Program {
     fn op_fits(&self, op: &Op) -> bool {
         let width = |buffer: Buffer| self.buffers.of(buffer);
         match op {
-            Op::Embed { weight, out, .. } => {
-                self.is_matrix(*weight, self.d_vocab, width(*out)) && width(*out) == self.d_model
+            Op::Embed { weight, positions, out, .. } => {
+                self.is_matrix(*weight, self.d_vocab, width(*out))
+                    && positions.is_none_or(|id| self.is_table(id, width(*out)))
+                    && width(*out) == self.d_model
             }
-            Op::Norm { kind: NormKind::Rms, input, out, weight, .. } => {
-                width(*input) == width(*out) && input != out && self.is_vector(Some(*weight), width(*out))
+            Op::Norm { input, out, columns, weight, bias, .. } => {
+                let Columns { start, end } = columns.unwrap_or(Columns { start: 0, end: width(*out) });
+                width(*input) == width(*out)
+                    && (columns.is_none() || input == out)
+                    && start < end
+                    && end <= width(*out)
+                    && self.is_vector(Some(*weight), end - start)
+                    && self.is_vector(*bias, end - start)
             }
             Op::Matmul { input, out, weight, bias } => {
                 input != out
@@ -228,8 +279,8 @@ impl Program {
                 });
                 turns
                     && width(*buffer) == self.qkv_width(*n_heads)
-                    && self.is_vector(*q_norm, self.d_head)
-                    && self.is_vector(*k_norm, self.d_head)
+                    && self.is_head_norm(*q_norm, *n_heads)
+                    && self.is_head_norm(*k_norm, self.n_kv_heads)
             }
             Op::KvAppend { input, layer } => {
                 *layer < self.n_layers && width(*input) > 2 * self.n_kv_heads * self.d_head
@@ -241,16 +292,47 @@ impl Program {
                     && width(*input) == self.qkv_width(*n_heads)
                     && width(*out) == n_heads * self.d_head
             }
-            Op::GatedAct { input, out, .. } => width(*input) == 2 * width(*out),
+            Op::GatedAct { input, out, .. } => width(*out) > 0 && width(*input) == 2 * width(*out),
+            Op::Act { input, out, .. } => width(*out) > 0 && input != out && width(*input) == width(*out),
+            Op::Router { input, out, weight, top_k, .. } => {
+                let (n_experts, _) = self.experts();
+                (1..=n_experts).contains(top_k)
+                    && width(*out) == 2 * top_k
+                    && self.is_matrix(*weight, n_experts, width(*input))
+            }
+            Op::Experts { input, routes, out, gate_up, down, top_k, .. } => {
+                let (Some(first), Some(second)) = (self.weights.get(*gate_up), self.weights.get(*down))
+                else {
+                    return false;
+                };
+                let are_matrices = [first, second].iter().all(|slot| slot.kind == WeightKind::Matrix);
+                let (n_experts, d_expert) = self.experts();
+                input != out
+                    && width(*routes) == 2 * top_k
+                    && (1..=n_experts).contains(top_k)
+                    && are_matrices
+                    && (first.count, first.rows, first.cols) == (n_experts, 2 * d_expert, width(*input))
+                    && (second.count, second.rows, second.cols) == (n_experts, width(*out), d_expert)
+                    && (width(*input), width(*out)) == (self.d_model, self.d_model)
+            }
             Op::ResidualAdd { input, into, .. } => {
                 width(*input) == self.d_model && width(*into) == self.d_model
             }
             Op::Gather { input, out } => width(*input) == width(*out) && width(*out) == self.d_model,
-            Op::Logits { input, out, weight } => {
+            Op::Logits { input, out, weight, .. } => {
                 self.is_matrix(*weight, width(*out), width(*input)) && width(*out) == self.d_vocab
             }
             Op::Sample { input } => width(*input) == self.d_vocab,
         }
+    }
+
+    /// How many experts the layers that have them have, and how wide one is: all the same.
+    pub fn experts(&self) -> (usize, usize) {
+        let down = self.ops.iter().find_map(|op| match op {
+            Op::Experts { down, .. } => self.weights.get(*down),
+            _ => None,
+        });
+        down.map_or((0, 0), |slot| (slot.count, slot.cols))
     }
 
     fn qkv_width(&self, n_heads: usize) -> usize {
@@ -258,9 +340,19 @@ impl Program {
     }
 
     fn is_matrix(&self, id: usize, rows: usize, cols: usize) -> bool {
+        self.is_table(id, cols) && self.weights[id].rows == rows
+    }
+
+    /// Whether a weight is one matrix of that many columns.
+    fn is_table(&self, id: usize, cols: usize) -> bool {
         self.weights
             .get(id)
-            .is_some_and(|slot| slot.kind == WeightKind::Matrix && slot.rows == rows && slot.cols == cols)
+            .is_some_and(|slot| slot.kind == WeightKind::Matrix && slot.count == 1 && slot.cols == cols)
+    }
+
+    /// Whether a weight that may be absent is one head's norm or that of all of them.
+    fn is_head_norm(&self, id: Option<usize>, n_heads: usize) -> bool {
+        self.is_vector(id, self.d_head) || self.is_vector(id, n_heads * self.d_head)
     }
 
     /// Whether a weight that may be absent is a vector of that length.

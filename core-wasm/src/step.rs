@@ -5,16 +5,17 @@ use core::ops::Range;
 use crate::batch::{Entry, EntryResult, NonFinite};
 use crate::error::Result;
 use crate::hooks::{Accumulator, Hook, HookSet, Place};
-use crate::kernels::attention::{Attention, Sequence, attention};
-use crate::kernels::gated::gated;
+use crate::kernels::act::{act, gated};
+use crate::kernels::attention::{Attention, Sequence, attention, soften};
+use crate::kernels::experts::{Experts, choose, experts};
 use crate::kernels::matmul::matmul;
-use crate::kernels::norm::rms_norm;
-use crate::kernels::rope::{HeadNorms, RopeTable, rope};
+use crate::kernels::norm::{Norm, norm, norm_row};
+use crate::kernels::rope::{HeadNorms, RopeLayout, RopeTable, rope};
 use crate::kernels::rows::Rows;
-use crate::kernels::vector::{add, all_finite};
+use crate::kernels::vector::{add, all_finite, scale};
 use crate::kv::{BLOCK, KvCache};
 use crate::model::{Model, State, Weight};
-use crate::program::{Buffer, Op, Program, Site};
+use crate::program::{Buffer, Columns, Op, Program, Site};
 use crate::sample::{logprobs, sample};
 use crate::slots::Slots;
 use crate::weights::Matrix;
@@ -57,21 +58,25 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn op(&mut self, op: &Op) {
         match op {
-            Op::Embed { weight, out, sites } => self.embed(*weight, *out, sites),
-            Op::Norm { input, out, weight, eps, .. } => {
-                let mut rows = self.state.take(*out);
-                rms_norm(&mut rows, self.state.rows(*input), self.vector(*weight), *eps);
-                self.state.put(*out, rows);
+            Op::Embed { weight, positions, scale, out, sites } => {
+                self.embed(*weight, *positions, *scale, *out, sites)
+            }
+            Op::Norm { kind, input, out, columns, weight, bias, eps } => {
+                let bias = bias.map(|id| self.vector(id));
+                let op = Norm { kind: *kind, weight: self.vector(*weight), bias, eps: *eps };
+                self.norm(*input, *out, *columns, &op);
             }
             Op::Matmul { input, out, weight, bias } => self.matmul(*input, *out, *weight, *bias),
-            Op::Logits { input, out, weight } => self.matmul(*input, *out, *weight, None),
-            Op::Rope { buffer, n_heads, rope, q_norm, k_norm, eps } => {
+            Op::Logits { input, out, weight, scale, softcap } => {
+                self.logits(*input, *out, *weight, *scale, *softcap)
+            }
+            Op::Rope { buffer, n_heads, rope, layout, norm, q_norm, k_norm, eps } => {
                 let vector = |id: Option<usize>| id.map(|id| self.vector(id));
-                let norms = HeadNorms { q: vector(*q_norm), k: vector(*k_norm), eps: *eps };
-                self.rope(*buffer, *n_heads, *rope, &norms);
+                let norms = HeadNorms { kind: *norm, q: vector(*q_norm), k: vector(*k_norm), eps: *eps };
+                self.rope(*buffer, *n_heads, rope.map(|id| (&self.ropes[id], *layout)), &norms);
             }
             Op::KvAppend { input, layer } => self.kv_append(*input, *layer),
-            Op::Attention { input, out, layer, n_heads, scale, window } => {
+            Op::Attention { input, out, layer, n_heads, scale, softcap, window } => {
                 let (n_kv_heads, d_head) = (self.program.n_kv_heads, self.program.d_head);
                 let op = Attention {
                     layer: *layer,
@@ -79,6 +84,7 @@ impl<'a> Run<'a> {
                     n_kv_heads,
                     d_head,
                     scale: *scale,
+                    softcap: *softcap,
                     window: *window,
                 };
                 self.attention(*input, *out, &op);
@@ -88,8 +94,21 @@ impl<'a> Run<'a> {
                 gated(&mut rows, self.state.rows(*input), *activation);
                 self.state.put(*out, rows);
             }
-            Op::ResidualAdd { input, into, in_site, sites } => {
-                self.residual_add(*input, *into, *in_site, sites)
+            Op::Act { input, out, activation } => {
+                let mut rows = self.state.take(*out);
+                act(&mut rows, self.state.rows(*input), *activation);
+                self.state.put(*out, rows);
+            }
+            Op::Router { input, out, weight, top_k, renormalise } => {
+                self.router(*input, *out, *weight, *top_k, *renormalise)
+            }
+            Op::Experts { input, routes, out, gate_up, down, top_k, activation } => {
+                let (gate_up, down) = (self.matrices(*gate_up), self.matrices(*down));
+                let op = Experts { gate_up, down, top_k: *top_k, activation: *activation };
+                self.experts(*input, *routes, *out, &op);
+            }
+            Op::ResidualAdd { input, into, scale, in_site, sites } => {
+                self.residual_add(*input, *into, *scale, *in_site, sites)
             }
             Op::Gather { input, out } => self.gather(*input, *out),
             Op::Sample { input } => self.sample(*input),
@@ -99,29 +118,86 @@ impl<'a> Run<'a> {
     fn vector(&self, id: usize) -> &'a [f32] {
         match &self.weights[id] {
             Weight::Vector(vector) => vector,
-            Weight::Matrix(_) => unreachable!("the program's check says which weights are vectors"),
+            Weight::Matrices(_) => unreachable!("the program's check says which weights are vectors"),
         }
     }
 
     fn matrix(&self, id: usize) -> &'a Matrix {
+        &self.matrices(id)[0]
+    }
+
+    fn matrices(&self, id: usize) -> &'a [Matrix] {
         match &self.weights[id] {
-            Weight::Matrix(matrix) => matrix,
+            Weight::Matrices(matrices) => matrices,
             Weight::Vector(_) => unreachable!("the program's check says which weights are matrices"),
         }
     }
 
-    fn embed(&mut self, weight: usize, out: Buffer, sites: &[Site]) {
+    fn embed(&mut self, weight: usize, positions: Option<usize>, factor: f32, out: Buffer, sites: &[Site]) {
         let table = self.matrix(weight);
+        let learned = positions.map(|id| self.matrix(id));
         let mut h = self.state.take(out);
         h.set_count(self.spans.last().map_or(0, |span| span.end));
-        for (row, &token) in self.batch.iter().flat_map(|entry| &entry.tokens).enumerate() {
-            table.read_row(token as usize, h.row_mut(row));
+        for (entry, span) in self.batch.iter().zip(&self.spans) {
+            for (index, row) in span.clone().enumerate() {
+                let h = h.row_mut(row);
+                table.read_row(entry.tokens[index] as usize, h);
+                if factor != 1.0 {
+                    scale(h, factor);
+                }
+                if let Some(learned) = learned {
+                    learned.add_row(entry.position + index, h);
+                }
+            }
         }
         for entry in 0..self.batch.len() {
             let visits = self.visits(entry, sites);
             self.visit(entry, &mut h, &visits);
         }
         self.state.put(out, h);
+    }
+
+    fn norm(&mut self, input: Buffer, out: Buffer, columns: Option<Columns>, op: &Norm) {
+        let mut rows = self.state.take(out);
+        if input == out {
+            let Columns { start, end } = columns.unwrap_or(Columns { start: 0, end: rows.width });
+            for row in 0..rows.count {
+                norm_row(&mut rows.row_mut(row)[start..end], op);
+            }
+        } else {
+            norm(&mut rows, self.state.rows(input), op);
+        }
+        self.state.put(out, rows);
+    }
+
+    fn logits(&mut self, input: Buffer, out: Buffer, weight: usize, factor: f32, softcap: Option<f32>) {
+        self.matmul(input, out, weight, None);
+        let rows = self.state.rows_mut(out);
+        for row in 0..rows.count {
+            match softcap {
+                Some(cap) => soften(rows.row_mut(row), factor, cap),
+                None if factor != 1.0 => scale(rows.row_mut(row), factor),
+                None => {}
+            }
+        }
+    }
+
+    fn router(&mut self, input: Buffer, out: Buffer, weight: usize, top_k: usize, renormalise: bool) {
+        let (mut routes, mut scratch) = (self.state.take(out), core::mem::take(&mut self.state.experts));
+        let mut widened = core::mem::take(&mut self.state.widened);
+        matmul(&mut scratch.logits, self.state.rows(input), self.matrix(weight), None, &mut widened);
+        choose(&mut routes, &mut scratch.logits, top_k, renormalise);
+        (self.state.widened, self.state.experts) = (widened, scratch);
+        self.state.put(out, routes);
+    }
+
+    fn experts(&mut self, input: Buffer, routes: Buffer, out: Buffer, op: &Experts) {
+        let (mut rows, mut scratch) = (self.state.take(out), core::mem::take(&mut self.state.experts));
+        let mut widened = core::mem::take(&mut self.state.widened);
+        let (x, routes) = (self.state.rows(input), self.state.rows(routes));
+        experts(&mut rows, x, routes, op, &mut scratch, &mut widened);
+        (self.state.widened, self.state.experts) = (widened, scratch);
+        self.state.put(out, rows);
     }
 
     fn matmul(&mut self, input: Buffer, out: Buffer, weight: usize, bias: Option<usize>) {
@@ -133,9 +209,14 @@ impl<'a> Run<'a> {
         self.state.put(out, rows);
     }
 
-    fn rope(&mut self, buffer: Buffer, n_heads: usize, table: Option<usize>, norms: &HeadNorms) {
+    fn rope(
+        &mut self,
+        buffer: Buffer,
+        n_heads: usize,
+        table: Option<(&RopeTable, RopeLayout)>,
+        norms: &HeadNorms,
+    ) {
         let Program { d_head, n_kv_heads, .. } = *self.program;
-        let table = table.map(|id| &self.ropes[id]);
         let qkv = self.state.rows_mut(buffer);
         for (entry, span) in self.batch.iter().zip(&self.spans) {
             for (token, row) in span.clone().enumerate() {
@@ -175,8 +256,13 @@ impl<'a> Run<'a> {
         self.state.put(out, rows);
     }
 
-    fn residual_add(&mut self, input: Buffer, into: Buffer, in_site: Site, sites: &[Site]) {
+    fn residual_add(&mut self, input: Buffer, into: Buffer, factor: f32, in_site: Site, sites: &[Site]) {
         let (mut delta, mut h) = (self.state.take(input), self.state.take(into));
+        if factor != 1.0 {
+            for row in 0..delta.count {
+                scale(delta.row_mut(row), factor);
+            }
+        }
         for entry in 0..self.batch.len() {
             let before = self.visits(entry, &[in_site]);
             self.visit(entry, &mut delta, &before);

@@ -24,6 +24,19 @@ pub fn rows(values: &[f32], width: usize) -> Rows {
     rows
 }
 
+/// erf in f64: all terms of the series have one sign, so none cancel.
+pub fn erf(x: f64) -> f64 {
+    if x.abs() > 6.0 {
+        return x.signum();
+    }
+    let (mut term, mut sum) = (x, x);
+    for n in 1..300 {
+        term *= 2.0 * x * x / f64::from(2 * n + 1);
+        sum += term;
+    }
+    2.0 / core::f64::consts::PI.sqrt() * (-x * x).exp() * sum
+}
+
 pub fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|x| x.to_le_bytes()).collect()
 }

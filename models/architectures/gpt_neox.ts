@@ -16,7 +16,8 @@ import {
 
 /** GPT-NeoX and Pythia (`GPTNeoXForCausalLM`): parallel blocks, layer norms, biases everywhere. */
 export function gptNeox(config: ConfigReader): Decoder {
-  const sizes = readSizes(config);
+  const read = readSizes(config);
+  const sizes = { ...read, n_kv_heads: read.n_heads };
   const bias = config.bool("attention_bias", true);
   const rope = { partial: 0.25, theta_field: "rotary_emb_base", partial_field: "rotary_pct" };
   return decoder(

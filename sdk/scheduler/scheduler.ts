@@ -247,6 +247,7 @@ function entryOf({ task, call }: Running, count: number): StepEntry {
   const ends_call = count === call.remaining;
   return {
     tokens: tokens.subarray(start, start + count),
+    follows: null,
     position: sequence.n_tokens,
     blocks: Int32Array.from(sequence.blocks),
     hooks: sequence.hooks.id,

@@ -153,7 +153,7 @@ async function twoModels(device: Device): Promise<void> {
   const step = async (model: (typeof models)[number]) => {
     const blocks = Int32Array.from(model.allocBlocks(1));
     const tokens = Int32Array.of(1, 2, 3);
-    const rest = { hooks: 0, ends_call: true, sample: null, captures: [], accumulate: [] };
+    const rest = { follows: null, hooks: 0, ends_call: true, sample: null, captures: [], accumulate: [] };
     const [result] = await model.step([{ tokens, position: 0, blocks, logits: "last", ...rest }]);
     return result!.logits!.join();
   };

@@ -78,8 +78,8 @@ async function meansOverSpans(twin: Twin): Promise<void> {
     { sequence: a, tokens: tokens(1), accumulate: [{ accumulator: every, start: 0, end: 1 }] },
     { sequence: b, tokens: tokens(3), accumulate: [{ accumulator: some, start: 1, end: 1 }] },
   ]);
-  check(twin.device.readAccumulator(some.device).count === 10, "ten tokens in the first mean");
-  check(twin.device.readAccumulator(every.device).count === 4, "four tokens in the second mean");
+  check((await twin.device.readAccumulator(some.device)).count === 10, "ten tokens in the first mean");
+  check((await twin.device.readAccumulator(every.device)).count === 4, "four tokens in the second mean");
   twin.device.freeAccumulator(some.device);
 }
 
@@ -95,7 +95,7 @@ async function meanAfterHooks(twin: Twin): Promise<void> {
 }
 
 async function emptyMean(twin: Twin): Promise<void> {
-  const { mean, count } = twin.device.readAccumulator(twin.accumulator([0, 3]).device);
+  const { mean, count } = await twin.device.readAccumulator(twin.accumulator([0, 3]).device);
   check(count === 0 && mean.length === 2 * twin.program.d_model, "a mean of the right length over none");
   check(
     mean.every((x) => x === 0),

@@ -21,6 +21,7 @@ export const refusalChecks: Check[] = [
 function entry(twin: Twin, changes: Partial<StepEntry> = {}): StepEntry {
   return {
     tokens: Int32Array.of(1, 2, 3),
+    follows: null,
     position: 0,
     blocks: Int32Array.from(twin.device.allocBlocks(2)),
     hooks: 0,
@@ -85,7 +86,10 @@ async function wholeStep(twin: Twin): Promise<void> {
   await checkRefused(["bad_request"], "one bad entry of two", () =>
     twin.device.step([good, entry(twin, { tokens: Int32Array.of(99) })]),
   );
-  check(twin.device.readAccumulator(accumulator.device).count === 0, "the good entry did not run either");
+  check(
+    (await twin.device.readAccumulator(accumulator.device)).count === 0,
+    "the good entry did not run either",
+  );
   const sequence = twin.sequence();
   await twin.run({ sequence, tokens: [1, 2, 3], accumulate: [{ accumulator, start: 0, end: 3 }] });
 }

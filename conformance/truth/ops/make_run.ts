@@ -38,6 +38,7 @@ export function makeRun(
   const cache = new Cache(shape, 2, 8);
   const ask: StepEntry = {
     tokens: Int32Array.from(tokens),
+    follows: null,
     position: 0,
     blocks: Int32Array.from(cache.alloc(2)),
     hooks: 0,

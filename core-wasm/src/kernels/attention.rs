@@ -1,10 +1,10 @@
-//! out = softmax(q K^T scale, causal, within window) V over the paged cache, grouped queries included.
+//! out = softmax(cap(q K^T scale), causal, within window) V over the paged cache, grouped queries included.
 //!
 //! Queries that share a KV head go through its blocks together, eight at a time (several tokens, several heads
 //! of the group): a block is read once for all of them. Scores are kept whole, so the softmax takes its maximum
 //! first and then sums in a fixed order: a query's result does not depend on which others it came with.
 
-use super::math::{exp, map4};
+use super::math::{exp, map4, tanh};
 use super::panel::{one_row, two_rows};
 use super::rows::Rows;
 use super::vector::scale;
@@ -22,6 +22,8 @@ pub struct Attention {
     pub n_kv_heads: usize,
     pub d_head: usize,
     pub scale: f32,
+    /// Scores become softcap tanh(score / softcap).
+    pub softcap: Option<f32>,
     pub window: Option<usize>,
 }
 
@@ -124,7 +126,7 @@ fn tile(
 
     let mut inverses = [0.0; TILE];
     for ((query, scores), inverse) in queries.iter().zip(scores.chunks_exact_mut(length)).zip(&mut inverses) {
-        *inverse = 1.0 / softmax(scores, query.start - origin..query.end - origin, op.scale);
+        *inverse = 1.0 / softmax(scores, query.start - origin..query.end - origin, op);
     }
 
     let padded = d_head.next_multiple_of(GROUP);
@@ -170,7 +172,12 @@ fn products(
 }
 
 /// Turns scores into weights that want dividing by the sum returned; outside `visible` they become 0.
-fn softmax(scores: &mut [f32], visible: core::ops::Range<usize>, scale: f32) -> f32 {
+fn softmax(scores: &mut [f32], visible: core::ops::Range<usize>, op: &Attention) -> f32 {
+    let mut scale = op.scale;
+    if let Some(cap) = op.softcap {
+        soften(scores, scale, cap);
+        scale = 1.0;
+    }
     scores[..visible.start].fill(f32::NEG_INFINITY);
     scores[visible.end..].fill(f32::NEG_INFINITY);
     let highest = highest(scores) * scale;
@@ -178,6 +185,13 @@ fn softmax(scores: &mut [f32], visible: core::ops::Range<usize>, scale: f32) -> 
     scores[..visible.start].fill(0.0);
     scores[visible.end..].fill(0.0);
     sum(scores)
+}
+
+/// values = cap tanh(values scale / cap)
+#[inline(never)]
+pub fn soften(values: &mut [f32], scale: f32, cap: f32) {
+    let (factor, cap) = (F32x4::splat(scale / cap), F32x4::splat(cap));
+    map4(values, |value| tanh(value.mul(factor)).mul(cap));
 }
 
 #[inline(never)]
@@ -221,7 +235,8 @@ mod tests {
 
     /// `n` tokens in the cache, all of them queries.
     fn case(n: usize, n_heads: usize, n_kv_heads: usize, d_head: usize, window: Option<usize>) -> Case {
-        let op = Attention { layer: 1, n_heads, n_kv_heads, d_head, scale: 0.3, window };
+        let softcap = if n_heads == n_kv_heads { Some(0.4) } else { None };
+        let op = Attention { layer: 1, n_heads, n_kv_heads, d_head, scale: 0.3, softcap, window };
         let width = (n_heads + 2 * n_kv_heads) * d_head;
         let qkv = rows(&random(7, n * width), width);
         let mut kv = KvCache::new(2, n_kv_heads, d_head);
@@ -245,14 +260,15 @@ mod tests {
     }
 
     fn truth(case: &Case, t: usize, head: usize) -> Vec<f64> {
-        let Attention { n_heads, n_kv_heads, d_head, scale, window, .. } = case.op;
+        let Attention { n_heads, n_kv_heads, d_head, scale, softcap, window, .. } = case.op;
         let at = |row: usize, head: usize| {
             case.qkv.row(row)[head * d_head..(head + 1) * d_head].iter().map(|x| f64::from(*x))
         };
         let kv_head = head / (n_heads / n_kv_heads);
         let seen = window.map_or(0, |window| (t + 1).saturating_sub(window))..t + 1;
         let dot = |s: usize| at(t, head).zip(at(s, n_heads + kv_head)).map(|(q, k)| q * k).sum::<f64>();
-        let weights: Vec<f64> = seen.clone().map(|s| (dot(s) * f64::from(scale)).exp()).collect();
+        let capped = |score: f64| softcap.map(f64::from).map_or(score, |cap| cap * (score / cap).tanh());
+        let weights: Vec<f64> = seen.clone().map(|s| capped(dot(s) * f64::from(scale)).exp()).collect();
         let mut out = vec![0.0; d_head];
         for (s, weight) in seen.zip(&weights) {
             for (sum, v) in out.iter_mut().zip(at(s, n_heads + n_kv_heads + kv_head)) {

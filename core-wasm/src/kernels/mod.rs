@@ -1,7 +1,8 @@
 //! One op, one room. Every kernel computes a row from that row's inputs alone, in an order of its own.
 
+pub mod act;
 pub mod attention;
-pub mod gated;
+pub mod experts;
 pub mod math;
 pub mod matmul;
 pub mod norm;

@@ -1,6 +1,8 @@
-//! In place on q and k: an RMS norm over each head where the model has one, then the rotation by position.
+//! In place on q and k: a norm over each head where the model has one, then the rotation by position.
 
-use super::norm::rms_norm_row;
+use serde::Deserialize;
+
+use super::norm::{Norm, NormKind, norm_row};
 use crate::error::{Error, Result, bad_request};
 
 /// cos and sin of `position * inv_freq`, [positions, half], as the host computed them.
@@ -32,8 +34,17 @@ impl RopeTable {
     }
 }
 
-/// What `rope` does to each head of q and of k.
+/// Which elements of a head turn together: half of its turning part apart, or side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RopeLayout {
+    Half,
+    Interleaved,
+}
+
+/// What `rope` does to each head of q and of k before it turns. A weight is [d_head], or one for each head.
 pub struct HeadNorms<'a> {
+    pub kind: NormKind,
     pub q: Option<&'a [f32]>,
     pub k: Option<&'a [f32]>,
     pub eps: f64,
@@ -45,17 +56,23 @@ pub fn rope(
     d_head: usize,
     n_heads: usize,
     norms: &HeadNorms,
-    table: Option<&RopeTable>,
+    table: Option<(&RopeTable, RopeLayout)>,
     position: usize,
 ) {
     for (index, head) in heads.chunks_exact_mut(d_head).enumerate() {
-        let weight = if index < n_heads { norms.q } else { norms.k };
+        let (weight, index) = if index < n_heads { (norms.q, index) } else { (norms.k, index - n_heads) };
         if let Some(weight) = weight {
-            rms_norm_row(head, weight, norms.eps);
+            let start = if weight.len() == d_head { 0 } else { index * d_head };
+            let weight = &weight[start..start + d_head];
+            norm_row(head, &Norm { kind: norms.kind, weight, bias: None, eps: norms.eps });
         }
-        if let Some(table) = table {
+        if let Some((table, layout)) = table {
             let at = position * table.half..(position + 1) * table.half;
-            rotate(head, &table.cos[at.clone()], &table.sin[at]);
+            let (cos, sin) = (&table.cos[at.clone()], &table.sin[at]);
+            match layout {
+                RopeLayout::Half => rotate(head, cos, sin),
+                RopeLayout::Interleaved => rotate_pairs(head, cos, sin),
+            }
         }
     }
 }
@@ -69,6 +86,14 @@ fn rotate(head: &mut [f32], cos: &[f32], sin: &[f32]) {
     }
 }
 
+/// Element 2j turns with element 2j + 1.
+#[inline(never)]
+fn rotate_pairs(head: &mut [f32], cos: &[f32], sin: &[f32]) {
+    for (pair, (cos, sin)) in head.chunks_exact_mut(2).zip(cos.iter().zip(sin)) {
+        (pair[0], pair[1]) = (pair[0] * cos - pair[1] * sin, pair[1] * cos + pair[0] * sin);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,17 +102,29 @@ mod tests {
     fn turns_the_first_dims_and_leaves_the_rest() {
         let mut table = RopeTable::new(4);
         table.extend(&[1.0, 1.0, 0.0, -1.0, 0.0, 0.0, 1.0, 0.0]).unwrap();
-        let norms = HeadNorms { q: None, k: None, eps: 0.0 };
-        let mut heads = vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0];
-        rope(&mut heads, 5, 1, &norms, Some(&table), 1);
-        assert_eq!(heads, [-3.0, -2.0, 1.0, -4.0, 5.0, -8.0, -7.0, 6.0, -9.0, 10.0]);
+        let norms = HeadNorms { kind: NormKind::Rms, q: None, k: None, eps: 0.0 };
+        let heads = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0];
+        let turned = |layout: RopeLayout| {
+            let mut heads = heads;
+            rope(&mut heads, 5, 1, &norms, Some((&table, layout)), 1);
+            heads
+        };
+        assert_eq!(turned(RopeLayout::Half), [-3.0, -2.0, 1.0, -4.0, 5.0, -8.0, -7.0, 6.0, -9.0, 10.0]);
+        assert_eq!(
+            turned(RopeLayout::Interleaved),
+            [-2.0, 1.0, -3.0, -4.0, 5.0, -7.0, 6.0, -8.0, -9.0, 10.0]
+        );
     }
 
     #[test]
     fn norms_q_and_k_heads_by_their_own_weights() {
-        let norms = HeadNorms { q: Some(&[1.0, 1.0]), k: Some(&[2.0, 0.0]), eps: 0.0 };
+        let norms = HeadNorms { kind: NormKind::Rms, q: Some(&[1.0, 1.0]), k: Some(&[2.0, 0.0]), eps: 0.0 };
         let mut heads = vec![3.0, 3.0, 5.0, 5.0];
         rope(&mut heads, 2, 1, &norms, None, 0);
         assert_eq!(heads, [1.0, 1.0, 2.0, 0.0]);
+        let own = HeadNorms { kind: NormKind::Layer, q: Some(&[1.0, 1.0, 2.0, 3.0]), k: None, eps: 0.0 };
+        let mut heads = vec![3.0, 7.0, 1.0, 5.0, 9.0, 9.0];
+        rope(&mut heads, 2, 2, &own, None, 0);
+        assert_eq!(heads, [-1.0, 1.0, -2.0, 3.0, 9.0, 9.0]);
     }
 }

@@ -77,14 +77,23 @@ impl Matrix {
         }
     }
 
+    /// One row in f32 added to `out`, for positions.
+    pub fn add_row(&self, row: usize, out: &mut [f32]) {
+        self.each(row, out, |to, value| *to += value);
+    }
+
     /// One row in f32, for an embedding.
     pub fn read_row(&self, row: usize, out: &mut [f32]) {
+        self.each(row, out, |to, value| *to = value);
+    }
+
+    fn each(&self, row: usize, out: &mut [f32], put: impl Fn(&mut f32, f32)) {
         assert!(row < self.rows, "row beyond the matrix");
         let start = row / GROUP * GROUP * self.cols + row % GROUP;
         match &self.panels {
-            Panels::F32(data) => gather(&data[start..], out, |value| value),
-            Panels::F16(data) => gather(&data[start..], out, f16::to_f32),
-            Panels::Bf16(data) => gather(&data[start..], out, bf16::to_f32),
+            Panels::F32(data) => gather(&data[start..], out, |value| value, put),
+            Panels::F16(data) => gather(&data[start..], out, f16::to_f32, put),
+            Panels::Bf16(data) => gather(&data[start..], out, bf16::to_f32, put),
         }
     }
 }
@@ -105,9 +114,9 @@ fn interleave<T: Element>(
     Ok(())
 }
 
-fn gather<T: Copy>(column: &[T], out: &mut [f32], to_f32: impl Fn(T) -> f32) {
+fn gather<T: Copy>(column: &[T], out: &mut [f32], to_f32: impl Fn(T) -> f32, put: impl Fn(&mut f32, f32)) {
     for (value, to) in column.iter().step_by(GROUP).zip(out) {
-        *to = to_f32(*value);
+        put(to, to_f32(*value));
     }
 }
 
@@ -130,6 +139,8 @@ mod tests {
             for row in 0..rows {
                 matrix.read_row(row, &mut out);
                 assert_eq!(out, values[row * cols..(row + 1) * cols]);
+                matrix.add_row(row, &mut out);
+                assert!(out.iter().zip(&values[row * cols..]).all(|(got, value)| *got == 2.0 * value));
             }
         }
     }

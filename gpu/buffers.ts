@@ -1,0 +1,169 @@
+import type { BufferName, Program } from "../models/program.ts";
+import { ropeRows } from "../models/rope.ts";
+import type { RopeSpec } from "../models/spec.ts";
+import { padded, UNIFORM_STRIDE, USAGE } from "./constants.ts";
+import type { Gpu } from "./context.ts";
+import { lifetimes, type Stage, shareBuffers } from "./plan.ts";
+import { DRAWN_SLOTS } from "./results.ts";
+
+const STORAGE = USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST;
+/** Positions that rope tables start with. */
+const FIRST_POSITIONS = 256;
+
+/** Buffers of a step: activations shared by those that never live together, logits, results, rope tables, the batch. */
+export class Buffers {
+  /** Rises when any buffer is another one: bind groups made before no longer hold. */
+  version = 0;
+  readonly #gpu: Gpu;
+  readonly #widths: Record<BufferName, number>;
+  readonly #place: ReadonlyMap<BufferName, number>;
+  readonly #place_widths: readonly number[];
+  readonly #ropes: readonly RopeSpec[];
+  readonly #n_ctx: number;
+  #activations: GPUBuffer[] = [];
+  #rows = 0;
+  #logits: GPUBuffer | undefined;
+  #gathered = 0;
+  #results: GPUBuffer;
+  #rope_tables: GPUBuffer[] = [];
+  #positions = 0;
+  #batch: GPUBuffer;
+  /** Bound where a variant of a kernel leaves a place unused: a buffer may not be bound twice to be written. */
+  readonly spare: GPUBuffer;
+
+  constructor(
+    gpu: Gpu,
+    program: Program,
+    stages: readonly Stage[],
+    ropes: readonly RopeSpec[],
+    n_ctx: number,
+  ) {
+    this.#gpu = gpu;
+    this.#ropes = ropes;
+    this.#n_ctx = n_ctx;
+    this.#widths = { ...program.buffers };
+    for (const name of Object.keys(this.#widths) as BufferName[])
+      this.#widths[name] = padded(this.#widths[name]);
+    // Logits have rows of their own number, and are copied out after the last stage.
+    const lives = lifetimes(stages).filter(({ name }) => name !== "logits");
+    const shared = shareBuffers(lives, this.#widths);
+    this.#place = shared.place;
+    this.#place_widths = shared.widths;
+    this.#results = gpu.buffer("results", 4 * (2 * DRAWN_SLOTS + 1024), STORAGE);
+    this.#batch = gpu.buffer("batch", 16_384, USAGE.UNIFORM | USAGE.STORAGE | USAGE.COPY_DST);
+    this.spare = gpu.buffer("spare", 16, STORAGE);
+    this.reserve(8, 1);
+    this.extendRopes(1);
+  }
+
+  /** Most rows, and most gathered rows, that the adapter's bindings hold. */
+  get most(): { rows: number; gathered: number; result_words: number } {
+    const { binding_bytes } = this.#gpu.adapter.limits;
+    return {
+      rows: Math.floor(binding_bytes / (4 * Math.max(...this.#place_widths))),
+      gathered: Math.floor(binding_bytes / (4 * this.#widths.logits)),
+      result_words: Math.floor(binding_bytes / 4),
+    };
+  }
+
+  /** Floats from one row of a buffer to the next. */
+  stride(name: BufferName): number {
+    return this.#widths[name];
+  }
+
+  activation(name: BufferName): GPUBuffer {
+    return name === "logits" ? this.#logits! : this.#activations[this.#place.get(name)!]!;
+  }
+
+  get results(): GPUBuffer {
+    return this.#results;
+  }
+
+  rope(index: number): GPUBuffer {
+    return this.#rope_tables[index]!;
+  }
+
+  get batch(): GPUBuffer {
+    return this.#batch;
+  }
+
+  /** Makes room for rows of a step and for rows of logits; contents are lost when they grow. */
+  reserve(rows: number, gathered: number): void {
+    if (rows > this.#rows) {
+      this.#rows = Math.min(this.most.rows, 2 ** Math.ceil(Math.log2(rows)));
+      for (const buffer of this.#activations) this.#gpu.release(buffer);
+      this.#activations = this.#place_widths.map((width, i) =>
+        this.#gpu.buffer(`activations ${i}`, 4 * this.#rows * width, STORAGE),
+      );
+      this.version++;
+    }
+    if (gathered > this.#gathered) {
+      this.#gathered = Math.min(this.most.gathered, 2 ** Math.ceil(Math.log2(gathered)));
+      this.#gpu.release(this.#logits);
+      this.#logits = this.#gpu.buffer("logits", 4 * this.#gathered * this.#widths.logits, STORAGE);
+      this.version++;
+    }
+  }
+
+  /** Makes room for a step's results; tokens drawn before stay. */
+  reserveResults(words: number): void {
+    if (4 * words <= this.#results.size) return;
+    const most = this.#gpu.adapter.limits.binding_bytes;
+    const bytes = Math.max(4 * words, Math.min(most, 2 * this.#results.size));
+    this.#results = this.#gpu.grow("results", this.#results, bytes);
+    this.version++;
+  }
+
+  /** Uploads a step's words: the one write of a step. */
+  writeBatch(bytes: Uint8Array): void {
+    if (bytes.length > this.#batch.size) {
+      this.#gpu.release(this.#batch);
+      const usage = USAGE.UNIFORM | USAGE.STORAGE | USAGE.COPY_DST;
+      this.#batch = this.#gpu.buffer("batch", 2 * bytes.length, usage);
+      this.version++;
+    }
+    this.#gpu.write(this.#batch, 0, bytes);
+  }
+
+  /** Rope rows come from the host in f64, in powers of two as positions grow: [positions, d_rot / 2] of (cos, sin). */
+  extendRopes(needed: number): void {
+    if (needed <= this.#positions) return;
+    let positions = Math.max(FIRST_POSITIONS, this.#positions);
+    while (positions < needed) positions *= 2;
+    positions = Math.min(positions, this.#n_ctx);
+    for (const [index, rope] of this.#ropes.entries()) {
+      const half = rope.d_rot / 2;
+      const { cos, sin } = ropeRows(rope, this.#positions, positions);
+      const turns = new Float32Array(2 * cos.length);
+      for (let i = 0; i < cos.length; i++) {
+        turns[2 * i] = cos[i]!;
+        turns[2 * i + 1] = sin[i]!;
+      }
+      const table = this.#gpu.grow(`rope ${index}`, this.#rope_tables[index], 8 * half * positions);
+      this.#gpu.write(table, 8 * half * this.#positions, new Uint8Array(turns.buffer));
+      this.#rope_tables[index] = table;
+    }
+    this.#positions = positions;
+    this.version++;
+  }
+
+  /** The uniform record at the head of the batch, and the words behind it. */
+  batchBindings(): { step: GPUBufferBinding; batch: GPUBufferBinding } {
+    return {
+      step: { buffer: this.#batch, offset: 0, size: UNIFORM_STRIDE },
+      batch: { buffer: this.#batch, offset: UNIFORM_STRIDE },
+    };
+  }
+
+  dispose(): void {
+    const all = [
+      ...this.#activations,
+      this.#logits,
+      this.#results,
+      ...this.#rope_tables,
+      this.#batch,
+      this.spare,
+    ];
+    for (const buffer of all) this.#gpu.release(buffer);
+  }
+}

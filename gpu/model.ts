@@ -1,0 +1,289 @@
+import type {
+  AccumulatorId,
+  BlockId,
+  DeviceLoadOptions,
+  DeviceModel,
+  HookSetId,
+  StepEntry,
+  StepResult,
+} from "../models/device.ts";
+import { CapstanError } from "../models/errors.ts";
+import { type DeviceHook, SITE_KINDS, type SiteId } from "../models/hooks.ts";
+import type { Program } from "../models/program.ts";
+import { Accumulators } from "./accumulators.ts";
+import { type PackedBatch, packBatch } from "./batch.ts";
+import { Buffers } from "./buffers.ts";
+import { BLOCK_SIZE, Cache } from "./cache.ts";
+import { checkBatch } from "./check_batch.ts";
+import type { Gpu } from "./context.ts";
+import { HookStore } from "./hooks.ts";
+import { prefillTile } from "./ops/attention/index.ts";
+import { cutBatch, joinResults, type Piece, type PieceLimits } from "./pieces.ts";
+import { planStages, type Stage } from "./plan.ts";
+import { Readback, type Span } from "./readback.ts";
+import type { Resources } from "./resources.ts";
+import { DRAWN_SLOTS, readResults } from "./results.ts";
+import { Runner } from "./runner.ts";
+import { loadWeights, type Weights } from "./weights/load.ts";
+import type { StepSizes } from "./work.ts";
+
+/** Steps that may be under way at once: while one runs, the next is encoded. */
+const N_IN_FLIGHT = 2;
+
+/** A loaded model: its weights, cache and stores, and the runner that steps it. */
+export class GpuModel implements DeviceModel {
+  readonly block_size = BLOCK_SIZE;
+  readonly n_in_flight = N_IN_FLIGHT;
+  readonly #gpu: Gpu;
+  readonly #program: Program;
+  readonly #n_ctx: number;
+  readonly #weights: Weights;
+  readonly #readback: Readback;
+  readonly #resources: Resources;
+  readonly #runner: Runner;
+  readonly #tile: number;
+  readonly #on_dispose: () => void;
+  /** Places of the last step's batch that drew a token, and which half of the slots they are in. */
+  #drew: ReadonlySet<number> = new Set();
+  #half = 0;
+  #disposed = false;
+
+  private constructor(made: Made, on_dispose: () => void) {
+    this.#gpu = made.gpu;
+    this.#program = made.program;
+    this.#n_ctx = made.n_ctx;
+    this.#weights = made.weights;
+    this.#readback = made.readback;
+    this.#resources = made.resources;
+    this.#runner = made.runner;
+    this.#tile = made.tile;
+    this.#on_dispose = on_dispose;
+  }
+
+  static async load(
+    gpu: Gpu,
+    program: Program,
+    source: Parameters<typeof loadWeights>[3],
+    options: DeviceLoadOptions,
+    on_dispose: () => void,
+  ): Promise<GpuModel> {
+    const stages = planStages(program);
+    const readback = new Readback(gpu);
+    const weights = await loadWeights(gpu, readback, program, source, pairedMatrices(stages), options).catch(
+      (error: unknown) => {
+        readback.dispose();
+        throw error;
+      },
+    );
+    const resources = createResources(gpu, readback, program, stages, options);
+    try {
+      const runner = await Runner.create(gpu, program, stages, resources, weights);
+      await gpu.settled();
+      const tile = tileOf(stages, program);
+      const { n_ctx } = options;
+      return new GpuModel({ gpu, program, n_ctx, weights, readback, resources, runner, tile }, on_dispose);
+    } catch (error) {
+      disposeResources(resources);
+      weights.dispose();
+      readback.dispose();
+      throw error;
+    }
+  }
+
+  get memory(): { weight_bytes: number; block_bytes: number } {
+    return { weight_bytes: this.#weights.bytes, block_bytes: this.#resources.cache.block_bytes };
+  }
+
+  allocBlocks(count: number): BlockId[] {
+    this.#alive("allocate KV blocks");
+    return this.#resources.cache.alloc(count);
+  }
+
+  freeBlocks(blocks: readonly BlockId[]): void {
+    this.#alive("free KV blocks");
+    this.#resources.cache.free(blocks);
+  }
+
+  copyBlock(from: BlockId, to: BlockId): void {
+    this.#alive("copy a KV block");
+    this.#resources.cache.copy(from, to);
+  }
+
+  addHooks(hooks: readonly DeviceHook[]): HookSetId {
+    this.#alive("use hooks");
+    return this.#resources.hooks.add(hooks);
+  }
+
+  freeHooks(id: HookSetId): void {
+    this.#alive("free hooks");
+    this.#resources.hooks.free(id);
+  }
+
+  addAccumulator(sites: readonly SiteId[]): AccumulatorId {
+    this.#alive("add an accumulator");
+    return this.#resources.accumulators.add(sites);
+  }
+
+  async readAccumulator(id: AccumulatorId): Promise<{ mean: Float32Array; count: number }> {
+    this.#alive("read an accumulator");
+    return this.#resources.accumulators.read(id);
+  }
+
+  freeAccumulator(id: AccumulatorId): void {
+    this.#alive("free an accumulator");
+    this.#resources.accumulators.free(id);
+  }
+
+  async step(batch: readonly StepEntry[]): Promise<StepResult[]> {
+    this.#alive("run a step");
+    checkBatch(batch, this.#program, this.#n_ctx, this.#resources, this.#drew);
+    const drawn_from = this.#half * DRAWN_SLOTS;
+    this.#half = 1 - this.#half;
+    const drawn_to = this.#half * DRAWN_SLOTS;
+    this.#drew = new Set([...batch.keys()].filter((i) => batch[i]!.sample !== null));
+    for (const { accumulate } of batch) {
+      for (const { id, start, end } of accumulate) this.#resources.accumulators.get(id)!.count += end - start;
+    }
+    const pieces = cutBatch(batch, this.#limits(), this.#resources.accumulators);
+    const results = await Promise.all(pieces.map((piece) => this.#run(piece, drawn_from, drawn_to)));
+    await this.#gpu.settled();
+    return joinResults(batch, pieces, results);
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#runner.dispose();
+    disposeResources(this.#resources);
+    this.#weights.dispose();
+    this.#readback.dispose();
+    this.#on_dispose();
+  }
+
+  /** One piece of a step: one write, one pass, one submit, one readback. */
+  async #run(piece: Piece, drawn_from: number, drawn_to: number): Promise<StepResult[]> {
+    const { packed, sizes } = this.#pack(piece, drawn_from, drawn_to);
+    const { results } = packed;
+    const encoder = this.#gpu.device.createCommandEncoder();
+    encoder.clearBuffer(this.#resources.buffers.results, 4 * results.flags_at, 4 * piece.entries.length);
+    this.#runner.encode(encoder, sizes);
+    const parts = await this.#readback.read(encoder, this.#spans(piece, packed));
+    const logits = this.#logitsOf(piece, parts.slice(1));
+    return readResults(piece.entries, results, parts[0]!, logits, this.#program);
+  }
+
+  /** Writes the piece's words, every buffer being large enough. */
+  #pack(piece: Piece, drawn_from: number, drawn_to: number): { packed: PackedBatch; sizes: StepSizes } {
+    const { buffers, hooks, accumulators } = this.#resources;
+    const tile = piece.entries.some(({ tokens }) => tokens.length > 1) ? this.#tile : 1;
+    const program = this.#program;
+    const { places } = piece;
+    const packed = packBatch(piece.entries, {
+      program,
+      hooks,
+      accumulators,
+      tile,
+      drawn_from,
+      drawn_to,
+      places,
+    });
+    buffers.reserve(packed.n_rows, packed.n_gathered);
+    buffers.reserveResults(packed.results.end);
+    buffers.extendRopes(Math.max(...piece.entries.map(({ position, tokens }) => position + tokens.length)));
+    buffers.writeBatch(packed.bytes);
+    const { n_rows, n_gathered, n_tiles, n_samples, n_sums } = packed;
+    return { packed, sizes: { n_rows, n_gathered, n_tiles, n_samples, n_sums, tile } };
+  }
+
+  /** What is read back: flags, tokens, projections and captures, and logits where they were asked for. */
+  #spans(piece: Piece, { results, gathered }: PackedBatch): Span[] {
+    const { buffers } = this.#resources;
+    const bytes = 4 * (results.read_end - results.read_start);
+    const spans: Span[] = [{ buffer: buffers.results, start: 4 * results.read_start, bytes }];
+    const row_bytes = 4 * buffers.stride("logits");
+    for (const [i, { logits }] of piece.entries.entries()) {
+      if (logits === "none") continue;
+      const { start, count } = gathered[i]!;
+      spans.push({
+        buffer: buffers.activation("logits"),
+        start: start * row_bytes,
+        bytes: count * row_bytes,
+      });
+    }
+    return spans;
+  }
+
+  #logitsOf(piece: Piece, parts: readonly ArrayBuffer[]): (Float32Array | null)[] {
+    const { d_vocab } = this.#program;
+    const stride = this.#resources.buffers.stride("logits");
+    let next = 0;
+    return piece.entries.map(({ logits }) => {
+      if (logits === "none") return null;
+      const rows = new Float32Array(parts[next++]!);
+      if (stride === d_vocab) return rows;
+      const packed = new Float32Array((rows.length / stride) * d_vocab);
+      for (let r = 0; r * stride < rows.length; r++) {
+        packed.set(rows.subarray(r * stride, r * stride + d_vocab), r * d_vocab);
+      }
+      return packed;
+    });
+  }
+
+  #limits(): PieceLimits {
+    const most = this.#resources.buffers.most;
+    // Half the results are for what is not counted by rows: flags, tokens, projections.
+    return { ...most, result_words: Math.floor(most.result_words / 2), d_model: this.#program.d_model };
+  }
+
+  #alive(action: string): void {
+    this.#gpu.alive();
+    if (!this.#disposed) return;
+    throw new CapstanError("device_lost", { action, need: "a living device", found: "a disposed one" });
+  }
+}
+
+interface Made {
+  gpu: Gpu;
+  program: Program;
+  n_ctx: number;
+  weights: Weights;
+  readback: Readback;
+  resources: Resources;
+  runner: Runner;
+  tile: number;
+}
+
+function createResources(
+  gpu: Gpu,
+  readback: Readback,
+  program: Program,
+  stages: readonly Stage[],
+  { ropes, n_ctx }: DeviceLoadOptions,
+): Resources {
+  const buffers = new Buffers(gpu, program, stages, ropes, n_ctx);
+  const replaced = () => {
+    buffers.version++;
+  };
+  return {
+    buffers,
+    cache: new Cache(gpu, program, replaced),
+    hooks: new HookStore(gpu, program.n_layers * SITE_KINDS.length, program.d_model, replaced),
+    accumulators: new Accumulators(gpu, readback, program.d_model, replaced),
+  };
+}
+
+function disposeResources({ buffers, cache, hooks, accumulators }: Resources): void {
+  for (const part of [buffers, cache, hooks, accumulators]) part.dispose();
+}
+
+/** Matrices of (gate, up) whose halves are stored row by row, as their kernel wants them. */
+function pairedMatrices(stages: readonly Stage[]): Set<number> {
+  return new Set(
+    stages.flatMap((stage) => (stage.kind === "matmul" && stage.activation !== null ? [stage.weight] : [])),
+  );
+}
+
+function tileOf(stages: readonly Stage[], { n_kv_heads }: Program): number {
+  const heads = stages.flatMap((stage) => (stage.kind === "attention" ? [stage.op.n_heads] : []));
+  return Math.min(...heads.map((n_heads) => prefillTile(n_heads, n_kv_heads)));
+}

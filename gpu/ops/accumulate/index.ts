@@ -1,0 +1,18 @@
+import type { Kernel } from "../../context.ts";
+import type { BuildContext, Dispatch, Work } from "../../work.ts";
+import { ACCUMULATE } from "./accumulate.wgsl.ts";
+
+const KERNEL: Kernel = { name: "accumulate", source: ACCUMULATE, bindings: ["read", "write"] };
+
+/** What residual ops tapped goes into running sums: one dispatch a step, where any entry asks for it. */
+export async function buildAccumulate({ gpu, program: { d_model } }: BuildContext): Promise<Work> {
+  const all: Dispatch[] = [
+    {
+      pipeline: await gpu.pipeline(KERNEL, { D_MODEL: d_model }),
+      words: [],
+      bindings: ({ buffers, accumulators }) => [buffers.results, accumulators.buffer],
+      groups: ({ n_sums }) => [Math.ceil(d_model / 64), n_sums, 1],
+    },
+  ];
+  return { all, choose: ({ n_sums }) => (n_sums === 0 ? [] : all) };
+}

@@ -1,0 +1,23 @@
+import type { Kernel } from "../../context.ts";
+import type { Resources } from "../../resources.ts";
+import type { BuildContext, Dispatch, Work } from "../../work.ts";
+import { SAMPLE } from "./sample.wgsl.ts";
+
+const KERNEL: Kernel = { name: "sample", source: SAMPLE, bindings: ["write", "write"] };
+
+/** A token for each sequence that asks for one, drawn from its row of logits. */
+export async function buildSample(
+  { buffers }: Resources,
+  { gpu, program: { d_vocab } }: BuildContext,
+): Promise<Work> {
+  const constants = { WG: 256, D_VOCAB: d_vocab, STRIDE: buffers.stride("logits") };
+  const all: Dispatch[] = [
+    {
+      pipeline: await gpu.pipeline(KERNEL, constants),
+      words: [],
+      bindings: ({ buffers }) => [buffers.activation("logits"), buffers.results],
+      groups: ({ n_samples }) => [n_samples, 1, 1],
+    },
+  ];
+  return { all, choose: ({ n_samples }) => (n_samples === 0 ? [] : all) };
+}

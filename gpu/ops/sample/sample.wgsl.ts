@@ -1,0 +1,275 @@
+/**
+ * One workgroup a sequence draws its token, as `SampleParams` says. No sorting: thresholds of top-k and top-p are found
+ * by bisection over the logits' bits, whose order as whole numbers is the logits' order. The one random number comes
+ * from the host (it depends on seed and draw alone).
+ */
+export const SAMPLE = /* wgsl */ `
+struct Op { unused: u32 }
+//: include step
+@group(0) @binding(3) var<storage, read_write> logits: array<f32>;
+@group(0) @binding(4) var<storage, read_write> results: array<u32>;
+//: include reduce
+//: include reduce_u32
+//: include exp
+
+const CHUNK: u32 = (D_VOCAB + WG - 1u) / WG;
+const LOWEST: f32 = -3.4028234e38;
+
+// A sample's words: row, slot of the drawn token, 1 / temperature (0 is greedy), top_k, top_p, min_p, the random number,
+// likeliest to report, items to adjust, how many, repetition, frequency and presence penalty, where results go, slot of
+// the token drawn before (where it counts), flag, where adjusted logits are saved.
+fn word(index: u32, group: u32) -> u32 { return batch[step.samples_at + 20u * group + index]; }
+fn number(index: u32, group: u32) -> f32 { return bitcast<f32>(word(index, group)); }
+
+// Whole numbers in the order of floats; both zeros are one.
+fn key_of(value: f32) -> u32 {
+  let bits = bitcast<u32>(value + 0.0);
+  if (bits == 0x80000000u) { return 0x80000000u; }
+  return select(bits ^ 0x80000000u, ~bits, bits >= 0x80000000u);
+}
+fn value_of(key: u32) -> f32 { return bitcast<f32>(select(~key, key ^ 0x80000000u, key >= 0x80000000u)); }
+
+fn weight_of(value: f32, highest: f32, factor: f32) -> f32 { return exp_exact((value - highest) * factor); }
+
+var<workgroup> masses: array<f32, WG>;
+var<workgroup> ties: array<u32, WG>;
+var<workgroup> drawn: u32;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+  let group = id.x;
+  let base = word(0u, group) * STRIDE;
+  let out = word(13u, group);
+  if (refuse_non_finite(thread, base, word(15u, group))) { return; }
+  let n_top = word(7u, group);
+  if (n_top != NONE) { report_likeliest(thread, base, n_top, out); }
+  adjust(thread, group, base);
+  let token = draw(thread, group, base);
+  restore(thread, group, base);
+  if (thread == 0u) {
+    results[word(1u, group)] = token;
+    results[out] = token;
+    if (n_top != NONE) { results[out + 3u] = bitcast<u32>(logits[base + token]); }
+  }
+}
+
+fn refuse_non_finite(thread: u32, base: u32, flag: u32) -> bool {
+  var bad = 0u;
+  for (var i = thread; i < D_VOCAB; i += WG) {
+    if ((bitcast<u32>(logits[base + i]) & 0x7f800000u) == 0x7f800000u) { bad = 1u; }
+  }
+  if (workgroup_max_u32(thread, bad) == 0u) { return false; }
+  if (thread == 0u && results[flag] == 0u) { results[flag] = 2u; }
+  return true;
+}
+
+// The highest logit, the sum of exponentials against it, and the likeliest ids with their logits.
+fn report_likeliest(thread: u32, base: u32, n_top: u32, out: u32) {
+  var top = LOWEST;
+  for (var i = thread; i < D_VOCAB; i += WG) { top = max(top, logits[base + i]); }
+  top = workgroup_max(thread, top);
+  var sum = 0.0;
+  for (var i = thread; i < D_VOCAB; i += WG) { sum += exp_exact(logits[base + i] - top); }
+  sum = workgroup_sum(thread, sum);
+  if (thread == 0u) {
+    results[out + 1u] = bitcast<u32>(top);
+    results[out + 2u] = bitcast<u32>(sum);
+  }
+  var last_key = 0xffffffffu;
+  var last_id = 0u;
+  for (var n = 0u; n < min(n_top, D_VOCAB); n++) {
+    var best = 0u;
+    for (var i = thread; i < D_VOCAB; i += WG) {
+      let key = key_of(logits[base + i]);
+      if (key < last_key || (key == last_key && i > last_id)) { best = max(best, key); }
+    }
+    best = workgroup_max_u32(thread, best);
+    var found = 0xffffffffu;
+    for (var i = thread; i < D_VOCAB; i += WG) {
+      if (key_of(logits[base + i]) == best && (best < last_key || i > last_id)) { found = min(found, i); }
+    }
+    last_id = workgroup_min_u32(thread, found);
+    last_key = best;
+    if (thread == 0u) {
+      results[out + 4u + 2u * n] = last_id;
+      results[out + 5u + 2u * n] = bitcast<u32>(logits[base + last_id]);
+    }
+  }
+}
+
+fn penalised(value: f32, group: u32, count: u32) -> f32 {
+  let repetition = number(10u, group);
+  var shaped = select(value * repetition, value / repetition, value > 0.0);
+  if (count > 0u) { shaped -= f32(count) * number(11u, group) + number(12u, group); }
+  return shaped;
+}
+
+// Penalties and biases, in place; what was there is kept behind the results. An item's words: id, whether it has
+// appeared, how often in the reply, bias. The token that the step before drew is one more of the reply.
+fn adjust(thread: u32, group: u32, base: u32) {
+  let items = word(8u, group);
+  let count = word(9u, group);
+  let saved = word(16u, group);
+  var followed = NONE;
+  if (word(14u, group) != NONE) { followed = results[word(14u, group)]; }
+  for (var i = thread; i < count; i += WG) {
+    let at = items + 4u * i;
+    let place = base + batch[at];
+    let value = logits[place];
+    results[saved + i] = bitcast<u32>(value);
+    let extra = select(0u, 1u, batch[at] == followed);
+    var shaped = value;
+    if (batch[at + 1u] + extra > 0u) { shaped = penalised(value, group, batch[at + 2u] + extra); }
+    logits[place] = shaped + bitcast<f32>(batch[at + 3u]);
+  }
+  if (thread == 0u && followed != NONE) {
+    var known = false;
+    for (var i = 0u; i < count; i++) { known = known || batch[items + 4u * i] == followed; }
+    results[saved + count] = select(followed, NONE, known);
+    if (!known) {
+      results[saved + count + 1u] = bitcast<u32>(logits[base + followed]);
+      logits[base + followed] = penalised(logits[base + followed], group, 1u);
+    }
+  }
+  storageBarrier();
+}
+
+fn restore(thread: u32, group: u32, base: u32) {
+  storageBarrier();
+  let items = word(8u, group);
+  let count = word(9u, group);
+  let saved = word(16u, group);
+  for (var i = thread; i < count; i += WG) { logits[base + batch[items + 4u * i]] = bitcast<f32>(results[saved + i]); }
+  if (thread == 0u && word(14u, group) != NONE && results[saved + count] != NONE) {
+    logits[base + results[saved + count]] = bitcast<f32>(results[saved + count + 1u]);
+  }
+  storageBarrier();
+}
+
+fn draw(thread: u32, group: u32, base: u32) -> u32 {
+  var top = 0u;
+  for (var i = thread; i < D_VOCAB; i += WG) { top = max(top, key_of(logits[base + i])); }
+  top = workgroup_max_u32(thread, top);
+  let factor = number(2u, group);
+  if (factor == 0.0) {
+    var first = 0xffffffffu;
+    for (var i = thread; i < D_VOCAB; i += WG) {
+      if (key_of(logits[base + i]) == top) { first = min(first, i); }
+    }
+    return workgroup_min_u32(thread, first);
+  }
+  let highest = value_of(top);
+  // Kept so far: keys above \`least\`, and of those equal to it the first \`n_least\`.
+  var least = 0u;
+  var n_least = 0xffffffffu;
+  let top_k = word(3u, group);
+  if (top_k > 0u && top_k < D_VOCAB) {
+    least = kth_key(thread, base, top, top_k);
+    n_least = top_k - count_from(thread, base, least + 1u);
+  }
+  let top_p = number(4u, group);
+  if (top_p < 1.0) {
+    var mass = mass_from(thread, base, least + 1u, highest, factor);
+    if (top_k > 0u && top_k < D_VOCAB) { mass += f32(n_least) * weight_of(value_of(least), highest, factor); }
+    let wanted = top_p * mass;
+    let edge = nucleus_key(thread, base, least, top, wanted, highest, factor);
+    let inside = mass_from(thread, base, edge + 1u, highest, factor);
+    let weight = weight_of(value_of(edge), highest, factor);
+    var n_edge = 1u;
+    if (weight > 0.0) { n_edge = u32(clamp(ceil((wanted - inside) / weight), 1.0, f32(D_VOCAB))); }
+    n_least = select(n_edge, min(n_edge, n_least), edge == least);
+    least = edge;
+  }
+  return pick(thread, base, least, n_least, highest, factor, number(5u, group), number(6u, group));
+}
+
+// The largest key that top_k logits reach.
+fn kth_key(thread: u32, base: u32, top: u32, top_k: u32) -> u32 {
+  var low = 0u;
+  var high = top;
+  while (low < high) {
+    let middle = low + (high - low + 1u) / 2u;
+    if (count_from(thread, base, middle) >= top_k) { low = middle; } else { high = middle - 1u; }
+  }
+  return low;
+}
+
+// The largest key down to which the mass reaches what is wanted.
+fn nucleus_key(thread: u32, base: u32, least: u32, top: u32, wanted: f32, highest: f32, factor: f32) -> u32 {
+  var low = least;
+  var high = top;
+  while (low < high) {
+    let middle = low + (high - low + 1u) / 2u;
+    if (mass_from(thread, base, middle, highest, factor) >= wanted) { low = middle; } else { high = middle - 1u; }
+  }
+  return low;
+}
+
+fn count_from(thread: u32, base: u32, key: u32) -> u32 {
+  var count = 0.0;
+  for (var i = thread; i < D_VOCAB; i += WG) {
+    if (key_of(logits[base + i]) >= key) { count += 1.0; }
+  }
+  return u32(workgroup_sum(thread, count));
+}
+
+fn mass_from(thread: u32, base: u32, key: u32, highest: f32, factor: f32) -> f32 {
+  var mass = 0.0;
+  for (var i = thread; i < D_VOCAB; i += WG) {
+    let value = logits[base + i];
+    if (key_of(value) >= key) { mass += weight_of(value, highest, factor); }
+  }
+  return workgroup_sum(thread, mass);
+}
+
+// Draws among what is kept, ids in order, a chunk of neighbours a thread.
+fn pick(thread: u32, base: u32, least: u32, n_least: u32, highest: f32, factor: f32, min_p: f32, random: f32) -> u32 {
+  let start = min(CHUNK * thread, D_VOCAB);
+  let end = min(start + CHUNK, D_VOCAB);
+  var count = 0u;
+  for (var i = start; i < end; i++) {
+    if (key_of(logits[base + i]) == least) { count++; }
+  }
+  ties[thread] = count;
+  workgroupBarrier();
+  var ties_before = 0u;
+  for (var t = 0u; t < thread; t++) { ties_before += ties[t]; }
+  masses[thread] = walk(base, start, end, least, n_least, ties_before, highest, factor, min_p, -1.0).mass;
+  if (thread == 0u) { drawn = 0u; }
+  workgroupBarrier();
+  var total = 0.0;
+  var before = 0.0;
+  for (var t = 0u; t < WG; t++) {
+    if (t == thread) { before = total; }
+    total += masses[t];
+  }
+  let goal = min(random * total, total * 0.99999994);
+  if (masses[thread] > 0.0 && goal >= before && (goal < before + masses[thread])) {
+    drawn = walk(base, start, end, least, n_least, ties_before, highest, factor, min_p, goal - before).id;
+  }
+  return workgroupUniformLoad(&drawn);
+}
+
+struct Walked { id: u32, mass: f32 }
+
+// The mass kept of a chunk, and the id where it first passes the goal (the last one kept, should rounding miss it).
+fn walk(base: u32, start: u32, end: u32, least: u32, n_least: u32, ties_before: u32, highest: f32, factor: f32, min_p: f32, goal: f32) -> Walked {
+  var walked = Walked(0u, 0.0);
+  var seen = ties_before;
+  for (var i = start; i < end; i++) {
+    let value = logits[base + i];
+    let key = key_of(value);
+    var kept = key > least;
+    if (key == least) {
+      kept = seen < n_least;
+      seen++;
+    }
+    let weight = weight_of(value, highest, factor);
+    if (!kept || weight <= 0.0 || weight < min_p) { continue; }
+    walked.mass += weight;
+    walked.id = i;
+    if (goal >= 0.0 && walked.mass > goal) { break; }
+  }
+  return walked;
+}
+`;

@@ -1,0 +1,156 @@
+/**
+ * Weights as a file has them (SOURCE) to weights as kernels read them (DTYPE): a thread takes 64 neighbours of a row,
+ * checks that they are finite and packs them. Quantised blocks of 32 are symmetric with one scale, the f16 next to
+ * largest / 127 (q8) or largest / 7 (q4), kept 256 times as large so that small ones stay normal numbers.
+ */
+export const CONVERT = /* wgsl */ `
+struct Op {
+  rows: u32,
+  cols: u32,
+  // Blocks of 64 in a padded row.
+  blocks: u32,
+  // Number of the chunk's first element in its tensor, for messages.
+  first_element: u32,
+  tensor: u32,
+  row_start: u32,
+  row_step: u32,
+  to: u32,
+  row_words: u32,
+  scales_to: u32,
+}
+@group(0) @binding(0) var<uniform> unused: vec4<u32>;
+@group(0) @binding(1) var<uniform> op: Op;
+@group(0) @binding(2) var<storage, read> source: array<u32>;
+@group(0) @binding(3) var<storage, read_write> stored: array<u32>;
+@group(0) @binding(4) var<storage, read_write> bad: array<atomic<u32>>;
+
+fn bits_at(index: u32) -> u32 {
+//: if SOURCE == F32
+  return source[index];
+//: else
+  return (source[index / 2u] >> (16u * (index % 2u))) & 0xffffu;
+//: end
+}
+
+fn is_finite(bits: u32) -> bool {
+//: if SOURCE == F32
+//: if DTYPE == f16
+  return (bits & 0x7fffffffu) < 0x477ff000u;
+//: else
+  return (bits & 0x7f800000u) != 0x7f800000u;
+//: end
+//: end
+//: if SOURCE == F16
+  return (bits & 0x7c00u) != 0x7c00u;
+//: end
+//: if SOURCE == BF16
+//: if DTYPE == f16
+  return (bits & 0x7fffu) < 0x4780u;
+//: else
+  return (bits & 0x7f80u) != 0x7f80u;
+//: end
+//: end
+}
+
+fn value_of(bits: u32) -> f32 {
+//: if SOURCE == F32
+  return bitcast<f32>(bits);
+//: end
+//: if SOURCE == F16
+  // By arithmetic: an adapter may flush subnormal halves to zero.
+  let low = bits & 0x7fffu;
+  let size = select(bitcast<f32>((low << 13u) + 0x38000000u), f32(low) * 5.9604644775390625e-8, low < 0x400u);
+  return select(size, -size, bits >= 0x8000u);
+//: end
+//: if SOURCE == BF16
+  return bitcast<f32>(bits << 16u);
+//: end
+}
+
+var<private> values: array<f32, 64>;
+
+//: if QUANTISED
+fn quantise(half: u32, largest_step: f32) -> u32 {
+  var largest = 0.0;
+  for (var i = 0u; i < 32u; i++) { largest = max(largest, abs(values[32u * half + i])); }
+  return pack2x16float(vec2<f32>(min(65504.0, 256.0 * largest / largest_step), 0.0)) & 0xffffu;
+}
+fn scale_of(bits: u32) -> f32 { return unpack2x16float(bits).x / 256.0; }
+fn step_of(value: f32, scale: f32, most: f32) -> i32 {
+  if (scale == 0.0) { return 0; }
+  return i32(clamp(round(value / scale), -most, most));
+}
+//: end
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let index = id.x + id.y * groups.x * 64u;
+  let row = index / op.blocks;
+  let block = index % op.blocks;
+  if (row >= op.rows) { return; }
+  for (var i = 0u; i < 64u; i++) {
+    let col = 64u * block + i;
+    values[i] = 0.0;
+    if (col < op.cols) {
+      let bits = bits_at(row * op.cols + col);
+      if (is_finite(bits)) { values[i] = value_of(bits); }
+      else { atomicMin(&bad[op.tensor], op.first_element + row * op.cols + col); }
+    }
+  }
+  let to_row = op.row_start + row * op.row_step;
+//: if DTYPE == f32
+  let to = op.to + to_row * op.row_words + 64u * block;
+  for (var i = 0u; i < 64u; i++) { stored[to + i] = bitcast<u32>(values[i]); }
+//: end
+//: if DTYPE == f16
+  let to = op.to + to_row * op.row_words + 32u * block;
+  for (var i = 0u; i < 32u; i++) {
+//: if SOURCE == F16
+    let col = 64u * block + 2u * i;
+    var word = 0u;
+    if (col < op.cols) { word = bits_at(row * op.cols + col); }
+    if (col + 1u < op.cols) { word = word | (bits_at(row * op.cols + col + 1u) << 16u); }
+    stored[to + i] = word;
+//: else
+    stored[to + i] = pack2x16float(vec2<f32>(values[2u * i], values[2u * i + 1u]));
+//: end
+  }
+//: end
+//: if DTYPE == bf16
+  let to = op.to + to_row * op.row_words + 32u * block;
+  for (var i = 0u; i < 32u; i++) {
+    stored[to + i] = (bitcast<u32>(values[2u * i]) >> 16u) | (bitcast<u32>(values[2u * i + 1u]) & 0xffff0000u);
+  }
+//: end
+//: if QUANTISED
+//: if DTYPE == q8
+  let most = 127.0;
+  let words = 8u;
+//: else
+  let most = 7.0;
+  let words = 4u;
+//: end
+  let to = op.to + to_row * op.row_words + 2u * words * block;
+  var scales = 0u;
+  for (var half = 0u; half < 2u; half++) {
+    let bits = quantise(half, most);
+    scales = scales | (bits << (16u * half));
+    let scale = scale_of(bits);
+    for (var w = 0u; w < words; w++) {
+      var word = 0u;
+      for (var i = 0u; i < 32u / words; i++) {
+//: if DTYPE == q8
+        word = word | ((u32(step_of(values[32u * half + 4u * w + i], scale, most)) & 0xffu) << (8u * i));
+//: else
+        // Low nibbles are the first four of eight, high nibbles the last four.
+        let shift = 8u * (i % 4u) + 4u * (i / 4u);
+        word = word | (u32(step_of(values[32u * half + 8u * w + i], scale, most) + 8) << shift);
+//: end
+      }
+      stored[to + half * words + w] = word;
+    }
+  }
+  stored[op.scales_to + to_row * op.blocks + block] = scales;
+//: end
+}
+`;

@@ -1,0 +1,265 @@
+import type { StoredDtype, WeightTensor } from "../../models/device.ts";
+import { abortedError, CapstanError } from "../../models/errors.ts";
+import { padded, UNIFORM_STRIDE, USAGE } from "../constants.ts";
+import type { Gpu, Kernel, Pipeline } from "../context.ts";
+import type { Readback } from "../readback.ts";
+import { CONVERT } from "./convert.wgsl.ts";
+import { PACKING, rowWords, type StoredMatrix } from "./layout.ts";
+
+const KERNEL: Kernel = { name: "convert", source: CONVERT, bindings: ["write", "write"] };
+
+/** Bytes of a staging buffer, and of a file read at a time at most. */
+const STAGING_BYTES = 8 << 20;
+const LARGEST_CHUNK = 4 << 20;
+/** Staging buffers: one is filled while the GPU works on the other. */
+const N_STAGING = 2;
+/** Chunks that share a submit. */
+const MOST_CHUNKS = 64;
+/** Bindings begin at multiples of this many bytes on any adapter. */
+const ALIGNMENT = 256;
+
+/** Rows of a tensor in a staging buffer, on their way into a buffer of weights. */
+interface Place {
+  target: GPUBuffer;
+  dtype: StoredDtype;
+  row_start: number;
+  row_step: number;
+  to: number;
+  row_words: number;
+  scales_to: number;
+  blocks: number;
+}
+
+/** Carries tensors from their file into the GPU's weights, converting and checking on the way. */
+export class Converter {
+  readonly #gpu: Gpu;
+  readonly #tensors: readonly WeightTensor[];
+  /** First element of each tensor that is not a number we can keep. */
+  readonly #bad: GPUBuffer;
+  readonly #staging: readonly Staging[];
+  #turn = 0;
+
+  constructor(gpu: Gpu, tensors: readonly WeightTensor[]) {
+    this.#gpu = gpu;
+    this.#tensors = tensors;
+    const storage = USAGE.STORAGE | USAGE.COPY_DST | USAGE.COPY_SRC;
+    this.#bad = gpu.buffer("bad weights", 4 * tensors.length, storage);
+    gpu.write(this.#bad, 0, new Uint8Array(this.#bad.size).fill(255));
+    const total = tensors.reduce((sum, { byte_length }) => sum + byte_length + ALIGNMENT, 0);
+    const largest = Math.max(0, ...tensors.map((tensor) => chunkBytes(tensor)));
+    const bytes = Math.max(largest, Math.min(STAGING_BYTES, total));
+    this.#staging = Array.from({ length: N_STAGING }, () => ({
+      bytes: gpu.buffer("weights on their way", bytes, USAGE.STORAGE | USAGE.COPY_DST),
+      words: gpu.buffer("convert", MOST_CHUNKS * UNIFORM_STRIDE, USAGE.UNIFORM | USAGE.COPY_DST),
+      filled: 0,
+      chunks: [],
+      free: Promise.resolve(),
+    }));
+  }
+
+  /** A part of a vector, to floats from word `to` on. */
+  async vector(
+    number: number,
+    tensor: WeightTensor,
+    size: number,
+    target: GPUBuffer,
+    to: number,
+  ): Promise<void> {
+    const cols = tensor.shape[0]!;
+    const bytes = await readExactly(tensor, 0, cols * size);
+    const blocks = Math.ceil(cols / 64);
+    const place = {
+      target,
+      dtype: "f32" as const,
+      row_start: 0,
+      row_step: 1,
+      to,
+      row_words: 0,
+      scales_to: 0,
+      blocks,
+    };
+    await this.#convert(number, tensor, bytes, { rows: 1, cols, first_element: 0 }, place);
+  }
+
+  /** A part of a matrix, whose first row is the matrix's row `start` (before any interleaving). */
+  async matrix(
+    number: number,
+    tensor: WeightTensor,
+    size: number,
+    matrix: StoredMatrix,
+    start: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { cols, k, dtype, interleaved, rows } = matrix;
+    const half = rows / 2;
+    const step = rowsOfChunk(cols * size);
+    const n_rows = tensor.shape[0]!;
+    for (let row = 0; row < n_rows; ) {
+      const first = start + row;
+      const stored = interleaved ? 2 * (first % half) + (first < half ? 0 : 1) : first;
+      const row_step = interleaved ? 2 : 1;
+      const chunk = matrix.chunks.find((c) => stored >= c.first_row && stored < c.first_row + c.n_rows)!;
+      const room = Math.ceil((chunk.first_row + chunk.n_rows - stored) / row_step);
+      const half_room = interleaved && first < half ? half - first : n_rows - row;
+      const count = Math.min(step, n_rows - row, room, half_room);
+      const bytes = await readExactly(tensor, row * cols * size, (row + count) * cols * size);
+      if (signal?.aborted) throw abortedError("load weights", signal);
+      const words = rowWords(dtype, k);
+      await this.#convert(
+        number,
+        tensor,
+        bytes,
+        { rows: count, cols, first_element: row * cols },
+        {
+          target: chunk.buffer,
+          dtype,
+          row_start: stored - chunk.first_row,
+          row_step,
+          to: 0,
+          row_words: words.weights,
+          scales_to: chunk.scales_at,
+          blocks: k / 64,
+        },
+      );
+      row += count;
+    }
+  }
+
+  /** @throws CapstanError `bad_weights` naming the first tensor and element that cannot be kept */
+  async check(readback: Readback): Promise<void> {
+    this.#flush();
+    await this.#gpu.settled();
+    const encoder = this.#gpu.device.createCommandEncoder();
+    const [part] = await readback.read(encoder, [
+      { buffer: this.#bad, start: 0, bytes: 4 * this.#tensors.length },
+    ]);
+    for (const [i, element] of new Uint32Array(part!).entries()) {
+      if (element === 0xffffffff) continue;
+      throw new CapstanError("bad_weights", {
+        action: "load weights",
+        need: `finite numbers in ${this.#tensors[i]!.name}`,
+        found: `NaN, infinity or a number too large for its dtype at element ${element}`,
+      });
+    }
+  }
+
+  dispose(): void {
+    const staging = this.#staging.flatMap(({ bytes, words }) => [bytes, words]);
+    for (const buffer of [this.#bad, ...staging]) this.#gpu.release(buffer);
+  }
+
+  async #convert(
+    number: number,
+    tensor: WeightTensor,
+    bytes: Uint8Array,
+    chunk: { rows: number; cols: number; first_element: number },
+    place: Place,
+  ): Promise<void> {
+    const { quantised } = PACKING[place.dtype];
+    const constants = { SOURCE: tensor.dtype, DTYPE: place.dtype, QUANTISED: quantised };
+    const pipeline = await this.#gpu.pipeline(KERNEL, constants);
+    const staging = await this.#room(bytes.length);
+    const { rows, cols, first_element } = chunk;
+    const { blocks, row_start, row_step, to, row_words, scales_to, target } = place;
+    staging.chunks.push({
+      pipeline,
+      target,
+      at: staging.filled,
+      size: padded(Math.max(4, bytes.length), 4),
+      words: [rows, cols, blocks, first_element, number, row_start, row_step, to, row_words, scales_to],
+      groups: Math.ceil((rows * blocks) / 64),
+    });
+    this.#fill(staging, bytes);
+    staging.filled = padded(staging.filled + bytes.length, ALIGNMENT);
+  }
+
+  /** The staging buffer in turn, with room for `count` bytes: what fills it is sent off first, and waited for. */
+  async #room(count: number): Promise<Staging> {
+    const current = this.#staging[this.#turn]!;
+    if (current.filled + count <= current.bytes.size && current.chunks.length < MOST_CHUNKS) return current;
+    this.#flush();
+    const next = this.#staging[this.#turn]!;
+    await next.free;
+    return next;
+  }
+
+  /** Converts what the staging buffer in turn holds, in one submit. */
+  #flush(): void {
+    const staging = this.#staging[this.#turn]!;
+    if (staging.chunks.length === 0) return;
+    const words = new Uint32Array((staging.chunks.length * UNIFORM_STRIDE) / 4);
+    for (const [i, chunk] of staging.chunks.entries()) words.set(chunk.words, (i * UNIFORM_STRIDE) / 4);
+    this.#gpu.write(staging.words, 0, new Uint8Array(words.buffer));
+    const encoder = this.#gpu.device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    for (const [i, { pipeline, target, at, size, groups }] of staging.chunks.entries()) {
+      const group = this.#gpu.bindGroup(pipeline, [
+        { buffer: staging.words, size: UNIFORM_STRIDE },
+        { buffer: staging.words, size: UNIFORM_STRIDE },
+        { buffer: staging.bytes, offset: at, size },
+        { buffer: target },
+        { buffer: this.#bad },
+      ]);
+      pass.setPipeline(pipeline.pipeline);
+      pass.setBindGroup(0, group, [i * UNIFORM_STRIDE]);
+      pass.dispatchWorkgroups(Math.min(groups, 32_768), Math.ceil(groups / 32_768));
+    }
+    pass.end();
+    this.#gpu.submit(encoder);
+    staging.free = this.#gpu.device.queue.onSubmittedWorkDone().then(
+      () => undefined,
+      () => undefined,
+    );
+    staging.filled = 0;
+    staging.chunks = [];
+    this.#turn = (this.#turn + 1) % N_STAGING;
+  }
+
+  /** Written in whole words: a last odd half gets two bytes of zeros. */
+  #fill({ bytes: buffer, filled }: Staging, bytes: Uint8Array): void {
+    const whole = bytes.length - (bytes.length % 4);
+    if (whole > 0) this.#gpu.write(buffer, filled, bytes.subarray(0, whole));
+    if (whole === bytes.length) return;
+    const rest = new Uint8Array(4);
+    rest.set(bytes.subarray(whole));
+    this.#gpu.write(buffer, filled + whole, rest);
+  }
+}
+
+/** A buffer of file bytes, what is to be made of them, and when the GPU is done with what it held before. */
+interface Staging {
+  bytes: GPUBuffer;
+  words: GPUBuffer;
+  filled: number;
+  chunks: {
+    pipeline: Pipeline;
+    target: GPUBuffer;
+    at: number;
+    size: number;
+    words: number[];
+    groups: number;
+  }[];
+  free: Promise<void>;
+}
+
+function rowsOfChunk(row_bytes: number): number {
+  return Math.max(1, Math.floor(LARGEST_CHUNK / row_bytes));
+}
+
+/** Bytes of a tensor's largest chunk, in whole words. */
+function chunkBytes({ shape, byte_length }: WeightTensor): number {
+  if (shape.length < 2) return padded(byte_length, 4);
+  const row_bytes = byte_length / Math.max(1, shape[0]!);
+  return padded(Math.min(byte_length, rowsOfChunk(row_bytes) * row_bytes), 4);
+}
+
+async function readExactly(tensor: WeightTensor, start: number, end: number): Promise<Uint8Array> {
+  const bytes = await tensor.read(start, end);
+  if (bytes.length === end - start) return bytes;
+  throw new CapstanError("bad_weights", {
+    action: "load weights",
+    need: `bytes ${start} to ${end} of ${tensor.name}`,
+    found: `${bytes.length} bytes`,
+    mend: "The file may be cut short.",
+  });
+}

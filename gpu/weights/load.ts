@@ -1,0 +1,195 @@
+import type {
+  DeviceLoadOptions,
+  FileDtype,
+  StoredDtype,
+  WeightSource,
+  WeightTensor,
+} from "../../models/device.ts";
+import { abortedError, CapstanError, show } from "../../models/errors.ts";
+import type { Program, WeightId, WeightSlot } from "../../models/program.ts";
+import { padded, USAGE } from "../constants.ts";
+import { type Gpu, outOfMemory } from "../context.ts";
+import type { Readback } from "../readback.ts";
+import { Converter } from "./converter.ts";
+import { type Chunk, cutRows, rowWords, type StoredMatrix } from "./layout.ts";
+
+/** Types that matrices can be stored in. */
+export const STORED_DTYPES = ["f32", "f16", "bf16", "q8", "q4"] as const satisfies readonly StoredDtype[];
+
+const FILE_DTYPES: Record<FileDtype, { size: number; stored: StoredDtype }> = {
+  F32: { size: 4, stored: "f32" },
+  F16: { size: 2, stored: "f16" },
+  BF16: { size: 2, stored: "bf16" },
+};
+
+/** A program's weights on the GPU: matrices by id, and all vectors in one buffer of f32. */
+export interface Weights {
+  matrices: ReadonlyMap<WeightId, StoredMatrix>;
+  vectors: GPUBuffer;
+  /** Where each vector begins, in floats. */
+  vectors_at: ReadonlyMap<WeightId, number>;
+  bytes: number;
+  dispose(): void;
+}
+
+/**
+ * Streams every weight to the GPU, each read once and a few MiB at a time, converted and checked there.
+ *
+ * @param interleaved matrices whose two halves are to alternate row by row
+ * @throws CapstanError `bad_weights`, `out_of_memory`, `aborted`, `unsupported`
+ */
+export async function loadWeights(
+  gpu: Gpu,
+  readback: Readback,
+  program: Program,
+  source: WeightSource,
+  interleaved: ReadonlySet<WeightId>,
+  options: DeviceLoadOptions,
+): Promise<Weights> {
+  if (![...STORED_DTYPES, "auto"].includes(options.dtype)) throw unknownDtype(options.dtype);
+  const slots = program.weights.map((slot) => ({
+    slot,
+    tensors: slot.parts.map((part) => open(source, part)),
+  }));
+  const made: GPUBuffer[] = [];
+  const dispose = () => {
+    for (const buffer of made) gpu.release(buffer);
+  };
+  try {
+    const vectors = placeVectors(slots.map(({ slot }) => slot));
+    const vector_buffer = allocate(gpu, "vectors", 4 * vectors.length);
+    made.push(vector_buffer);
+    const matrices = new Map<WeightId, StoredMatrix>();
+    for (const [id, { slot, tensors }] of slots.entries()) {
+      if (slot.kind !== "matrix") continue;
+      const dtype = options.dtype === "auto" ? autoDtype(tensors) : options.dtype;
+      const matrix = createMatrix(gpu, id, slot, dtype, interleaved.has(id));
+      made.push(...matrix.chunks.map(({ buffer }) => buffer));
+      matrices.set(id, matrix);
+    }
+    await gpu.settled();
+    const weights: Weights = {
+      matrices,
+      vectors: vector_buffer,
+      vectors_at: vectors.at,
+      bytes: made.reduce((sum, { size }) => sum + size, 0),
+      dispose,
+    };
+    await stream(gpu, readback, slots, weights, options);
+    return weights;
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+}
+
+type OpenSlot = { slot: WeightSlot; tensors: WeightTensor[] };
+
+async function stream(
+  gpu: Gpu,
+  readback: Readback,
+  slots: readonly OpenSlot[],
+  weights: Weights,
+  options: DeviceLoadOptions,
+): Promise<void> {
+  const tensors = slots.flatMap(({ tensors }) => tensors);
+  const total = tensors.reduce((sum, tensor) => sum + tensor.byte_length, 0);
+  const converter = new Converter(gpu, tensors);
+  try {
+    let done = 0;
+    let number = 0;
+    for (const [id, { slot, tensors }] of slots.entries()) {
+      let start = 0;
+      for (const tensor of tensors) {
+        if (options.signal?.aborted) throw abortedError("load weights", options.signal);
+        const size = FILE_DTYPES[tensor.dtype].size;
+        if (slot.kind === "vector") {
+          const at = weights.vectors_at.get(id)! + start;
+          await converter.vector(number, tensor, size, weights.vectors, at);
+        } else {
+          await converter.matrix(number, tensor, size, weights.matrices.get(id)!, start, options.signal);
+        }
+        start += tensor.shape[0]!;
+        number++;
+        done += tensor.byte_length;
+        options.on_progress?.(done, total);
+      }
+    }
+    await converter.check(readback);
+  } finally {
+    converter.dispose();
+  }
+}
+
+function open(weights: WeightSource, part: { name: string; shape: readonly number[] }): WeightTensor {
+  const tensor = weights.tensor(part.name);
+  const count = part.shape.reduce((product, size) => product * size, 1);
+  const file = FILE_DTYPES[tensor.dtype];
+  if (file === undefined) {
+    const need = `${part.name} as ${Object.keys(FILE_DTYPES).join(", ")}`;
+    throw new CapstanError("bad_weights", { action: "load weights", need, found: show(tensor.dtype) });
+  }
+  if (tensor.shape.join() === part.shape.join() && tensor.byte_length === count * file.size) return tensor;
+  throw new CapstanError("bad_weights", {
+    action: "load weights",
+    need: `${part.name} [${part.shape}] in ${count * file.size} bytes`,
+    found: `[${tensor.shape}] in ${tensor.byte_length} bytes`,
+  });
+}
+
+function unknownDtype(dtype: string): CapstanError {
+  return new CapstanError("unsupported", {
+    action: "load weights",
+    need: `dtype ${[...STORED_DTYPES, "auto"].join(" or ")} on the webgpu device`,
+    found: show(dtype),
+  });
+}
+
+/** As the file has it; f32, which holds all, where the parts of a stacked matrix differ. */
+function autoDtype(tensors: readonly WeightTensor[]): StoredDtype {
+  const [first, ...others] = tensors.map((tensor) => FILE_DTYPES[tensor.dtype].stored);
+  return first !== undefined && others.every((other) => other === first) ? first : "f32";
+}
+
+/** Vectors lie behind one another, with room for the zeros that pad each of their parts. */
+function placeVectors(slots: readonly WeightSlot[]): { at: Map<WeightId, number>; length: number } {
+  const at = new Map<WeightId, number>();
+  let length = 0;
+  for (const [id, slot] of slots.entries()) {
+    if (slot.kind !== "vector") continue;
+    at.set(id, length);
+    length += padded(slot.cols) + padded(1);
+  }
+  return { at, length };
+}
+
+function createMatrix(
+  gpu: Gpu,
+  id: WeightId,
+  { rows, cols }: WeightSlot,
+  dtype: StoredDtype,
+  interleaved: boolean,
+): StoredMatrix {
+  const k = padded(cols);
+  const words = rowWords(dtype, k);
+  const step = cutRows(dtype, rows, cols, gpu.adapter.limits.binding_bytes);
+  const chunks: Chunk[] = [];
+  for (let first_row = 0; first_row < rows; first_row += step) {
+    const n_rows = Math.min(step, rows - first_row);
+    const buffer = allocate(gpu, `weight ${id}`, 4 * n_rows * (words.weights + words.scales));
+    chunks.push({ buffer, first_row, n_rows, scales_at: n_rows * words.weights });
+  }
+  return { dtype, rows, cols, k, interleaved, chunks };
+}
+
+function allocate(gpu: Gpu, label: string, bytes: number): GPUBuffer {
+  const { binding_bytes, buffer_bytes } = gpu.adapter.limits;
+  if (bytes > Math.min(binding_bytes, buffer_bytes)) {
+    throw outOfMemory(
+      `allocate ${label}`,
+      bytes,
+      `bindings of at most ${binding_bytes} bytes on this adapter`,
+    );
+  }
+  return gpu.buffer(label, bytes, USAGE.STORAGE | USAGE.COPY_DST | USAGE.COPY_SRC);
+}

@@ -1,0 +1,78 @@
+/**
+ * What happens to a row at a site: its sequence's hooks in call order, then what is read of it. The row lies in
+ * `values`, E of them a thread (element `thread + WG * e`); `hooks` is the hook store (`hooks.ts`), `results` the
+ * step's results (`results.ts`). Includes `reduce`.
+ */
+export const HOOKS = /* wgsl */ `
+//: include reduce
+var<private> values: array<f32, E>;
+
+const CLAMP: u32 = 0u;
+const SHIFT: u32 = 1u;
+const REMOVE: u32 = 2u;
+const PROJECT: u32 = 3u;
+
+fn project_on(thread: u32, direction: u32) -> f32 {
+  var sum = 0.0;
+  for (var e = 0u; e < E; e++) {
+    let i = thread + WG * e;
+    if (i < D_MODEL) { sum += values[e] * bitcast<f32>(hooks[direction + i]); }
+  }
+  return workgroup_sum(thread, sum);
+}
+
+fn add_scaled(thread: u32, vector: u32, factor: f32) {
+  for (var e = 0u; e < E; e++) {
+    let i = thread + WG * e;
+    if (i < D_MODEL) { values[e] += factor * bitcast<f32>(hooks[vector + i]); }
+  }
+}
+
+// A hook's words: op, only the last position, direction, delta, floor, ceiling, output.
+fn apply_hook(thread: u32, row: u32, entry: u32, hook: u32) {
+  let kind = hooks[hook];
+  if (hooks[hook + 1u] != 0u && !row_ends_call(row)) { return; }
+  let delta = hooks[hook + 3u];
+  if (kind == SHIFT) {
+    add_scaled(thread, delta, 1.0);
+    return;
+  }
+  let direction = hooks[hook + 2u];
+  let p = project_on(thread, direction);
+  if (kind == CLAMP) {
+    let bounded = clamp(p, bitcast<f32>(hooks[hook + 4u]), bitcast<f32>(hooks[hook + 5u]));
+    if (bounded != p) { add_scaled(thread, direction, bounded - p); }
+  } else if (kind == REMOVE) {
+    add_scaled(thread, direction, -p);
+    if (delta != NONE) { add_scaled(thread, delta, 1.0); }
+  } else if (thread == 0u) {
+    let index = row - entry_first_row(entry);
+    results[entry_projections(entry) + hooks[hook + 6u] * entry_n_rows(entry) + index] = bitcast<u32>(p);
+  }
+}
+
+fn meet_site(thread: u32, row: u32, site: u32) {
+  let entry = row_entry(row);
+  let own = entry_hooks(entry);
+  if (own != NONE) {
+    let end = hooks[own + site + 1u];
+    for (var hook = hooks[own + site]; hook < end; hook += 8u) { apply_hook(thread, row, entry, hook); }
+  }
+  let taps = entry_taps(entry);
+  if (taps == NONE) { return; }
+  let tap = batch[taps + site];
+  if (tap == NONE) { return; }
+  let at = tap + (row - entry_first_row(entry)) * D_MODEL;
+  for (var e = 0u; e < E; e++) {
+    let i = thread + WG * e;
+    if (i < D_MODEL) { results[at + i] = bitcast<u32>(values[e]); }
+  }
+}
+
+// NaN and infinity have all exponent bits set. Compilers may take for granted that floats are finite, bits not.
+fn flag_non_finite(row: u32) {
+  for (var e = 0u; e < E; e++) {
+    if ((bitcast<u32>(values[e]) & 0x7f800000u) == 0x7f800000u) { results[entry_flag(row_entry(row))] = 1u; }
+  }
+}
+`;
