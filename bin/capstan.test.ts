@@ -46,6 +46,7 @@ describe("the command", () => {
       "evaluate",
       "conformance",
       "bench",
+      "pull",
       "doctor",
     ]) {
       expect(help.stdout).toContain(`\n  ${verb}`);

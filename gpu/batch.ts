@@ -172,8 +172,8 @@ export function adjustments(
 ): { id: number; appeared: boolean; count: number; bias: number }[] {
   const items = new Map<number, { id: number; appeared: boolean; count: number; bias: number }>();
   const item = (id: number) => {
-    let found = items.get(id);
-    if (found === undefined) items.set(id, (found = { id, appeared: false, count: 0, bias: 0 }));
+    const found = items.get(id) ?? { id, appeared: false, count: 0, bias: 0 };
+    items.set(id, found);
     return found;
   };
   for (const [index, id] of (sample.history ?? []).entries()) {

@@ -58,6 +58,7 @@ export function planStages({ ops }: Program): Stage[] {
 function stageAt(ops: readonly Op[], i: number): [Stage, number] {
   const op = ops[i]!;
   const next = ops[i + 1];
+  if (!isKnown(op)) throw refused(op);
   switch (op.op) {
     case "embed": {
       const norm = normOf(next, op.out);
@@ -97,6 +98,18 @@ function stageAt(ops: readonly Op[], i: number): [Stage, number] {
     default:
       throw refused(op);
   }
+}
+
+/** Whether our kernels compute all that the op asks for. */
+function isKnown(op: Op): boolean {
+  if (op.op === "embed") return op.positions === null && op.scale === 1;
+  if (op.op === "norm") return op.kind === "rms" && op.bias === null && op.columns === null;
+  if (op.op === "rope") return op.layout === "half" && op.norm === "rms";
+  if (op.op === "attention") return op.softcap === null;
+  if (op.op === "gated_act") return op.activation !== "gelu";
+  if (op.op === "residual_add") return op.scale === 1;
+  if (op.op === "logits") return op.scale === 1 && op.softcap === null;
+  return true;
 }
 
 function normOf(op: Op | undefined, input: BufferName): FusedNorm | null {

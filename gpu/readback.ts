@@ -34,7 +34,10 @@ export class Readback {
       await staging.mapAsync(MAP_READ_MODE, 0, Math.max(16, total));
       const mapped = staging.getMappedRange(0, Math.max(16, total));
       at = 0;
-      const parts = spans.map(({ bytes }) => mapped.slice(at, (at += bytes)));
+      const parts = spans.map(({ bytes }) => {
+        at += bytes;
+        return mapped.slice(at - bytes, at);
+      });
       staging.unmap();
       return parts;
     } catch (error) {

@@ -11,7 +11,8 @@ import { modelDigest, openWeights, readModelConfig } from "./weights/index.ts";
 /**
  * Loads a decoder and makes it ready to run.
  *
- * @param source the embedded model's name (`capstan-tiny`), a Hugging Face folder, the URL of one, or a file source
+ * @param source the embedded model's name (`capstan-tiny`), a Hugging Face folder, the URL of
+ *   one, a hub model (`owner/name[@revision]`, fetched into Python's cache), or a file source
  * @throws CapstanError `not_found`, `bad_config`, `bad_weights`, `bad_file`, `unsupported`, `out_of_memory`,
  *   `network`, `access_denied`, `aborted`: nothing stays allocated
  * @example
@@ -30,7 +31,11 @@ export async function loadOn(
 ): Promise<Model> {
   const action = `load ${typeof source === "string" ? source : "a model"}`;
   if (options.signal?.aborted) throw abortedError(action, options.signal);
-  const { id, files } = await resolveSource(source, { signal: options.signal });
+  const { on_progress } = options;
+  const { id, files } = await resolveSource(source, {
+    signal: options.signal,
+    on_progress: on_progress && ((done, total) => on_progress({ done, total, stage: "pull" })),
+  });
   const { decoder, config, defaults } = await readModelConfig(files);
   const program = buildProgram(decoder);
   const [weights, digest, tokenizer] = await Promise.all([
@@ -96,7 +101,7 @@ function chooseLimits(
 }
 
 function progressOf(report: NonNullable<LoadOptions["on_progress"]>): (done: number, total: number) => void {
-  return (done, total) => report({ done, total });
+  return (done, total) => report({ done, total, stage: "load" });
 }
 
 function checkOptions(options: LoadOptions): void {

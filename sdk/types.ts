@@ -70,9 +70,33 @@ export interface LoadOptions {
 }
 
 export interface LoadProgress {
-  /** Bytes of weights read so far and in all. */
+  /** Bytes so far and in all. */
   done: number;
   total: number;
+  /** `pull`: fetching a hub model's files. `load`: reading weights. */
+  stage: "pull" | "load";
+}
+
+export interface PullOptions {
+  /** Patterns of the files to fetch (`*.safetensors`, `*` crosses `/`). Default: what `load` reads. */
+  include?: readonly string[];
+  signal?: AbortSignal;
+  /** Bytes of the chosen files that are here, and in all; the file that grew last. */
+  on_progress?: (progress: { done: number; total: number; file: string }) => void;
+}
+
+export interface PullResult {
+  id: string;
+  /** The name the model goes by today, where that is another one. */
+  renamed_to?: string;
+  revision: string;
+  commit: string;
+  /** The snapshot: what `load` takes. */
+  folder: string;
+  files: string[];
+  /** Of these files, and of them what came over the network in this call. */
+  bytes: number;
+  fetched_bytes: number;
 }
 
 /** A prompt in any of its forms: text (encoded as it is), token ids, or a chat. */

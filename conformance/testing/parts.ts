@@ -23,7 +23,7 @@ const PARTS = {
   },
   deno: { here: () => runs("node_modules/.bin/deno", "--version"), install: "npm ci" },
   python: {
-    here: () => runs(python, "-c", "import numpy, safetensors.numpy"),
+    here: () => runs(python, "-c", "import huggingface_hub, jinja2, numpy, safetensors.numpy, tokenizers"),
     install: "pip install -r .ci/requirements.txt, and CAPSTAN_PYTHON when it is not python3",
   },
   vulkan: {

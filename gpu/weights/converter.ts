@@ -65,8 +65,8 @@ export class Converter {
     target: GPUBuffer,
     to: number,
   ): Promise<void> {
-    const cols = tensor.shape[0]!;
-    const bytes = await readExactly(tensor, 0, cols * size);
+    const cols = tensor.byte_length / size;
+    const bytes = await readExactly(tensor, 0, tensor.byte_length);
     const blocks = Math.ceil(cols / 64);
     const place = {
       target,

@@ -6,6 +6,7 @@ import type {
   WeightTensor,
 } from "../../models/device.ts";
 import { abortedError, CapstanError, show } from "../../models/errors.ts";
+import { openPart } from "../../models/part.ts";
 import type { Program, WeightId, WeightSlot } from "../../models/program.ts";
 import { padded, USAGE } from "../constants.ts";
 import { type Gpu, outOfMemory } from "../context.ts";
@@ -49,7 +50,7 @@ export async function loadWeights(
   if (![...STORED_DTYPES, "auto"].includes(options.dtype)) throw unknownDtype(options.dtype);
   const slots = program.weights.map((slot) => ({
     slot,
-    tensors: slot.parts.map((part) => open(source, part)),
+    tensors: slot.parts.map((part) => openPart(source, part)),
   }));
   const made: GPUBuffer[] = [];
   const dispose = () => {
@@ -109,7 +110,7 @@ async function stream(
         } else {
           await converter.matrix(number, tensor, size, weights.matrices.get(id)!, start, options.signal);
         }
-        start += tensor.shape[0]!;
+        start += slot.kind === "vector" ? tensor.byte_length / size : tensor.shape[0]!;
         number++;
         done += tensor.byte_length;
         options.on_progress?.(done, total);
@@ -119,22 +120,6 @@ async function stream(
   } finally {
     converter.dispose();
   }
-}
-
-function open(weights: WeightSource, part: { name: string; shape: readonly number[] }): WeightTensor {
-  const tensor = weights.tensor(part.name);
-  const count = part.shape.reduce((product, size) => product * size, 1);
-  const file = FILE_DTYPES[tensor.dtype];
-  if (file === undefined) {
-    const need = `${part.name} as ${Object.keys(FILE_DTYPES).join(", ")}`;
-    throw new CapstanError("bad_weights", { action: "load weights", need, found: show(tensor.dtype) });
-  }
-  if (tensor.shape.join() === part.shape.join() && tensor.byte_length === count * file.size) return tensor;
-  throw new CapstanError("bad_weights", {
-    action: "load weights",
-    need: `${part.name} [${part.shape}] in ${count * file.size} bytes`,
-    found: `[${tensor.shape}] in ${tensor.byte_length} bytes`,
-  });
 }
 
 function unknownDtype(dtype: string): CapstanError {

@@ -20,6 +20,7 @@ export const SDK_VERBS: Verbs = {
   cap: async () => (await import("./verbs/cap.ts")).addCap,
   project: async () => (await import("./verbs/project.ts")).addProject,
   evaluate: async () => (await import("./verbs/evaluate.ts")).addEvaluate,
+  pull: async () => (await import("./verbs/pull.ts")).addPull,
   doctor: async () => (await import("./verbs/doctor.ts")).addDoctor,
 };
 

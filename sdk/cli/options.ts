@@ -19,7 +19,7 @@ export function addModelOptions(command: Command): Command {
   return command
     .option(
       "--model <name>",
-      "embedded model's name or a folder with config.json and safetensors",
+      "embedded model's name, a folder with config.json and safetensors, its URL, or a hub model (owner/name)",
       DEFAULT_MODEL,
     )
     .addOption(
@@ -78,7 +78,8 @@ export async function loadModel(io: Io, options: ModelOptions): Promise<Model> {
     dtype: options.dtype ?? "auto",
     ...(options.n_ctx === undefined ? {} : { n_ctx: options.n_ctx }),
     signal: io.signal,
-    on_progress: ({ done, total }) => io.progress.update(`loading ${bytes(done)} of ${bytes(total)}`),
+    on_progress: ({ done, total, stage }) =>
+      io.progress.update(`${stage === "pull" ? "pulling" : "loading"} ${bytes(done)} of ${bytes(total)}`),
   });
   io.progress.clear();
   return model;

@@ -160,7 +160,11 @@ function filesystem(verb: string, path: string): Filesystem {
   return system("node:fs/promises", `${verb} ${path}`);
 }
 
-async function attempt<T>(verb: string, path: string, run: (fs: Filesystem) => Promise<T>): Promise<T> {
+export async function attempt<T>(
+  verb: string,
+  path: string,
+  run: (fs: Filesystem) => Promise<T>,
+): Promise<T> {
   try {
     return await run(filesystem(verb, path));
   } catch (error) {

@@ -2,6 +2,16 @@
 export { codeFile, packageFile, packageVersion } from "./assets.ts";
 export { runSelf } from "./child.ts";
 export {
+  type GrowingFile,
+  type Hasher,
+  hasher,
+  holdLock,
+  homeFolder,
+  linkFile,
+  moveFile,
+  openGrowing,
+} from "./downloads.ts";
+export {
   appendLine,
   exists,
   fileKind,
@@ -40,3 +50,4 @@ export {
 } from "./process.ts";
 export { randomSeed } from "./random.ts";
 export { RangeReader } from "./range_reader.ts";
+export { has_system } from "./system.ts";

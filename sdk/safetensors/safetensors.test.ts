@@ -121,14 +121,14 @@ describe("read", () => {
     ["F8_E4M3", "422eccfaa21e72a6b26855bb10cdcfead6c1ce3262ecd813c99d8cbf9677f2e2"],
     ["F8_E5M2", "229a94c5f728edf2259da970a0e1dfb45cc1d69cce2b30e37659f3212ec4b8b9"],
     ["F8_E8M0", "2fb2732a956043772ccd2c1664ae5d2558c62f9c06780c04d95f1ff0050f2f2f"],
-  ] as const)("%s has the 256 values that PyTorch 2.15 gives it", (dtype, digest) => {
+  ] as const)("%s has the 256 values that PyTorch 2.15 gives it", async (dtype, digest) => {
     const data = Uint8Array.from({ length: 256 }, (_, byte) => byte);
     const { tensors } = decodeSafetensors(encodeSafetensors({ x: { dtype, shape: [256], data } }));
     const values = tensors.get("x")!.float32();
     const words = new Uint32Array(values.buffer).map((word, i) =>
       Number.isNaN(values[i]) ? 0x7fc00000 : word,
     );
-    expect(sha256(new Uint8Array(words.buffer))).toBe(digest);
+    expect(await sha256(new Uint8Array(words.buffer))).toBe(digest);
   });
 
   test("opens a source by its header and reads ranges", async () => {

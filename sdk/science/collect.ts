@@ -1,5 +1,6 @@
 import { CapstanError, show } from "../../models/index.ts";
 import { generate } from "../generate.ts";
+import { eachOf, IN_FLIGHT } from "../pool.ts";
 import type { Manifest } from "../run/manifest.ts";
 import { type NewResponse, Run } from "../run/run.ts";
 import type { RunStore } from "../run/store.ts";
@@ -7,7 +8,6 @@ import type { Model, TemplateArgs } from "../types.ts";
 import { type Judge, type JudgeInput, readJudge, scoreOf } from "./judge.ts";
 import { residPost } from "./layers.ts";
 import { type PlannedResponse, planResponses } from "./plan.ts";
-import { eachOf, IN_FLIGHT } from "./pool.ts";
 import { type OnProgress, ProgressMeter } from "./progress.ts";
 import { type Recipe, readRecipe } from "./recipe.ts";
 import {

@@ -1,5 +1,6 @@
 import { CapstanError, type Hook, show } from "../../models/index.ts";
 import { generate } from "../generate.ts";
+import { eachOf, IN_FLIGHT } from "../pool.ts";
 import type { Model, TemplateArgs } from "../types.ts";
 import { type Axis, checkFits } from "./axis.ts";
 import { type Caps, cap, randomControl } from "./caps.ts";
@@ -7,7 +8,6 @@ import { passes } from "./checks.ts";
 import { type CollectOptions, collect } from "./collect.ts";
 import { fit as fitAxis } from "./fit.ts";
 import type { LayerRange } from "./layers.ts";
-import { eachOf, IN_FLIGHT } from "./pool.ts";
 import { type OnProgress, ProgressMeter } from "./progress.ts";
 import { readRecipe } from "./recipe.ts";
 import { type Rate, wilson } from "./stats.ts";

@@ -1,4 +1,4 @@
-import { abortedError } from "../../models/index.ts";
+import { abortedError, type CapstanError } from "../../models/index.ts";
 import {
   broken,
   checkVersion,
@@ -24,6 +24,8 @@ export interface HttpOptions {
   /** Sent with every request; the runtime drops `authorization` where a redirect leaves the host. */
   headers?: Readonly<Record<string, string>>;
   signal?: AbortSignal;
+  /** The error for a status that ends it, where the server says more than a number. */
+  explain?: (response: Response, url: string) => CapstanError;
   /** What makes requests and waits; tests put theirs here. */
   fetch?: typeof fetch;
   wait?: (milliseconds: number, signal: AbortSignal | undefined) => Promise<void>;
@@ -65,16 +67,16 @@ export class HttpClient {
     this.#fetch = options.fetch ?? ((...request) => fetch(...request));
   }
 
+  /** The same client under another signal. */
+  under(signal: AbortSignal): HttpClient {
+    return new HttpClient({ ...this.#options, signal });
+  }
+
   /**
-   * An answer of any status but those that pass.
+   * A whole small answer of any status but those that pass, read again from the start where the connection is lost.
    *
    * @throws CapstanError `network` when it keeps failing, `aborted`
    */
-  async get(url: string, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
-    return await this.#persist(`fetch ${placeOf(url)}`, () => this.#request(url, headers));
-  }
-
-  /** A whole small answer as text, read again from the start where the connection is lost. */
   async text(
     url: string,
     headers: Readonly<Record<string, string>> = {},
@@ -209,7 +211,8 @@ export class HttpClient {
       const version = length === null ? null : { size: Number(length), tag: tagOf(response) };
       return { start: 0, whole: true, version, body };
     }
-    if (response.status !== 206) throw await discard(response, statusError(url, response));
+    if (response.status !== 206)
+      throw await discard(response, (this.#options.explain ?? statusError)(response, url));
     const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.headers.get("content-range") ?? "");
     if (range === null || Number(range[1]) !== at) {
       const found = response.headers.get("content-range") ?? "no content-range";

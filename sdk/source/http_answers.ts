@@ -73,7 +73,7 @@ export async function discard<T>(response: Response, result: T): Promise<T> {
 }
 
 /** The error for a status that no further try would change. */
-export function statusError(url: string, { status }: Response): CapstanError {
+export function statusError({ status }: Response, url: string): CapstanError {
   const action = `fetch ${placeOf(url)}`;
   if (status === 401 || status === 403) {
     const mend = "Its server wants a token, or another one.";

@@ -1,11 +1,18 @@
 import { CapstanError, show } from "../../models/index.ts";
-import { basename, fileKind, packageFile, pageUrl, resolvePath } from "../platform/index.ts";
+import { type HubId, hubFolder, hubUrl, parseHubId } from "../hub/index.ts";
+import { basename, fileKind, has_system, packageFile, pageUrl, resolvePath } from "../platform/index.ts";
 import type { FileSource } from "../types.ts";
 import { folderSource } from "./folder.ts";
 import { urlSource } from "./url.ts";
 
 /** Models that the package brings along, by name: folders under `models/`. */
 const EMBEDDED = ["capstan-tiny"];
+
+export interface ResolveOptions {
+  signal?: AbortSignal | undefined;
+  /** Bytes of a hub model's files that are here, and in all. */
+  on_progress?: ((done: number, total: number) => void) | undefined;
+}
 
 /** A model's files and the short name it goes by. */
 export interface ModelSource {
@@ -15,16 +22,17 @@ export interface ModelSource {
 }
 
 /**
- * Finds a model's files: the name of an embedded model, the path of a folder, the URL of one, or a file source as it
- * is. In a page, which has no folders, what begins with `/`, `./` or `../` is a URL from the page's own. A folder of
+ * Finds a model's files: the name of an embedded model, the path of a folder, the URL of one, a model of the hub
+ * (`owner/name`, `owner/name@revision`; a folder of that path goes first), or a file source as it is. In a page, which has no folders, what begins with `/`, `./` or `../` is a URL from the page's own. A folder of
  * the embedded model's name in the current folder does not hide it; write `./capstan-tiny` for that.
  *
- * @throws CapstanError `not_found` when no folder is there, `unsupported` for a URL that is not of HTTP,
+ * @throws CapstanError `not_found` when no folder is there and no hub model either, `network`, `access_denied`,
+ *   `unsupported` for a URL that is not of HTTP,
  *   `bad_request` for anything else
  */
 export async function resolveSource(
   source: string | FileSource,
-  options: { signal?: AbortSignal | undefined } = {},
+  options: ResolveOptions = {},
 ): Promise<ModelSource> {
   if (isFileSource(source)) return { id: "model", files: source };
   if (typeof source !== "string" || source === "") {
@@ -38,7 +46,12 @@ export async function resolveSource(
   const url = asUrl(place);
   if (url !== null) return { id: lastPart(url), files: urlSource(url.href, definedOf(options)) };
   if (place !== source) return { id: source, files: await folderSource(place) };
-  if ((await fileKind(source)) === "none") throw missing(source);
+  const hub_id = source.includes("/") ? parseHubId(source) : undefined;
+  if (hub_id !== undefined && !has_system) return { id: hub_id.id, files: urlSource(hubUrl(hub_id)) };
+  if ((await fileKind(source)) === "none") {
+    if (hub_id === undefined) throw missing(source);
+    return { id: hub_id.id, files: await folderSource(await fromHub(hub_id, source, options)) };
+  }
   return { id: basename(resolvePath(source)), files: await folderSource(source) };
 }
 
@@ -70,15 +83,34 @@ function lastPart(url: URL): string {
   return url.pathname.split("/").findLast((part) => part !== "") ?? url.hostname;
 }
 
-const WHAT_WORKS = `a folder, a URL, a file source, or the embedded model "${EMBEDDED.join('" or "')}"`;
+const WHAT_WORKS = `a folder, a URL, a hub model (owner/name), a file source, or the embedded model "${EMBEDDED.join('" or "')}"`;
 
-/** Nothing lies at the path: a wrong name or path, or a hub id (`owner/name`), which looks like a path. */
+/** Nothing lies at the path: it may name a model of the hub. */
+async function fromHub(hub_id: HubId, source: string, options: ResolveOptions): Promise<string> {
+  const { on_progress } = options;
+  try {
+    return await hubFolder(hub_id, {
+      ...definedOf(options),
+      ...(on_progress === undefined ? {} : { on_progress: ({ done, total }) => on_progress(done, total) }),
+    });
+  } catch (error) {
+    if (!(error instanceof CapstanError) || (error.code !== "not_found" && error.code !== "network"))
+      throw error;
+    const { need, found, mend } = error.parts;
+    const parts = {
+      action: `load ${show(source)}`,
+      need: `such a folder, or ${need}`,
+      found: `no folder, and ${found}`,
+    };
+    throw new CapstanError(error.code, mend === undefined ? parts : { ...parts, mend }, { cause: error });
+  }
+}
+
 function missing(source: string): CapstanError {
-  const is_hub_id = /^\w[\w.-]*\/[\w.-]+$/.test(source);
-  return new CapstanError(is_hub_id ? "unsupported" : "not_found", {
+  return new CapstanError("not_found", {
     action: `load ${show(source)}`,
     need: WHAT_WORKS,
     found: "no such folder",
-    mend: is_hub_id ? "If it is a hub id: download it first and give the folder." : "Is the path right?",
+    mend: "Is the path right?",
   });
 }

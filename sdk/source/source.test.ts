@@ -63,7 +63,6 @@ describe("what load is given", () => {
 
   test.each([
     ["s3://bucket/model", "unsupported", "found a URL"],
-    ["someone/some-model", "unsupported", "hub id"],
     ["./someone/some-model", "not_found", "no such folder"],
     ["captsan-tiny", "not_found", 'the embedded model "capstan-tiny"'],
     ["", "bad_request", 'found ""'],

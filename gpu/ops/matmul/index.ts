@@ -52,7 +52,10 @@ export async function buildMatmul(
       SUBGROUPS: lanes <= gpu.adapter.subgroup_size,
     }),
   );
-  const matmat = gpu.pipeline(MATMAT_KERNEL, constants);
+  const [few_made, many_made] = await Promise.all([
+    Promise.all(matvec),
+    gpu.pipeline(MATMAT_KERNEL, constants),
+  ]);
   const bias = stage.bias === null ? 0 : weights.vectors_at.get(stage.bias)!;
   const rowsOf = (sizes: StepSizes) => (stage.logits ? sizes.n_gathered : sizes.n_rows);
   const dispatches = (pipeline: Pipeline, inputs: number, outputs: number) =>
@@ -73,10 +76,8 @@ export async function buildMatmul(
       };
     });
   const team_outputs = (THREADS / lanes) * TEAM_ROWS;
-  const few = await Promise.all(
-    matvec.map(async (made, i) => dispatches(await made, FEW_ROWS[i]!, team_outputs)),
-  );
-  const many = dispatches(await matmat, TILE, TILE);
+  const few = few_made.map((made, i) => dispatches(made, FEW_ROWS[i]!, team_outputs));
+  const many = dispatches(many_made, TILE, TILE);
   return {
     all: [...few.flat(), ...many],
     choose(sizes) {

@@ -1,4 +1,4 @@
-import { abortedError } from "../../models/index.ts";
+import { abortedError } from "../models/index.ts";
 
 /** Replies in flight at once unless the caller says: batches of this size keep the engine's matrices busy. */
 export const IN_FLIGHT = 64;
