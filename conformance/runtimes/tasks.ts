@@ -32,36 +32,36 @@ async function contract(args: {
   /** Names of checks. */
   only: readonly string[];
 }): Promise<{ description: string; errors: Record<string, string | null> }> {
-  const create = creator(args.device);
-  const device = await create();
+  const device = await keptDevice(args.device);
   const errors: Record<string, string | null> = {};
-  try {
-    for (const check of CONTRACT) {
-      if (!args.only.includes(check.name)) continue;
-      errors[check.name] = await runCheck(check, device, create).then(() => null, String);
-    }
-    return { description: device.description, errors };
-  } finally {
-    await device.dispose();
+  for (const check of CONTRACT) {
+    if (!args.only.includes(check.name)) continue;
+    errors[check.name] = await runCheck(check, device, creator(args.device)).then(() => null, String);
   }
+  return { description: device.description, errors };
 }
 
-/** Checks reference cases, one device for all of them. */
+/** Checks reference cases. */
 async function cases(args: {
   device: string;
   dtype: NonNullable<LoadOptions["dtype"]>;
   /** Folders or URLs. */
   sources: readonly string[];
 }): Promise<CaseReport[]> {
-  const device = await creator(args.device)();
-  try {
-    const reports: CaseReport[] = [];
-    const options = { device: async () => shareOf(device), dtype: args.dtype };
-    for await (const report of checkCases(args.sources, options)) reports.push(report);
-    return reports;
-  } finally {
-    await device.dispose();
-  }
+  const device = await keptDevice(args.device);
+  const reports: CaseReport[] = [];
+  const options = { device: async () => shareOf(device), dtype: args.dtype };
+  for await (const report of checkCases(args.sources, options)) reports.push(report);
+  return reports;
+}
+
+const kept = new Map<string, Promise<Device>>();
+
+/** One device of a kind for all tasks here: an adapter in software takes half a minute to compile the kernels. */
+function keptDevice(name: string): Promise<Device> {
+  const device = kept.get(name) ?? creator(name)();
+  kept.set(name, device);
+  return device;
 }
 
 /** A device for one model: disposing of it frees the model, and the device stays for the next. */
@@ -104,6 +104,7 @@ async function verbs(args: {
   try {
     const run = await collect(model, {
       roles: {
+        default: { instruction: [{ pos: "" }] },
         pirate: { instruction: [{ pos: "You are a pirate." }] },
         wizard: { instruction: [{ pos: "You are a wizard." }] },
       },

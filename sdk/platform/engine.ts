@@ -16,9 +16,8 @@ export function engine(): Promise<Engine> {
 
 /** What of WebAssembly this runtime has. */
 export function describeWasm(): { simd: boolean; relaxed_simd: boolean; threads: boolean } {
-  const { validate } = (
-    globalThis as unknown as { WebAssembly: { validate(bytes: Uint8Array): boolean } }
-  ).WebAssembly;
+  const { validate } = (globalThis as unknown as { WebAssembly: { validate(bytes: Uint8Array): boolean } })
+    .WebAssembly;
   return {
     simd: validate(PROBES.simd),
     relaxed_simd: validate(PROBES.relaxed_simd),
