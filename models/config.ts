@@ -9,11 +9,14 @@ export type RawConfig = Record<string, unknown>;
  */
 export class ConfigReader {
   readonly raw: RawConfig;
+  /** The context the caller wants, in tokens: some rope tables depend on it. Undefined for the model's own. */
+  readonly wanted_n_ctx: number | undefined;
   readonly #where: string;
 
-  constructor(raw: RawConfig, where = "config.json") {
+  constructor(raw: RawConfig, where = "config.json", wanted_n_ctx?: number) {
     this.raw = raw;
     this.#where = where;
+    this.wanted_n_ctx = wanted_n_ctx;
   }
 
   has(name: string): boolean {
@@ -68,7 +71,14 @@ export class ConfigReader {
     if (!this.has(name)) return undefined;
     const value = this.raw[name];
     if (typeof value !== "object" || Array.isArray(value)) throw this.#wrong(name, "an object", value);
-    return new ConfigReader(value as RawConfig, `${this.#where} ${name}`);
+    return new ConfigReader(value as RawConfig, `${this.#where} ${name}`, this.wanted_n_ctx);
+  }
+
+  /** [length] finite numbers. */
+  numbers(name: string, length: number): number[] {
+    const value = this.list(name);
+    if (value?.length === length && value.every((x) => Number.isFinite(x))) return value as number[];
+    throw this.#wrong(name, `${length} numbers`, value);
   }
 
   list(name: string): unknown[] | undefined {

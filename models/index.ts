@@ -1,5 +1,10 @@
 /** What a decoder is, as data, and what a device owes it (`capstan/models`). */
-export { knownArchitectures, readDecoder } from "./architectures/index.ts";
+export {
+  type Architecture,
+  addArchitecture,
+  knownArchitectures,
+  readDecoder,
+} from "./architectures/index.ts";
 export { buildProgram } from "./build_program.ts";
 export { ConfigReader, type RawConfig } from "./config.ts";
 export type * from "./device.ts";
@@ -20,6 +25,7 @@ export {
   siteId,
   siteName,
 } from "./hooks.ts";
+export { type MemoryNeed, memoryNeed } from "./memory.ts";
 export { openPart, toFloats } from "./part.ts";
 export {
   type BufferName,

@@ -36,7 +36,7 @@ export async function loadOn(
     signal: options.signal,
     on_progress: on_progress && ((done, total) => on_progress({ done, total, stage: "pull" })),
   });
-  const { decoder, config, defaults } = await readModelConfig(files);
+  const { decoder, config, defaults } = await readModelConfig(files, options.n_ctx);
   const program = buildProgram(decoder);
   const [weights, digest, tokenizer] = await Promise.all([
     openWeights(files, tensorSpecs(program), config),

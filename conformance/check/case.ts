@@ -5,6 +5,8 @@ import type { FileSource } from "../../sdk/types.ts";
 /** What case.json says (REFERENCE-CASE): a model's folder and the runs that were made with it. */
 export interface Case {
   name: string;
+  /** The context to load the model with, for a model whose rope depends on it; undefined for the model's own. */
+  n_ctx: number | undefined;
   runs: CaseRun[];
 }
 
@@ -51,19 +53,16 @@ export async function readCase(source: FileSource, label: string): Promise<Case>
   const name = text(raw, "name", "case.json");
   const runs = list(raw, "runs", "case.json").map((run, i) => readRun(run, `case.json runs[${i}]`));
   if (runs.length === 0) throw wrong("case.json", "runs with a run in it", "[]");
-  return { name, runs };
+  return { name, n_ctx: raw.n_ctx === undefined ? undefined : count(raw, "n_ctx", "case.json"), runs };
 }
 
 function readRun(value: unknown, where: string): CaseRun {
   const run = object(value, where);
   const reference = text(run, "reference", where);
   if (!isPlainName(reference)) throw wrong(where, "reference as a file of the folder", show(reference));
-  const n_prompt = run.n_prompt;
-  if (!Number.isSafeInteger(n_prompt) || (n_prompt as number) < 1) {
-    throw wrong(where, "n_prompt, a whole number from 1", show(n_prompt));
-  }
+  const n_prompt = count(run, "n_prompt", where);
   const hooks = list(run, "hooks", where).map((hook, i) => readHook(hook, `${where} hooks[${i}]`));
-  return { name: text(run, "name", where), reference, n_prompt: n_prompt as number, hooks };
+  return { name: text(run, "name", where), reference, n_prompt, hooks };
 }
 
 function readHook(value: unknown, where: string): CaseHook {
@@ -97,6 +96,12 @@ function text(from: Record<string, unknown>, name: string, where: string): strin
   const value = from[name];
   if (typeof value === "string" && value !== "") return value;
   throw wrong(where, `${name} as text`, show(value));
+}
+
+function count(from: Record<string, unknown>, name: string, where: string): number {
+  const value = from[name];
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 1) return value;
+  throw wrong(where, `${name}, a whole number from 1`, show(value));
 }
 
 function list(from: Record<string, unknown>, name: string, where: string): unknown[] {

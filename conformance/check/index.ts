@@ -37,7 +37,7 @@ export async function checkCase(
 ): Promise<CaseReport> {
   const { files } = await resolveSource(source);
   const found = await readCase(files, typeof source === "string" ? source : "a reference case");
-  const model = await loadCase(files, options);
+  const model = await loadCase(files, found.n_ctx, options);
   try {
     const made: Made = { kind: model.device.kind, dtype: options.dtype ?? "auto" };
     const report: Parts = { runs: [], generated: [], skipped: [] };
@@ -69,9 +69,10 @@ export async function* checkCases(
 
 type Parts = Pick<CaseReport, "runs" | "generated" | "skipped">;
 
-function loadCase(files: FileSource, options: CheckOptions): Promise<Model> {
+function loadCase(files: FileSource, n_ctx: number | undefined, options: CheckOptions): Promise<Model> {
   const { device, dtype, signal } = options;
   const load_options: LoadOptions = {
+    ...(n_ctx === undefined ? {} : { n_ctx }),
     ...(dtype === undefined ? {} : { dtype }),
     ...(signal === undefined ? {} : { signal }),
   };

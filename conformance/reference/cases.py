@@ -20,9 +20,13 @@ class Case:
     n_new: int = 14
     std: float = 0.15  # of the matrices; embeddings get `embed_std`
     embed_std: float = 0.5
+    bias_std: float = 0.3
     matters: dict = field(default_factory=dict)  # what it is -> config fields that must not mean the same
     max_shard_size: str = "1GB"
     style: str = "5.x"  # "4.x": config.json rewritten as transformers 4 wrote it
+    implied: tuple = ()  # fields that config.json of style 4.x leaves to their defaults
+    n_ctx_matters: bool = False  # the rope depends on how long the text is: case.json says how long
+    whole: bool = False  # the reference's decode differs from its whole pass (rope that changes on the way): make it by whole passes
     same_as: str | None = None  # the case whose weights and prompts it shares
 
     @property
@@ -96,6 +100,54 @@ LLAMA3_MATTERS = {
 }
 THETA = {"theta": {"rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0}}}
 
+# The families after Llama and Qwen 3, as small as shows what they add.
+TINY = dict(
+    vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_layers=3,
+    num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=128, rms_norm_eps=1e-5,
+    rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+)  # fmt: skip
+
+
+def rope(rope_type="default", **fields):
+    return {"rope_parameters": {"rope_type": rope_type, "rope_theta": 10000.0} | fields}
+
+
+def without(config, *names):
+    return {name: value for name, value in config.items() if name not in names}
+
+
+GEMMA = TINY | dict(head_dim=12, tie_word_embeddings=True)
+GEMMA2 = GEMMA | dict(query_pre_attn_scalar=20, sliding_window=9, attn_logit_softcapping=4.0, final_logit_softcapping=6.0)
+GEMMA2_MATTERS = {
+    "window": {"sliding_window": 10}, "pattern": {"layer_types": ["full_attention", "sliding_attention", "full_attention"]},
+    "scale": {"query_pre_attn_scalar": 12}, "attention softcap": {"attn_logit_softcapping": None},
+    "logit softcap": {"final_logit_softcapping": None}, "activation": {"hidden_activation": "silu"},
+}  # fmt: skip
+TWO_ROPES = {"full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 300.0},
+             "sliding_attention": {"rope_type": "default", "rope_theta": 40.0}}  # fmt: skip
+SLIDING = ["sliding_attention", "full_attention", "sliding_attention"]
+GEMMA3 = GEMMA | dict(query_pre_attn_scalar=20, sliding_window=9, layer_types=SLIDING, rope_parameters=TWO_ROPES)
+GEMMA3_MATTERS = {
+    "window": {"sliding_window": 10}, "scale": {"query_pre_attn_scalar": 12},
+    "pattern": {"layer_types": SLIDING[::-1][:2] + ["full_attention"]},
+    "global theta": {"rope_parameters": TWO_ROPES | {"full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e4}}},
+    "global factor": {"rope_parameters": TWO_ROPES | {"full_attention": {"rope_type": "default", "rope_theta": 300.0}}},
+    "local theta": {"rope_parameters": TWO_ROPES | {"sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}},
+}  # fmt: skip
+LONGROPE = rope("longrope", short_factor=[1.0, 1.3, 2.0], long_factor=[1.5, 3.0, 9.0], partial_rotary_factor=0.75,
+                original_max_position_embeddings=48)  # fmt: skip
+PHI3 = TINY | LONGROPE | dict(original_max_position_embeddings=48, max_position_embeddings=192)
+NEOX = without(TINY, "num_key_value_heads", "rms_norm_eps") | rope(partial_rotary_factor=0.5)
+NEOX_MATTERS = {
+    "order": {"use_parallel_residual": False}, "part that turns": rope(partial_rotary_factor=0.25), "activation": {"hidden_act": "relu"},
+    "epsilon": {"layer_norm_eps": 1e-2},
+}  # fmt: skip
+MOE = TINY | dict(moe_intermediate_size=24, num_experts=6, num_experts_per_tok=2, head_dim=8)
+COHERE = without(TINY, "rms_norm_eps") | dict(layer_norm_eps=1e-3, logit_scale=0.25, tie_word_embeddings=True)
+STABLELM = without(TINY, "rms_norm_eps") | rope(partial_rotary_factor=0.5) | dict(use_qkv_bias=True)
+GLM = TINY | rope(partial_rotary_factor=0.5) | dict(head_dim=8)
+YARN = rope("yarn", rope_theta=300.0, factor=4.0, original_max_position_embeddings=32, beta_fast=4.0, beta_slow=0.5)
+
 CASES = [
     Case("llama-gqa-untied", "llama", LLAMA, EVERY_HOOK, matters=THETA),
     Case("llama-tied", "llama", LLAMA | SMALL | dict(num_attention_heads=6, num_key_value_heads=3, tie_word_embeddings=True),
@@ -115,4 +167,61 @@ CASES = [
     Case("qwen3-qk-norm", "qwen3", QWEN3, EVERY_HOOK, n_prompt=31, n_new=14, matters={"epsilon": {"rms_norm_eps": 1e-6}} | THETA),
     Case("qwen3-tied", "qwen3", QWEN3 | SMALL | dict(hidden_size=40, num_key_value_heads=1, tie_word_embeddings=True),
          PLAIN_AND_FLOOR, dtype="bfloat16", embed_std=0.15),
+    Case("llama-rope-linear", "llama", TINY | rope("linear", factor=3.0), PLAIN_AND_FLOOR, matters={"scaling": rope()}),
+    Case("llama-rope-yarn", "llama", TINY | YARN, PLAIN_AND_FLOOR,
+         matters={"scaling": rope(rope_theta=300.0), "ramp": YARN | rope("yarn", rope_theta=300.0, factor=4.0, original_max_position_embeddings=32),
+                  "factor": {"rope_parameters": YARN["rope_parameters"] | {"factor": 2.0}},
+                  "attention factor": {"rope_parameters": YARN["rope_parameters"] | {"attention_factor": 1.0}}}),
+    Case("llama-rope-dynamic", "llama", TINY | rope("dynamic", factor=4.0) | dict(max_position_embeddings=24), {"plain": []},
+         n_ctx_matters=True, whole=True, matters={"scaling": rope()}),
+    Case("qwen2", "qwen2", TINY, PLAIN_AND_FLOOR, dtype="bfloat16", matters=THETA),
+    Case("qwen2-window-4x", "qwen2", TINY | dict(use_sliding_window=True, sliding_window=7, max_window_layers=1, tie_word_embeddings=True),
+         PLAIN_AND_FLOOR, style="4.x", implied=("layer_types",), embed_std=0.15, matters={"window": {"sliding_window": 8}, "layers": {"layer_types": SLIDING}}),
+    Case("mistral-window", "mistral", TINY | dict(sliding_window=7, head_dim=12), PLAIN_AND_FLOOR, matters={"window": {"sliding_window": 8}}),
+    Case("mistral-full-4x", "mistral", TINY | dict(sliding_window=None), PLAIN_AND_FLOOR, style="4.x", dtype="bfloat16"),
+    Case("gemma2", "gemma2", GEMMA2, EACH_KIND, embed_std=0.15, matters=GEMMA2_MATTERS),
+    Case("gemma2-4x", "gemma2", GEMMA2, PLAIN_AND_FLOOR, style="4.x", implied=("layer_types",), same_as="gemma2", embed_std=0.15, dtype="bfloat16"),
+    Case("gemma3", "gemma3_text", GEMMA3, EACH_KIND, embed_std=0.15, matters=GEMMA3_MATTERS),
+    Case("gemma3-4x", "gemma3_text", GEMMA3 | dict(num_hidden_layers=2, layer_types=SLIDING[:2], sliding_window_pattern=2), PLAIN_AND_FLOOR,
+         style="4.x", implied=("layer_types",), embed_std=0.15),
+    Case("gemma3-multimodal", "gemma3",
+         dict(text_config=GEMMA3 | dict(num_hidden_layers=2, layer_types=SLIDING[:2], model_type="gemma3_text"), mm_tokens_per_image=4, image_token_index=95, boi_token_index=94, eoi_token_index=93,
+              vision_config=dict(model_type="siglip_vision_model", hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, image_size=8, patch_size=4)),
+         {"plain": []}, embed_std=0.15),
+    Case("gemma", "gemma", GEMMA, PLAIN_AND_FLOOR, embed_std=0.15, dtype="bfloat16", matters={"activation": {"hidden_act": "silu"}}),
+    Case("phi3-longrope-short", "phi3", PHI3, EACH_KIND, n_ctx_matters=True,
+         matters={"factors": LONGROPE | rope("longrope", **without(LONGROPE["rope_parameters"], "rope_type") | {"short_factor": [1.0, 1.0, 1.0]}),
+                  "attention factor": {"max_position_embeddings": 48}}),
+    Case("phi3-longrope-long-4x", "phi3", PHI3, PLAIN_AND_FLOOR, n_prompt=53, n_new=9, n_ctx_matters=True, style="4.x"),
+    Case("phi3-window", "phi3", TINY | dict(sliding_window=7), PLAIN_AND_FLOOR, dtype="bfloat16",
+         matters={"window": {"sliding_window": 8}}),
+    Case("gpt-neox", "gpt_neox", NEOX, EACH_KIND, bias_std=0.1, matters=NEOX_MATTERS),
+    Case("gpt-neox-sequential", "gpt_neox", NEOX | dict(use_parallel_residual=False, attention_bias=False), PLAIN_AND_FLOOR, dtype="float16", bias_std=0.1),
+    Case("gpt2", "gpt2", dict(vocab_size=96, n_embd=36, n_head=3, n_layer=3, n_positions=64), PLAIN_AND_FLOOR, bias_std=0.1, matters={"activation": {"activation_function": "relu"}}),
+    Case("mixtral", "mixtral", TINY | dict(num_local_experts=4, num_experts_per_tok=2, intermediate_size=24), PLAIN_AND_FLOOR, dtype="bfloat16",
+         matters={"experts": {"num_experts_per_tok": 1}}),
+    Case("mixtral-window", "mixtral", TINY | dict(num_local_experts=3, num_experts_per_tok=1, intermediate_size=20, sliding_window=13, num_hidden_layers=2),
+         {"plain": []}, matters={"window": {"sliding_window": 14}}),
+    Case("qwen3-moe-mixed", "qwen3_moe", MOE | dict(norm_topk_prob=True, mlp_only_layers=[1]), PLAIN_AND_FLOOR, matters={"shares": {"norm_topk_prob": False}}),
+    Case("qwen3-moe-raw", "qwen3_moe", MOE | dict(norm_topk_prob=False, decoder_sparse_step=2, num_hidden_layers=4), PLAIN_AND_FLOOR, dtype="bfloat16",
+         matters={"shares": {"norm_topk_prob": True}, "experts": {"num_experts_per_tok": 3}}),
+    Case("olmo2", "olmo2", TINY, PLAIN_AND_FLOOR, matters={"epsilon": {"rms_norm_eps": 1e-1}} | THETA),
+    Case("olmo3", "olmo3", TINY | dict(sliding_window=7, layer_types=SLIDING, rope_parameters={
+        "full_attention": YARN["rope_parameters"], "sliding_attention": {"rope_type": "default", "rope_theta": 300.0}}), PLAIN_AND_FLOOR,
+         dtype="bfloat16", matters={"window": {"sliding_window": 8}}),
+    Case("smollm3", "smollm3", TINY | dict(num_hidden_layers=4, no_rope_layers=[1, 0, 1, 1], tie_word_embeddings=True), PLAIN_AND_FLOOR, embed_std=0.15,
+         matters={"layers without rope": {"no_rope_layers": [1, 1, 0, 1]}} | THETA),
+    Case("granite", "granite", TINY | dict(embedding_multiplier=3.0, residual_multiplier=0.4, attention_multiplier=0.2, logits_scaling=4.0), PLAIN_AND_FLOOR,
+         matters={"embedding": {"embedding_multiplier": 2.0}, "residual": {"residual_multiplier": 0.5}, "attention": {"attention_multiplier": 0.3},
+                  "logits": {"logits_scaling": 2.0}}),
+    Case("cohere", "cohere", COHERE, PLAIN_AND_FLOOR, embed_std=0.15, matters={"scale": {"logit_scale": 0.5}}),
+    Case("cohere-qk-norm", "cohere", COHERE | dict(use_qk_norm=True, num_hidden_layers=2), PLAIN_AND_FLOOR, embed_std=0.15, dtype="bfloat16"),
+    Case("cohere2", "cohere2", COHERE | dict(sliding_window=7, layer_types=SLIDING), PLAIN_AND_FLOOR, embed_std=0.15,
+         matters={"window": {"sliding_window": 8}, "pattern": {"layer_types": SLIDING[:1] * 3}}),
+    Case("starcoder2", "starcoder2", without(TINY, "rms_norm_eps") | dict(norm_epsilon=1e-3, sliding_window=7, tie_word_embeddings=True), PLAIN_AND_FLOOR, bias_std=0.1, embed_std=0.15,
+         matters={"window": {"sliding_window": 8}, "activation": {"hidden_act": "relu"}}),
+    Case("stablelm", "stablelm", STABLELM | dict(qk_layernorm=True), PLAIN_AND_FLOOR, bias_std=0.1, matters={"part that turns": rope(partial_rotary_factor=0.25)}),
+    Case("stablelm-parallel", "stablelm", STABLELM | dict(use_parallel_residual=True, num_hidden_layers=2), PLAIN_AND_FLOOR, dtype="bfloat16", bias_std=0.1),
+    Case("glm", "glm", GLM, PLAIN_AND_FLOOR, dtype="bfloat16", matters={"part that turns": rope(partial_rotary_factor=0.25)}),
+    Case("glm4", "glm4", GLM, PLAIN_AND_FLOOR, matters={"part that turns": rope(partial_rotary_factor=0.25)}),
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 import interventions
-from model import Float64, forward, generator, remake, row_error
+from model import Float64, forward, generator, layers_of, remake, row_error, sizes
 
 MARGIN = 1e-3  # least distance of the two best logits, relative to the row's norm
 SHARE = (0.2, 0.8)  # least and most share of tokens that a bound of a cap moves
@@ -31,11 +31,12 @@ def bound(site, n_layers):
 
 def check_model(case, model, folder, seed):
     """Everything stored or configured must show in the logits, or an engine could get it wrong unseen."""
-    tokens = torch.randint(model.config.vocab_size, (case.n_prompt,), generator=generator(case.key, seed, "check"))
+    tokens = torch.randint(sizes(model).vocab_size, (case.n_prompt,), generator=generator(case.key, seed, "check"))
     plain = forward(model, tokens)["logits"]
     effect = lambda other: row_error(forward(other, tokens)["logits"], plain)[1:].median().item()
 
-    for name, p in model.named_parameters():
+    text = (pair for pair in model.named_parameters() if "vision" not in pair[0] and "projector" not in pair[0])
+    for name, p in text:
         kept = p.data
         p.data = torch.ones_like(kept) if kept.ndim == 1 and "norm" in name else torch.zeros_like(kept)
         found = effect(model)
@@ -50,7 +51,7 @@ def check_model(case, model, folder, seed):
     need(found > 1e-2, f"the first half of the prompt changes the last logits by {found:.1e} only")
     if case.max_shard_size != "1GB":
         shards = json.loads((folder / "model.safetensors.index.json").read_text())["weight_map"]
-        per_layer = [{s for n, s in shards.items() if f"layers.{i}." in n} for i in range(len(model.base_model.layers))]
+        per_layer = [{s for n, s in shards.items() if f"layers.{i}." in n} for i in range(len(layers_of(model)))]
         assert len(set(shards.values())) >= 3 and max(map(len, per_layer)) > 1, shards
 
 
@@ -70,9 +71,10 @@ def check_shares(hooks):
     return shares
 
 
-def check_reference(reference, ours, model, exact, hooks, tokens, n_prompt):
+def check_reference(case, reference, ours, model, exact, hooks, tokens):
     """The published hooks say what ours say, float64 says it too, and so does decode; returns figures for the log."""
-    n_layers = len(model.base_model.layers)
+    n_layers = len(layers_of(model))
+    n_prompt = case.n_prompt
     n_prefill = n_prompt if any(hook.positions == "last" for hook in hooks) else None
     in_bounds = lambda other: max(row_error(other[s], reference[s]).max().item() / bound(s, n_layers) for s in reference)
 
@@ -84,7 +86,7 @@ def check_reference(reference, ours, model, exact, hooks, tokens, n_prompt):
     assert all(t.dtype == torch.float64 for t in truth.values())
     noise = in_bounds(truth)
     need(noise < 0.5, f"float32 itself takes {noise:.0%} of the bound")
-    if n_prefill is None:
+    if n_prefill is None and not case.whole:
         with interventions.capstan(model, hooks):
             stepped = in_bounds(forward(model, tokens, n_prompt))
         need(stepped < 1, f"decode is {stepped:.0%} of the bound from the whole pass")

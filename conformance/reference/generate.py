@@ -23,7 +23,7 @@ import interventions
 from cases import CASES
 from checks import Unfit, check_model, check_reference, check_shares
 from interventions import Hook
-from model import Float64, forward, generator, greedy, read_model, remake, write_model, write_tensors
+from model import Float64, forward, generator, greedy, read_model, remake, sizes, write_model, write_tensors
 
 HERE = Path(__file__).parent
 
@@ -79,6 +79,7 @@ def make_case(case, folder, published):
         "made_with": {"torch": torch.__version__.split("+")[0], "transformers": transformers.__version__},
         "seed": seed,
         "dtype": case.dtype,
+        **({"n_ctx": case.n_prompt + case.n_new} if case.n_ctx_matters else {}),
         "runs": runs,
     }
     (folder / "case.json").write_text(json.dumps(description, indent=2) + "\n")
@@ -105,18 +106,18 @@ def make_run(case, name, templates, model, exact, folder, published):
 def try_run(case, name, templates, model, exact, seed, published):
     """One run: its tensors, its hooks as case.json tells them, and figures for the log."""
     key = (case.key, name, seed)
-    prompt = torch.randint(model.config.vocab_size, (case.n_prompt,), generator=generator(*key, "prompt"))
+    prompt = torch.randint(sizes(model).vocab_size, (case.n_prompt,), generator=generator(*key, "prompt"))
     hooks = draw_hooks(templates, model, prompt, case.n_new, key)
     n_prefill = case.n_prompt if any(hook.positions == "last" for hook in hooks) else None
 
     with interventions.capstan(model, hooks):
-        tokens = greedy(model, prompt, case.n_new)
+        tokens = greedy(model, prompt, case.n_new, case.whole)
     with interventions.capstan(model, hooks):
         ours = forward(model, tokens, n_prefill)
     shares = check_shares(hooks)
     with published(model, hooks):
         reference = forward(model, tokens, n_prefill)
-    figures = check_reference(reference, ours, model, exact, hooks, tokens, case.n_prompt)
+    figures = check_reference(case, reference, ours, model, exact, hooks, tokens)
 
     tensors = {"tokens": tokens} | reference
     described = []
@@ -138,7 +139,7 @@ def draw_hooks(templates, model, prompt, n_new, key):
 
     A cap's bounds are set one hook after the other, on the projections that the hooks before it leave.
     """
-    d_model = model.config.hidden_size
+    d_model = sizes(model).hidden_size
     common = torch.randn(d_model, generator=generator(*key, "common"))
     hooks = []
     for k, template in enumerate(templates):

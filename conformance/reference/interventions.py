@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from model import hidden, layers_of
+
 # safety-research/assistant-axis, commit a98961956072224eaf244eb289d6c01700b63795
 STEERING_SHA256 = "b147f41f784f535a338f0e9fddaad793cc35e16bd15233517922ae672260bc42"
 
@@ -63,17 +65,20 @@ def capstan(model, hooks):
     """Our hooks in force on a model, in the order listed."""
 
     def act(hook):
-        def forward_hook(_module, _inputs, out):  # out [1, n, d_model]
+        def forward_hook(_module, _inputs, out):  # [1, n, d_model], alone or first of a tuple
+            h = hidden(out)
             if hook.positions == "all":
-                return apply(out[0], hook).unsqueeze(0)
-            return torch.cat([out[:, :-1], apply(out[0, -1:], hook).unsqueeze(0)], dim=1)
+                changed = apply(h[0], hook).unsqueeze(0)
+            else:
+                changed = torch.cat([h[:, :-1], apply(h[0, -1:], hook).unsqueeze(0)], dim=1)
+            return (changed, *out[1:]) if isinstance(out, tuple) else changed
 
         return forward_hook
 
     handles = []
     for hook in hooks:
         hook.projections.clear()
-        handles.append(model.base_model.layers[hook.block].register_forward_hook(act(hook)))
+        handles.append(layers_of(model)[hook.block].register_forward_hook(act(hook)))
     try:
         yield
     finally:

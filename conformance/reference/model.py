@@ -15,6 +15,17 @@ def generator(*key):
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
+def layers_of(model):
+    """The decoder blocks, wherever the family keeps them."""
+    base = model.base_model
+    return base.h if hasattr(base, "h") else getattr(base, "language_model", base).layers
+
+
+def sizes(model):
+    """The config that has hidden_size and vocab_size: of the text part, in a multimodal model."""
+    return model.config.get_text_config()
+
+
 def write_model(case, seed, folder):
     """Draw every tensor of the case's model and save it as transformers does; returns nothing, the files are the model."""
     ids = dict(bos_token_id=None, eos_token_id=None, pad_token_id=None)  # nothing may end the greedy text early
@@ -23,7 +34,7 @@ def write_model(case, seed, folder):
     for name, p in model.named_parameters():
         g = generator(case.key, seed, name)
         if name.endswith("bias"):
-            p.data = torch.randn(p.shape, generator=g) * 0.3
+            p.data = torch.randn(p.shape, generator=g) * case.bias_std
         elif p.ndim == 1:  # norms: around 1, each its own
             p.data = 0.5 + torch.rand(p.shape, generator=g)
         else:
@@ -32,18 +43,29 @@ def write_model(case, seed, folder):
     model.to(getattr(torch, case.dtype)).save_pretrained(folder, max_shard_size=case.max_shard_size)
     (folder / "generation_config.json").unlink(missing_ok=True)
     if case.style == "4.x":
-        rewrite_as_4x(folder / "config.json")
+        rewrite_as_4x(case, folder / "config.json")
 
 
-def rewrite_as_4x(path):
-    """Say the same in transformers 4's words: rope_theta beside rope_scaling, torch_dtype, no head_dim where it follows."""
+def rewrite_as_4x(case, path):
+    """Say the same in transformers 4's words: rope_theta beside rope_scaling, torch_dtype, and without what follows from the rest."""
     config = json.loads(path.read_text())
     rope = config.pop("rope_parameters")
+    local = rope.pop("sliding_attention", None)
+    rope = rope.pop("full_attention", rope)
     config["rope_theta"] = rope.pop("rope_theta")
+    if local:
+        config["rope_local_base_freq"] = local["rope_theta"]
+    if "partial_rotary_factor" in rope:
+        config["partial_rotary_factor"] = rope.pop("partial_rotary_factor")
     config["rope_scaling"] = rope if rope["rope_type"] != "default" else None
+    if config["model_type"] == "phi3" and config["rope_scaling"]:
+        config["rope_scaling"]["type"] = "longrope"
+        del config["rope_scaling"]["rope_type"], config["rope_scaling"]["original_max_position_embeddings"]
     config["torch_dtype"] = config.pop("dtype")
     config["transformers_version"] = "4.46.0"
-    if config["head_dim"] * config["num_attention_heads"] == config["hidden_size"]:
+    for implied in case.implied:
+        del config[implied]
+    if config.get("head_dim", 0) * config["num_attention_heads"] == config["hidden_size"]:
         del config["head_dim"]
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
@@ -51,7 +73,14 @@ def rewrite_as_4x(path):
 def read_model(folder):
     """The folder's model in float32."""
     model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
-    return model.eval()
+    return plain(model).eval()
+
+
+def plain(model):
+    """Experts one by one, as the model's definition reads, and in any dtype."""
+    if model._can_set_experts_implementation():
+        model.set_experts_implementation("eager")
+    return model
 
 
 class Float64(TorchFunctionMode):
@@ -69,16 +98,28 @@ def remake(model, dtype, **changes):
     config = type(model.config).from_dict(model.config.to_dict() | changes)
     other = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=dtype)
     other.load_state_dict({k: v.to(dtype) for k, v in model.state_dict().items()})
-    return other.eval()
+    return plain(other).eval()
+
+
+def hidden(out):
+    """What a block gives on: alone, or first of a tuple."""
+    return out[0] if isinstance(out, tuple) else out
+
+
+def forget(model):
+    """A dynamic rope keeps the frequencies of the longest text it saw: a text of one token puts it back."""
+    if "'dynamic'" in str(getattr(sizes(model), "rope_parameters", None)):
+        model(torch.zeros(1, 1, dtype=torch.long))
 
 
 @torch.no_grad()
 def forward(model, tokens, n_prefill=None):
     """One pass over tokens [n], whole or as n_prefill tokens and then one at a time: the reference file's tensors."""
-    layers = model.base_model.layers
+    forget(model)
+    layers = layers_of(model)
     captured = [[] for _ in layers]
     hooks = [
-        layer.register_forward_hook(lambda _m, _i, out, rows=rows: rows.append(out[0].clone()))
+        layer.register_forward_hook(lambda _m, _i, out, rows=rows: rows.append(hidden(out)[0].clone()))
         for layer, rows in zip(layers, captured)
     ]
     cuts = [0, *range(n_prefill or len(tokens), len(tokens) + 1)]
@@ -95,8 +136,13 @@ def forward(model, tokens, n_prefill=None):
 
 
 @torch.no_grad()
-def greedy(model, prompt, n_new):
-    """The prompt and its greedy continuation, by prefill and decode."""
+def greedy(model, prompt, n_new, whole=False):
+    """The prompt and its greedy continuation, by prefill and decode, or by whole passes."""
+    if whole:
+        for _ in range(n_new):
+            forget(model)
+            prompt = torch.cat([prompt, model(prompt[None]).logits[0, -1].argmax().reshape(1)])
+        return prompt
     cache, tokens, step = DynamicCache(config=model.config), prompt, prompt
     for _ in range(n_new):
         logits = model(step[None], past_key_values=cache, use_cache=True).logits[0, -1]

@@ -1,5 +1,6 @@
 import type { ConfigReader } from "../config.ts";
 import { show } from "../errors.ts";
+import { longestContext } from "../rope.ts";
 import type {
   Activation,
   Decoder,
@@ -18,12 +19,9 @@ export type Sizes = Pick<
 >;
 
 /** Reads the sizes under the names most configs use. `d_head` is the family's default where none is written. */
-export function readSizes(
-  config: ConfigReader,
-  defaults: { d_head?: number; n_kv_heads?: number; n_ctx?: number } = {},
-): Sizes {
-  const d_model = config.int("hidden_size");
-  const n_heads = config.int("num_attention_heads");
+export function readSizes(config: ConfigReader, defaults: Partial<Sizes> = {}): Sizes {
+  const d_model = config.int("hidden_size", defaults.d_model);
+  const n_heads = config.int("num_attention_heads", defaults.n_heads);
   const n_kv_heads = config.int("num_key_value_heads", defaults.n_kv_heads ?? n_heads);
   if (n_heads % n_kv_heads !== 0) {
     config.refuse("num_key_value_heads", n_kv_heads, `a divisor of num_attention_heads (${n_heads})`);
@@ -32,11 +30,11 @@ export function readSizes(
     d_model,
     n_heads,
     n_kv_heads,
-    n_layers: config.int("num_hidden_layers"),
+    n_layers: config.int("num_hidden_layers", defaults.n_layers),
     d_head: config.int("head_dim", defaults.d_head ?? headSize(config, d_model, n_heads)),
-    d_mlp: config.int("intermediate_size"),
-    d_vocab: config.int("vocab_size"),
-    n_ctx: config.int("max_position_embeddings", defaults.n_ctx ?? 2048),
+    d_mlp: config.int("intermediate_size", defaults.d_mlp),
+    d_vocab: config.int("vocab_size", defaults.d_vocab),
+    n_ctx: longestContext(config, config.int("max_position_embeddings", defaults.n_ctx ?? 2048)),
   };
 }
 
@@ -112,6 +110,17 @@ export function decoder(
 /** `rms_norm_eps` and its default. */
 export function rmsNorm(config: ConfigReader, eps = 1e-6): DecoderSpec["norm"] {
   return { kind: "rms", eps: config.positive("rms_norm_eps", eps) };
+}
+
+/** `sliding_window`: the fallback where it is not written, none where it is null. */
+export function readWindow(config: ConfigReader, fallback: number | null): number | null {
+  if (config.raw.sliding_window === undefined) return fallback;
+  return config.has("sliding_window") ? config.int("sliding_window") : null;
+}
+
+/** A window that counts only with `use_sliding_window`. */
+export function readSwitchedWindow(config: ConfigReader): number | null {
+  return config.bool("use_sliding_window", false) ? readWindow(config, 4096) : null;
 }
 
 /** A layer norm whose epsilon stands under `field`. */
@@ -210,6 +219,8 @@ export interface Has {
   norm_bias?: boolean;
   /** What the file's norm weights lack. */
   norm_add?: number;
+  /** gate and up in one tensor, `gate_up_proj`. */
+  fused_mlp?: boolean;
 }
 
 /** The layer most families share: pre-norm attention and a gated MLP, in Llama's names. */
@@ -238,7 +249,9 @@ export function gatedLayer(prefix: string, sizes: Sizes, has: Has = {}): LayerTe
     attn_out_bias: has.attn_out_bias ? bias("o_proj", d_model) : null,
     attn_post_norm: null,
     mlp_norm: norm(`${prefix}.post_attention_layernorm`, d_model, norms),
-    mlp: gatedMlp(`${prefix}.mlp`, sizes, has.mlp_bias ?? false),
+    mlp: has.fused_mlp
+      ? fusedMlp(`${prefix}.mlp`, sizes)
+      : gatedMlp(`${prefix}.mlp`, sizes, has.mlp_bias ?? false),
     mlp_post_norm: null,
   };
 }
@@ -271,6 +284,15 @@ export function plainMlp(
     in_bias: has_bias ? [vector(`${name}.${first}.bias`, d_mlp)] : null,
     out: matrix(`${name}.${second}`, d_model, d_mlp),
     out_bias: has_bias ? vector(`${name}.${second}.bias`, d_model) : null,
+  };
+}
+
+function fusedMlp(name: string, { d_model, d_mlp }: Sizes): MlpTensors {
+  return {
+    in: [matrix(`${name}.gate_up_proj`, 2 * d_mlp, d_model)],
+    in_bias: null,
+    out: matrix(`${name}.down_proj`, d_model, d_mlp),
+    out_bias: null,
   };
 }
 

@@ -9,6 +9,7 @@ import {
   readLayers,
   readSizes,
   readSoftcap,
+  readWindow,
   refuseBidirectional,
   rmsNorm,
 } from "./common.ts";
@@ -35,7 +36,7 @@ export function gemma2(config: ConfigReader): Decoder {
       embed_scale: Math.sqrt(d_model),
       logit_softcap: readSoftcap(config, "final_logit_softcapping", 30),
       ropes: [readRope(config, sizes.d_head)],
-      layers: readLayers(config, n_layers, config.int("sliding_window", 4096), (layer) => layer % 2 === 0),
+      layers: readLayers(config, n_layers, readWindow(config, 4096), (layer) => layer % 2 === 0),
       tied_embeddings: config.bool("tie_word_embeddings", true),
     },
     {

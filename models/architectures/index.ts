@@ -2,33 +2,79 @@ import { ConfigReader, type RawConfig } from "../config.ts";
 import { CapstanError, show } from "../errors.ts";
 import type { Decoder } from "../spec.ts";
 import { cohere } from "./cohere.ts";
+import { cohere2 } from "./cohere2.ts";
+import { gemma } from "./gemma.ts";
 import { gemma2 } from "./gemma2.ts";
+import { gemma3, gemma3Text } from "./gemma3.ts";
+import { glm } from "./glm.ts";
+import { glm4 } from "./glm4.ts";
 import { gptNeox } from "./gpt_neox.ts";
 import { gpt2 } from "./gpt2.ts";
 import { granite } from "./granite.ts";
 import { llama } from "./llama.ts";
+import { mistral } from "./mistral.ts";
 import { mixtral } from "./mixtral.ts";
 import { olmo2 } from "./olmo2.ts";
+import { olmo3 } from "./olmo3.ts";
+import { phi3 } from "./phi3.ts";
+import { qwen2 } from "./qwen2.ts";
 import { qwen3 } from "./qwen3.ts";
 import { qwen3Moe } from "./qwen3_moe.ts";
+import { smollm3 } from "./smollm3.ts";
+import { stablelm } from "./stablelm.ts";
+import { starcoder2 } from "./starcoder2.ts";
+
+/** A family: what it makes of a config.json. */
+export type Architecture = (config: ConfigReader) => Decoder;
 
 /** Every family, by `model_type`. Adding one is a file beside this and a line here (CONTRIBUTING). */
-const ARCHITECTURES: Record<string, (config: ConfigReader) => Decoder> = {
+const ARCHITECTURES: Record<string, Architecture> = {
   cohere,
+  cohere2,
+  gemma,
   gemma2,
+  gemma3,
+  gemma3_text: gemma3Text,
+  glm,
+  glm4,
   gpt2,
   gpt_neox: gptNeox,
   granite,
   llama,
+  mistral,
   mixtral,
   olmo2,
+  olmo3,
+  phi3,
+  qwen2,
   qwen3,
   qwen3_moe: qwen3Moe,
+  smollm3,
+  stablelm,
+  starcoder2,
 };
+
+/**
+ * Adds a family from outside this folder, for every model loaded from then on; a known `model_type` is replaced.
+ *
+ * @returns a function that takes it away again
+ * @example
+ * const remove = addArchitecture("my_llama", (config) => myLlama(config));
+ */
+export function addArchitecture(model_type: string, build: Architecture): () => void {
+  const before = ADDED.get(model_type);
+  ADDED.set(model_type, build);
+  return () => {
+    if (before === undefined) ADDED.delete(model_type);
+    else ADDED.set(model_type, before);
+  };
+}
+
+const ADDED = new Map<string, Architecture>();
 
 /** The `model_type`s this runtime knows, sorted. */
 export function knownArchitectures(): string[] {
-  return Object.keys(ARCHITECTURES).sort();
+  return [...new Set([...Object.keys(ARCHITECTURES), ...ADDED.keys()])].sort();
 }
 
 /**
@@ -36,10 +82,11 @@ export function knownArchitectures(): string[] {
  *
  * @param config the parsed config.json
  * @param generation the parsed generation_config.json, whose `eos_token_id` is added to the config's
+ * @param n_ctx the context that is wanted, in tokens: some rope tables depend on it (`readRope`)
  * @throws CapstanError `unsupported` for an unknown `model_type` (the known ones are listed), `bad_config`
  *   for a missing or impossible field
  */
-export function readDecoder(config: RawConfig, generation?: RawConfig): Decoder {
+export function readDecoder(config: RawConfig, generation?: RawConfig, n_ctx?: number): Decoder {
   if (typeof config !== "object" || config === null || Array.isArray(config)) {
     throw new CapstanError("bad_config", {
       action: "read config.json",
@@ -48,8 +95,7 @@ export function readDecoder(config: RawConfig, generation?: RawConfig): Decoder 
     });
   }
   const type = config.model_type;
-  const build =
-    typeof type === "string" && Object.hasOwn(ARCHITECTURES, type) ? ARCHITECTURES[type] : undefined;
+  const build = typeof type === "string" ? architecture(type) : undefined;
   if (build === undefined) {
     throw new CapstanError("unsupported", {
       action: "read config.json",
@@ -58,11 +104,15 @@ export function readDecoder(config: RawConfig, generation?: RawConfig): Decoder 
       mend: "CONTRIBUTING.md says how to add an architecture.",
     });
   }
-  const decoder = build(new ConfigReader(config));
+  const decoder = build(new ConfigReader(config, "config.json", n_ctx));
   const more =
     generation === undefined
       ? []
       : new ConfigReader(generation, "generation_config.json").ids("eos_token_id");
   decoder.spec.eos_token_ids = [...new Set([...decoder.spec.eos_token_ids, ...more])];
   return decoder;
+}
+
+function architecture(type: string): Architecture | undefined {
+  return ADDED.get(type) ?? (Object.hasOwn(ARCHITECTURES, type) ? ARCHITECTURES[type] : undefined);
 }

@@ -6,8 +6,8 @@ import {
   gatedLayer,
   matrix,
   readActivation,
-  readLayers,
   readSizes,
+  readWindow,
   repeat,
   rmsNorm,
 } from "./common.ts";
@@ -19,7 +19,7 @@ export function mixtral(config: ConfigReader): Decoder {
   const n_experts = config.int("num_local_experts", 8);
   const top_k = config.int("num_experts_per_tok", 2);
   if (top_k > n_experts) config.refuse("num_experts_per_tok", top_k, `at most ${n_experts}`);
-  const window = config.has("sliding_window") ? config.int("sliding_window") : null;
+  const window = readWindow(config, null);
   const experts = { n_experts, top_k, d_expert, renormalise: true };
   return decoder(
     config,
@@ -29,7 +29,7 @@ export function mixtral(config: ConfigReader): Decoder {
       norm: rmsNorm(config, 1e-5),
       activation: readActivation(config, "hidden_act", "silu"),
       ropes: [readRope(config, sizes.d_head, { theta: 1e6 })],
-      layers: readLayers(config, sizes.n_layers, window).map((layer) => ({ ...layer, experts })),
+      layers: repeat(sizes.n_layers, () => ({ rope: 0, window, experts })),
     },
     {
       layer: (prefix) => {

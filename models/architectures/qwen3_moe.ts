@@ -8,13 +8,14 @@ import {
   readActivation,
   readLayers,
   readSizes,
+  readSwitchedWindow,
   repeat,
   rmsNorm,
 } from "./common.ts";
 
 /** Qwen 3 with experts (`Qwen3MoeForCausalLM`): some layers dense, the others a choice of experts. */
 export function qwen3Moe(config: ConfigReader): Decoder {
-  const sizes = readSizes(config);
+  const sizes = readSizes(config, { n_kv_heads: 4, n_ctx: 32_768 });
   const { d_model, n_layers } = sizes;
   const bias = config.bool("attention_bias", false);
   // Published files say `num_experts`, newly saved ones `num_local_experts`.
@@ -26,8 +27,7 @@ export function qwen3Moe(config: ConfigReader): Decoder {
   const dense = config.list("mlp_only_layers") ?? [];
   const every = config.int("decoder_sparse_step", 1);
   const isSparse = (layer: number) => !dense.includes(layer) && (layer + 1) % every === 0;
-  const slides = config.bool("use_sliding_window", false) && config.has("sliding_window");
-  const window = slides ? config.int("sliding_window") : null;
+  const window = readSwitchedWindow(config);
   const has = { qkv_bias: bias, attn_out_bias: bias, qk_norm: true };
   return decoder(
     config,

@@ -8,10 +8,12 @@ export type SamplingDefaults = Model["defaults"];
 /**
  * Reads what kind of model a source holds.
  *
+ * @param n_ctx the context that is wanted, in tokens (`readDecoder`)
  * @throws CapstanError `not_found` without config.json, `bad_file`, `bad_config`, `unsupported`
  */
 export async function readModelConfig(
   source: FileSource,
+  n_ctx?: number,
 ): Promise<{ decoder: Decoder; config: RawConfig; defaults: SamplingDefaults }> {
   const config = await readSourceJson(source, "config.json");
   if (config === undefined) {
@@ -23,7 +25,7 @@ export async function readModelConfig(
     });
   }
   const generation = await readSourceJson(source, "generation_config.json");
-  const decoder = readDecoder(config, generation);
+  const decoder = readDecoder(config, generation, n_ctx);
   return { decoder, config, defaults: generation === undefined ? {} : readDefaults(generation) };
 }
 
