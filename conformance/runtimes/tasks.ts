@@ -1,7 +1,7 @@
 import { CapstanError, type Device, type DeviceModel } from "../../models/index.ts";
 import { cap, collect, fit, generate, load } from "../../sdk/index.ts";
 import type { LoadOptions } from "../../sdk/types.ts";
-import { checkCases } from "../check/index.ts";
+import { checkCase } from "../check/index.ts";
 import type { CaseReport } from "../check/report.ts";
 import { CONTRACT, runCheck } from "../contract/index.ts";
 import { ALL_DEVICES } from "../devices.ts";
@@ -41,17 +41,19 @@ async function contract(args: {
   return { description: device.description, errors };
 }
 
-/** Checks reference cases. */
+/** Checks reference cases: a report of each, or the error that kept it from being one. */
 async function cases(args: {
   device: string;
   dtype: NonNullable<LoadOptions["dtype"]>;
   /** Folders or URLs. */
   sources: readonly string[];
-}): Promise<CaseReport[]> {
+}): Promise<(CaseReport | { error: string })[]> {
   const device = await keptDevice(args.device);
-  const reports: CaseReport[] = [];
   const options = { device: async () => shareOf(device), dtype: args.dtype };
-  for await (const report of checkCases(args.sources, options)) reports.push(report);
+  const reports: (CaseReport | { error: string })[] = [];
+  for (const source of args.sources) {
+    reports.push(await checkCase(source, options).catch((error: unknown) => ({ error: String(error) })));
+  }
   return reports;
 }
 
