@@ -40,6 +40,8 @@ const RAISED = [
 export interface OpenOptions {
   /** Ask for nothing beyond WebGPU's defaults: no larger limits, no optional features. */
   defaults_only?: boolean;
+  /** Use no more than this of a limit, as on a smaller adapter. */
+  at_most?: Partial<GpuLimits>;
   power?: GPUPowerPreference;
 }
 
@@ -63,7 +65,7 @@ export async function findAdapter(
 /** A device with the largest limits and the features that kernels use. */
 export async function openDevice(
   adapter: GPUAdapter,
-  { defaults_only = false }: OpenOptions = {},
+  { defaults_only = false, at_most = {} }: OpenOptions = {},
 ): Promise<{ device: GPUDevice; report: AdapterReport }> {
   const wanted = ["shader-f16", "subgroups", "timestamp-query"] as const;
   const requiredFeatures = defaults_only ? [] : wanted.filter((name) => adapter.features.has(name));
@@ -71,7 +73,11 @@ export async function openDevice(
   if (!defaults_only) for (const name of RAISED) requiredLimits[name] = adapter.limits[name];
   try {
     const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
-    return { device, report: describe(adapter, device.limits, device.features) };
+    const report = describe(adapter, device.limits, device.features);
+    for (const [name, most] of Object.entries(at_most) as [keyof GpuLimits, number][]) {
+      report.limits[name] = Math.min(report.limits[name], most);
+    }
+    return { device, report };
   } catch (cause) {
     throw new CapstanError(
       "unsupported",

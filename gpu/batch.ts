@@ -78,7 +78,7 @@ export function packBatch(batch: readonly StepEntry[], options: PackOptions): Pa
   }
   const sums = writeSums(words, batch, results, options);
   const sizes = [n_rows, gathered_rows.length, batch.length];
-  const addresses = [rows_at, entries_at, gathered_at, tiles_at, samples_at, sums.at];
+  const addresses = [rows_at, entries_at, gathered_at, tiles_at, samples_at, sums.at, results.routes_at];
   return {
     bytes: words.bytes([...sizes, ...addresses]),
     results,

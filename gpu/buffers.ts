@@ -1,10 +1,11 @@
-import type { BufferName, Program } from "../models/program.ts";
+import type { Program } from "../models/program.ts";
 import { ropeRows } from "../models/rope.ts";
 import type { RopeSpec } from "../models/spec.ts";
 import { padded, UNIFORM_STRIDE, USAGE } from "./constants.ts";
 import type { Gpu } from "./context.ts";
-import { lifetimes, type Stage, shareBuffers } from "./plan.ts";
+import type { ActivationName, Stage } from "./plan.ts";
 import { DRAWN_SLOTS } from "./results.ts";
+import { shareBuffers } from "./share.ts";
 
 const STORAGE = USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST;
 /** Positions that rope tables start with. */
@@ -15,8 +16,8 @@ export class Buffers {
   /** Rises when any buffer is another one: bind groups made before no longer hold. */
   version = 0;
   readonly #gpu: Gpu;
-  readonly #widths: Record<BufferName, number>;
-  readonly #place: ReadonlyMap<BufferName, number>;
+  readonly #widths: Record<ActivationName, number>;
+  readonly #place: ReadonlyMap<ActivationName, number>;
   readonly #place_widths: readonly number[];
   readonly #ropes: readonly RopeSpec[];
   readonly #n_ctx: number;
@@ -41,14 +42,14 @@ export class Buffers {
     this.#gpu = gpu;
     this.#ropes = ropes;
     this.#n_ctx = n_ctx;
-    this.#widths = { ...program.buffers };
-    for (const name of Object.keys(this.#widths) as BufferName[])
+    this.#widths = { ...program.buffers, expert_act: expertWidth(program) };
+    for (const name of Object.keys(this.#widths) as ActivationName[])
       this.#widths[name] = padded(this.#widths[name]);
-    // Logits have rows of their own number, and are copied out after the last stage.
-    const lives = lifetimes(stages).filter(({ name }) => name !== "logits");
-    const shared = shareBuffers(lives, this.#widths);
+    // Logits have rows of their own number, and are copied out after the last stage: nothing shares their place.
+    const shared = shareBuffers(stages, this.#widths, new Set(["logits"]));
     this.#place = shared.place;
-    this.#place_widths = shared.widths;
+    const of_logits = shared.place.get("logits");
+    this.#place_widths = shared.widths.map((width, place) => (place === of_logits ? 0 : width));
     this.#results = gpu.buffer("results", 4 * (2 * DRAWN_SLOTS + 1024), STORAGE);
     this.#batch = gpu.buffer("batch", 16_384, USAGE.UNIFORM | USAGE.STORAGE | USAGE.COPY_DST);
     this.spare = gpu.buffer("spare", 16, STORAGE);
@@ -67,11 +68,11 @@ export class Buffers {
   }
 
   /** Floats from one row of a buffer to the next. */
-  stride(name: BufferName): number {
+  stride(name: ActivationName): number {
     return this.#widths[name];
   }
 
-  activation(name: BufferName): GPUBuffer {
+  activation(name: ActivationName): GPUBuffer {
     return name === "logits" ? this.#logits! : this.#activations[this.#place.get(name)!]!;
   }
 
@@ -166,4 +167,12 @@ export class Buffers {
     ];
     for (const buffer of all) this.#gpu.release(buffer);
   }
+}
+
+/** Widest row of what lies between the two matrices of a row's experts, each padded. */
+function expertWidth({ ops, weights }: Program): number {
+  return Math.max(
+    0,
+    ...ops.map((op) => (op.op === "experts" ? op.top_k * padded(weights[op.gate_up]!.rows / 2) : 0)),
+  );
 }

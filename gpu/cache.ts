@@ -32,7 +32,7 @@ export class Cache {
     this.#key_bytes = 4 * BLOCK_SIZE * n_kv_heads * padded(d_head, 4);
     this.#value_bytes = 4 * BLOCK_SIZE * n_kv_heads * d_head;
     this.#on_grow = on_grow;
-    this.#grow(FIRST_BLOCKS);
+    this.#grow(Math.max(1, Math.min(FIRST_BLOCKS, this.#most())));
   }
 
   get block_bytes(): number {

@@ -24,7 +24,7 @@ import { Readback, type Span } from "./readback.ts";
 import type { Resources } from "./resources.ts";
 import { DRAWN_SLOTS, readResults } from "./results.ts";
 import { Runner } from "./runner.ts";
-import { loadWeights, type Weights } from "./weights/load.ts";
+import { loadWeights, type MatrixStorage, type Weights } from "./weights/load.ts";
 import type { StepSizes } from "./work.ts";
 
 /** Steps that may be under way at once: while one runs, the next is encoded. */
@@ -69,21 +69,22 @@ export class GpuModel implements DeviceModel {
   ): Promise<GpuModel> {
     const stages = planStages(program);
     const readback = new Readback(gpu);
-    const weights = await loadWeights(gpu, readback, program, source, pairedMatrices(stages), options).catch(
+    const weights = await loadWeights(gpu, readback, program, source, storageOf(stages), options).catch(
       (error: unknown) => {
         readback.dispose();
         throw error;
       },
     );
-    const resources = createResources(gpu, readback, program, stages, options);
+    let resources: Resources | undefined;
     try {
+      resources = createResources(gpu, readback, program, stages, options);
       const runner = await Runner.create(gpu, program, stages, resources, weights);
       await gpu.settled();
       const tile = tileOf(stages, program);
       const { n_ctx } = options;
       return new GpuModel({ gpu, program, n_ctx, weights, readback, resources, runner, tile }, on_dispose);
     } catch (error) {
-      disposeResources(resources);
+      if (resources !== undefined) disposeResources(resources);
       weights.dispose();
       readback.dispose();
       throw error;
@@ -264,23 +265,33 @@ function createResources(
   const replaced = () => {
     buffers.version++;
   };
-  return {
-    buffers,
-    cache: new Cache(gpu, program, replaced),
-    hooks: new HookStore(gpu, program.n_layers * SITE_KINDS.length, program.d_model, replaced),
-    accumulators: new Accumulators(gpu, readback, program.d_model, replaced),
-  };
+  try {
+    return {
+      buffers,
+      cache: new Cache(gpu, program, replaced),
+      hooks: new HookStore(gpu, program.n_layers * SITE_KINDS.length, program.d_model, replaced),
+      accumulators: new Accumulators(gpu, readback, program.d_model, replaced),
+    };
+  } catch (error) {
+    buffers.dispose();
+    throw error;
+  }
 }
 
 function disposeResources({ buffers, cache, hooks, accumulators }: Resources): void {
   for (const part of [buffers, cache, hooks, accumulators]) part.dispose();
 }
 
-/** Matrices of (gate, up) whose halves are stored row by row, as their kernel wants them. */
-function pairedMatrices(stages: readonly Stage[]): Set<number> {
-  return new Set(
-    stages.flatMap((stage) => (stage.kind === "matmul" && stage.activation !== null ? [stage.weight] : [])),
-  );
+/** How matrices are to be stored, where that is not row by row as they come. */
+function storageOf(stages: readonly Stage[]): MatrixStorage {
+  const storage: MatrixStorage = { interleaved: new Set(), among_vectors: new Set(), exact: new Set() };
+  for (const stage of stages) {
+    if (stage.kind === "matmul" && stage.gated) storage.interleaved.add(stage.weight);
+    if (stage.kind === "experts") storage.interleaved.add(stage.op.gate_up);
+    if ("router" in stage && stage.router !== null) storage.among_vectors.add(stage.router.weight);
+    if (stage.kind === "embed" && stage.op.positions !== null) storage.exact.add(stage.op.positions);
+  }
+  return storage;
 }
 
 function tileOf(stages: readonly Stage[], { n_kv_heads }: Program): number {

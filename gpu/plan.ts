@@ -1,27 +1,27 @@
 import { CapstanError, show } from "../models/errors.ts";
-import type { SiteId } from "../models/hooks.ts";
 import type { BufferName, Op, Program, WeightId } from "../models/program.ts";
 import type { Activation } from "../models/spec.ts";
 
 type OpOf<Name extends Op["op"]> = Extract<Op, { op: Name }>;
 
+/** Buffers of the program, and the one between an expert's two matrices, which no op names. */
+export type ActivationName = BufferName | "expert_act";
+
 /** A norm that is computed where its input is made. */
-export interface FusedNorm {
-  weight: WeightId;
-  eps: number;
-  out: BufferName;
-}
+export type FusedNorm = Pick<OpOf<"norm">, "kind" | "weight" | "bias" | "eps" | "out">;
 
 /** One kernel's work: one op of the program, or several that share a dispatch. */
 export type Stage =
-  | { kind: "embed"; weight: WeightId; out: BufferName; sites: readonly SiteId[]; norm: FusedNorm | null }
+  | { kind: "embed"; op: OpOf<"embed">; norm: FusedNorm | null; router: OpOf<"router"> | null }
   | {
       kind: "residual_add";
-      in: BufferName;
-      into: BufferName;
-      in_site: SiteId;
-      sites: readonly SiteId[];
+      op: OpOf<"residual_add">;
+      /** Of what is added, in place, before it is. */
+      pre_norm: FusedNorm | null;
       norm: FusedNorm | null;
+      /** The norm is of the row before the add (parallel blocks) or after it. */
+      norm_of: "before" | "after";
+      router: OpOf<"router"> | null;
     }
   | {
       kind: "matmul";
@@ -29,92 +29,162 @@ export type Stage =
       out: BufferName;
       weight: WeightId;
       bias: WeightId | null;
-      /** Rows of the matrix are (gate, up) and the output is activation(gate) * up. */
       activation: Activation | null;
+      /** Rows of the matrix are (gate, up) and the output is activation(gate) * up. */
+      gated: boolean;
       /** Over the gathered rows. */
-      logits: boolean;
+      logits: OpOf<"logits"> | null;
     }
-  | { kind: "rope_append"; rope: OpOf<"rope">; layer: number }
+  | {
+      kind: "rope_append";
+      rope: OpOf<"rope">;
+      layer: number;
+      /** Norms over the whole q and the whole k of a row. */
+      row_norms: { q: OpOf<"norm">; k: OpOf<"norm"> } | null;
+      /** Where attention finds q. */
+      out: BufferName;
+    }
   | { kind: "attention"; op: OpOf<"attention"> }
-  | { kind: "gather_norm"; in: BufferName; norm: FusedNorm }
+  | { kind: "experts"; op: OpOf<"experts"> }
+  | { kind: "norm"; in: BufferName; norm: FusedNorm; gathered: boolean }
   | { kind: "sample" };
 
 /**
- * Puts a program's ops together into stages, each one dispatch: norms go into what makes their input, the gate's
- * activation into its matrix product, the cache append into the rotation. Eight dispatches a layer.
+ * Puts a program's ops together into stages, each one dispatch (`experts` two): norms and routing go into what makes
+ * their input, an activation into its matrix product, norms of q and k and the cache append into the rotation. Eight
+ * dispatches a layer at most.
  *
- * @throws CapstanError `unsupported` for an op that stands where no kernel takes it
+ * @throws CapstanError `unsupported` for ops in an order that no kernel takes
  */
 export function planStages({ ops }: Program): Stage[] {
+  const reader = new OpReader(ops);
   const stages: Stage[] = [];
-  for (let i = 0; i < ops.length; ) {
-    const [stage, taken] = stageAt(ops, i);
-    stages.push(stage);
-    i += taken;
-  }
+  for (let op = reader.next(); op !== undefined; op = reader.next()) stages.push(readStage(op, reader));
   return stages;
 }
 
-function stageAt(ops: readonly Op[], i: number): [Stage, number] {
-  const op = ops[i]!;
-  const next = ops[i + 1];
-  if (!isKnown(op)) throw refused(op);
+/** Walks over ops, taking the next one where it is what a stage can use. */
+class OpReader {
+  readonly #ops: readonly Op[];
+  #at = 0;
+
+  constructor(ops: readonly Op[]) {
+    this.#ops = ops;
+  }
+
+  next(): Op | undefined {
+    return this.#ops[this.#at++];
+  }
+
+  take<Name extends Op["op"]>(name: Name, fits: (op: OpOf<Name>) => boolean = () => true): OpOf<Name> | null {
+    const op = this.#ops[this.#at];
+    if (op?.op !== name || !fits(op as OpOf<Name>)) return null;
+    this.#at++;
+    return op as OpOf<Name>;
+  }
+
+  /** Leaves the op taken last to the next stage. */
+  back(): void {
+    this.#at--;
+  }
+
+  /** A norm of whole rows of a buffer into another one. */
+  norm(from: BufferName): FusedNorm | null {
+    return this.take("norm", (op) => op.columns === null && op.in === from && op.out !== from);
+  }
+}
+
+function readStage(op: Op, reader: OpReader): Stage {
   switch (op.op) {
     case "embed": {
-      const norm = normOf(next, op.out);
-      return [
-        { kind: "embed", weight: op.weight, out: op.out, sites: op.sites, norm },
-        norm === null ? 1 : 2,
-      ];
+      const norm = reader.norm(op.out);
+      return { kind: "embed", op, norm, router: routerOf(norm, reader) };
     }
-    case "residual_add": {
-      const norm = normOf(next, op.into);
-      const { in: from, into, in_site, sites } = op;
-      return [{ kind: "residual_add", in: from, into, in_site, sites, norm }, norm === null ? 1 : 2];
-    }
-    case "matmul": {
-      const gate = next?.op === "gated_act" && next.in === op.out ? next : null;
-      const { in: from, weight, bias } = op;
-      const out = gate?.out ?? op.out;
-      const stage = { kind: "matmul", in: from, out, weight, bias, logits: false } as const;
-      return [{ ...stage, activation: gate?.activation ?? null }, gate === null ? 1 : 2];
-    }
+    case "residual_add":
+      return readAdd(op, null, reader);
+    case "norm":
+      return readNorm(op, reader);
+    case "matmul":
+      return readMatmul(op, reader);
     case "rope":
-      if (next?.op !== "kv_append" || next.in !== op.buffer) throw refused(op);
-      return [{ kind: "rope_append", rope: op, layer: next.layer }, 2];
+      return readRope(op, null, reader);
     case "attention":
-      return [{ kind: "attention", op }, 1];
+      return { kind: "attention", op };
+    case "experts":
+      return { kind: "experts", op };
     case "gather": {
-      const norm = normOf(next, op.out);
+      const norm = reader.norm(op.out);
       if (norm === null) throw refused(op);
-      return [{ kind: "gather_norm", in: op.in, norm }, 2];
+      return { kind: "norm", in: op.in, norm, gathered: true };
     }
     case "logits": {
       const { in: from, out, weight } = op;
-      return [{ kind: "matmul", in: from, out, weight, bias: null, activation: null, logits: true }, 1];
+      return {
+        kind: "matmul",
+        in: from,
+        out,
+        weight,
+        bias: null,
+        activation: null,
+        gated: false,
+        logits: op,
+      };
     }
     case "sample":
-      return [{ kind: "sample" }, 1];
+      return { kind: "sample" };
     default:
       throw refused(op);
   }
 }
 
-/** Whether our kernels compute all that the op asks for. */
-function isKnown(op: Op): boolean {
-  if (op.op === "embed") return op.positions === null && op.scale === 1;
-  if (op.op === "norm") return op.kind === "rms" && op.bias === null && op.columns === null;
-  if (op.op === "rope") return op.layout === "half" && op.norm === "rms";
-  if (op.op === "attention") return op.softcap === null;
-  if (op.op === "gated_act") return op.activation !== "gelu";
-  if (op.op === "residual_add") return op.scale === 1;
-  if (op.op === "logits") return op.scale === 1 && op.softcap === null;
-  return true;
+function readAdd(op: OpOf<"residual_add">, pre_norm: FusedNorm | null, reader: OpReader): Stage {
+  const norm = reader.norm(op.into);
+  const router = routerOf(norm, reader);
+  return { kind: "residual_add", op, pre_norm, norm, norm_of: "after", router };
 }
 
-function normOf(op: Op | undefined, input: BufferName): FusedNorm | null {
-  if (op?.op !== "norm" || op.in !== input || op.kind !== "rms") return null;
-  return { weight: op.weight, eps: op.eps, out: op.out };
+/** Experts are chosen where their input is normed. */
+function routerOf(norm: FusedNorm | null, reader: OpReader): OpOf<"router"> | null {
+  return norm === null ? null : reader.take("router", (op) => op.in === norm.out);
+}
+
+/** A norm of what is about to be added, of the row before an add, of whole q and k, or by itself. */
+function readNorm(op: OpOf<"norm">, reader: OpReader): Stage {
+  if (op.columns !== null) {
+    const k = reader.take("norm", ({ columns, in: from }) => columns !== null && from === op.in);
+    const rope = k && reader.take("rope", ({ buffer }) => buffer === op.in);
+    if (k === null || rope === null) throw refused(op);
+    return readRope(rope, { q: op, k }, reader);
+  }
+  if (op.in === op.out) {
+    const add = reader.take("residual_add", (next) => next.in === op.out);
+    if (add === null) throw refused(op);
+    return readAdd(add, op, reader);
+  }
+  const add = reader.take("residual_add", (next) => next.into === op.in);
+  if (add === null) return { kind: "norm", in: op.in, norm: op, gathered: false };
+  return { kind: "residual_add", op: add, pre_norm: null, norm: op, norm_of: "before", router: null };
+}
+
+function readMatmul(op: OpOf<"matmul">, reader: OpReader): Stage {
+  const gate = reader.take("gated_act", (next) => next.in === op.out);
+  const act = gate ?? reader.take("act", (next) => next.in === op.out);
+  const { in: from, weight, bias } = op;
+  const out = act?.out ?? op.out;
+  const activation = act?.activation ?? null;
+  return { kind: "matmul", in: from, out, weight, bias, activation, gated: gate !== null, logits: null };
+}
+
+function readRope(
+  op: OpOf<"rope">,
+  row_norms: { q: OpOf<"norm">; k: OpOf<"norm"> } | null,
+  reader: OpReader,
+): Stage {
+  const append = reader.take("kv_append", (next) => next.in === op.buffer);
+  const attention = reader.take("attention", (next) => next.in === op.buffer);
+  if (append === null || attention === null) throw refused(op);
+  reader.back();
+  return { kind: "rope_append", rope: op, layer: append.layer, row_norms, out: attention.out };
 }
 
 function refused(op: Op): CapstanError {
@@ -124,65 +194,4 @@ function refused(op: Op): CapstanError {
     found: show(op),
     mend: 'Device "wasm" runs it.',
   });
-}
-
-/** Activation buffers of a plan, in the order they are written, and which stages they must live through. */
-export interface Lifetime {
-  name: BufferName;
-  first: number;
-  last: number;
-}
-
-export function lifetimes(stages: readonly Stage[]): Lifetime[] {
-  const found = new Map<BufferName, Lifetime>();
-  for (const [index, stage] of stages.entries()) {
-    for (const name of buffersOf(stage)) {
-      const life = found.get(name);
-      if (life === undefined) found.set(name, { name, first: index, last: index });
-      else life.last = index;
-    }
-  }
-  return [...found.values()];
-}
-
-function buffersOf(stage: Stage): BufferName[] {
-  const norm = (fused: FusedNorm | null): BufferName[] => (fused === null ? [] : [fused.out]);
-  switch (stage.kind) {
-    case "embed":
-      return [stage.out, ...norm(stage.norm)];
-    case "residual_add":
-      return [stage.in, stage.into, ...norm(stage.norm)];
-    case "matmul":
-      return [stage.in, stage.out];
-    case "rope_append":
-      return [stage.rope.buffer];
-    case "attention":
-      return [stage.op.in, stage.op.out];
-    case "gather_norm":
-      return [stage.in, stage.norm.out];
-    case "sample":
-      return ["logits"];
-    default:
-      return stage satisfies never;
-  }
-}
-
-/**
- * Puts buffers that never live at the same time into one: the widest first, each into the first place where it
- * overlaps nobody. Lifetimes are those of the whole plan, so layers reuse the same places.
- */
-export function shareBuffers(
-  lives: readonly Lifetime[],
-  widths: Readonly<Record<BufferName, number>>,
-): { place: Map<BufferName, number>; widths: number[] } {
-  const places: { width: number; held: Lifetime[] }[] = [];
-  const place = new Map<BufferName, number>();
-  for (const life of [...lives].sort((a, b) => widths[b.name] - widths[a.name])) {
-    const overlaps = (other: Lifetime) => other.first <= life.last && life.first <= other.last;
-    let index = places.findIndex(({ held }) => !held.some(overlaps));
-    if (index < 0) index = places.push({ width: widths[life.name], held: [] }) - 1;
-    places[index]!.held.push(life);
-    place.set(life.name, index);
-  }
-  return { place, widths: places.map(({ width }) => width) };
 }

@@ -25,6 +25,8 @@ export interface ResultsPlan {
   /** Words [read_start, read_end) are read back. */
   read_start: number;
   read_end: number;
+  /** Each row's experts and their shares. */
+  routes_at: number;
   end: number;
 }
 
@@ -34,7 +36,7 @@ export const DRAWN_SLOTS = 2048;
 export function planResults(
   batch: readonly StepEntry[],
   {
-    program: { d_model },
+    program: { d_model, buffers },
     hooks,
     accumulators,
   }: { program: Program; hooks: HookStore; accumulators: Accumulators },
@@ -70,7 +72,8 @@ export function planResults(
     if (sample !== null)
       entries[index]!.saved = take((sample.history?.length ?? 0) + sample.logit_bias.length + 2);
   }
-  return { entries, flags_at, read_start: flags_at, read_end, end };
+  const routes_at = take(buffers.routes * batch.reduce((sum, { tokens }) => sum + tokens.length, 0));
+  return { entries, flags_at, read_start: flags_at, read_end, routes_at, end };
 }
 
 /** Words of the results that an entry takes, taps left out, at most. */

@@ -10,6 +10,8 @@ export type Constants = Readonly<Record<string, Constant>>;
  *
  * - `//: include NAME` puts a shared snippet in
  * - `//: if NAME`, `//: if NAME == text`, `//: else`, `//: end` keep or drop lines
+ * - `//: each i COUNT`, `//: end` write lines out COUNT times, with `$i` the number: for values in registers, which
+ *   not every compiler makes of small arrays
  *
  * Constants become `const` declarations at the top; `F16` and `SUBGROUPS`, when true, also enable the extension.
  */
@@ -19,7 +21,7 @@ export function specialise(source: string, constants: Constants): string {
     ...(constants.SUBGROUPS === true ? ["enable subgroups;"] : []),
   ];
   const declared = Object.entries(constants).flatMap(([name, value]) => declare(name, value));
-  return [...enables, ...declared, ...choose(include(source.split("\n")), constants)].join("\n");
+  return [...enables, ...declared, ...expand(include(source.split("\n")), constants)].join("\n");
 }
 
 function declare(name: string, value: Constant): string[] {
@@ -39,20 +41,57 @@ function include(lines: readonly string[]): string[] {
   });
 }
 
-function choose(lines: readonly string[], constants: Constants): string[] {
-  const open: { taken: boolean }[] = [];
-  return lines.filter((line) => {
-    const [, word, name, , expected] = /^\s*\/\/: (if|else|end)(?: (\w+)( == (\w+))?)?\s*$/.exec(line) ?? [];
-    const kept = open.every(({ taken }) => taken);
-    if (word === "if") open.push({ taken: kept && holds(constants[name!], expected) });
-    else if (word === "else") open.at(-1)!.taken = !open.at(-1)!.taken;
-    else if (word === "end") open.pop();
-    else return kept;
-    return false;
-  });
+const DIRECTIVE = /^\s*\/\/: (if|each|else|end)(?: (\w+)(?: == (\w+)| (\w+))?)?\s*$/;
+
+/** Carries out `if` and `each`, innermost last. */
+function expand(lines: readonly string[], constants: Constants): string[] {
+  const out: string[] = [];
+  for (let i = 0; i < lines.length; i++) {
+    const [, word, name, expected, count] = DIRECTIVE.exec(lines[i]!) ?? [];
+    if (word === undefined) {
+      out.push(lines[i]!);
+      continue;
+    }
+    if (word !== "if" && word !== "each") throw new RangeError(`${word} without its beginning`);
+    const { end, middle } = endOf(lines, i);
+    const body = lines.slice(i + 1, middle ?? end);
+    if (word === "each") {
+      const times = expand(body, constants);
+      for (let n = 0; n < countOf(constants[count!] ?? Number(count)); n++) {
+        out.push(
+          ...times.map((line) => line.replaceAll(new RegExp(`\\$${name}(?![A-Za-z0-9])`, "g"), String(n))),
+        );
+      }
+    } else if (holds(name!, constants[name!], expected)) {
+      out.push(...expand(body, constants));
+    } else if (middle !== undefined) {
+      out.push(...expand(lines.slice(middle + 1, end), constants));
+    }
+    i = end;
+  }
+  return out;
 }
 
-function holds(value: Constant | undefined, expected: string | undefined): boolean {
-  if (value === undefined) throw new RangeError("a kernel asks for a constant that it was not given");
+/** Lines of the `end` (and of the `else`) that belong to the directive on a line. */
+function endOf(lines: readonly string[], start: number): { end: number; middle: number | undefined } {
+  let depth = 0;
+  let middle: number | undefined;
+  for (let i = start; i < lines.length; i++) {
+    const word = DIRECTIVE.exec(lines[i]!)?.[1];
+    if (word === "if" || word === "each") depth++;
+    if (word === "else" && depth === 1) middle = i;
+    if (word === "end" && --depth === 0) return { end: i, middle };
+  }
+  throw new RangeError(`no end to ${lines[start]}`);
+}
+
+function countOf(value: Constant): number {
+  if (typeof value === "number" && Number.isInteger(value)) return value;
+  throw new RangeError("each needs a whole number");
+}
+
+function holds(name: string, value: Constant | undefined, expected: string | undefined): boolean {
+  if (value === undefined)
+    throw new RangeError(`a kernel asks for the constant ${name}, which it was not given`);
   return expected === undefined ? value === true : String(value) === expected;
 }

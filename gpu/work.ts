@@ -43,7 +43,16 @@ export function always(dispatch: Dispatch): Work {
   return { all, choose: () => all };
 }
 
-/** A power of two from `least` to `most` that is near a count of things to share out. */
-export function threadsFor(count: number, least: number, most: number): number {
-  return Math.min(most, Math.max(least, 2 ** Math.ceil(Math.log2(Math.max(1, count)))));
+/** Threads for a row that one workgroup holds in registers, and values of each; in few steps, to share pipelines. */
+export function rowThreads(stride: number): { WG: number; E: number } {
+  const threads = stride <= 512 ? 64 : 256;
+  return { WG: threads, E: 2 ** Math.ceil(Math.log2(stride / threads)) };
+}
+
+const word = new DataView(new ArrayBuffer(4));
+
+/** A float as the word of a uniform record. */
+export function floatBits(value: number): number {
+  word.setFloat32(0, value);
+  return word.getUint32(0);
 }

@@ -85,7 +85,8 @@ export interface DeviceModel {
   /**
    * Runs the program once over the batch. Entries are independent: an entry's results are those it would have
    * alone, whatever else is in the batch. Results come in the batch's order. Steps run in the order of their calls;
-   * at most `n_in_flight` may be unsettled at once.
+   * at most `n_in_flight` may be unsettled at once. Every other call takes effect where it stands between steps: what
+   * an unsettled step names may be freed, and given out again to a later one.
    *
    * @throws CapstanError before anything runs: `bad_request` (no tokens, ids out of range, too few blocks or
    *   blocks not allocated, an id of hooks or accumulators that is not there), `context_overflow` (past n_ctx)

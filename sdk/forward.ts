@@ -91,6 +91,7 @@ function runCall(
         done = result;
         return null;
       },
+      ahead: () => "ends",
       ended: (error) => (done === undefined ? reject(error) : resolve(done)),
     };
     scheduler.submit(task);

@@ -11,6 +11,8 @@ import type { GeneratedToken, GenerateOptions, GenerateResult, Model, Prompt, Re
 
 /** Tokens of a reply when the caller names no number. */
 const DEFAULT_MAX_TOKENS = 512;
+/** Stands for a token that is fed before it is known. */
+const UNKNOWN = new Int32Array(1);
 
 /**
  * Writes a reply to a prompt, token by token. Any number of replies may run at once: they share batches.
@@ -149,6 +151,14 @@ class GenerateTask implements Task {
     return this.#accumulator === null ? null : this.#call(Int32Array.of(result.token), 1);
   }
 
+  ahead(): Call | "ends" | "waits" {
+    if (this.#finish_reason !== null) return "ends";
+    // A mean must not take in the token that ends the reply.
+    if (this.#accumulator !== null) return "waits";
+    const draw = this.#drawn.length + 1;
+    return draw === this.#request.max_tokens ? "ends" : this.#call(UNKNOWN, 1, draw);
+  }
+
   ended(error: unknown): void {
     if (error !== undefined) this.#reply.fail(error);
     else if (this.#accumulator === null) this.#reply.finish(this.#result({}));
@@ -183,13 +193,13 @@ class GenerateTask implements Task {
   }
 
   /** A call that feeds `tokens`, of which the last `n_reply` are the reply's own. */
-  #call(tokens: Int32Array, n_reply: number): Call {
+  #call(tokens: Int32Array, n_reply: number, draw = this.#drawn.length): Call {
     const id = this.#accumulator;
     const spans =
       id === null || n_reply === 0 ? [] : [{ id, start: tokens.length - n_reply, end: tokens.length }];
     return {
       tokens,
-      sample: this.#finish_reason === null ? this.#sample() : null,
+      sample: this.#finish_reason === null ? this.#sample(draw) : null,
       logits: "none",
       captures: [],
       accumulate: spans,
@@ -197,10 +207,10 @@ class GenerateTask implements Task {
     };
   }
 
-  #sample(): Call["sample"] {
+  #sample(draw: number): Call["sample"] {
     const { sampling, tokens } = this.#request;
     const history = needsHistory(sampling) ? Int32Array.from([...tokens, ...this.#drawn]) : null;
-    return { ...sampling, history, n_prompt: tokens.length, draw: this.#drawn.length };
+    return { ...sampling, history, n_prompt: tokens.length, draw };
   }
 
   /** Sends what the new token completes; true when a stop string is met. */

@@ -1,5 +1,6 @@
 import { type Decoder, type Device, type DeviceModel, type Hook, planHooks } from "../models/index.ts";
 import { type StreamDecoder, setRuntime } from "./runtime.ts";
+import { freeOn } from "./scheduler/free.ts";
 import { Scheduler, type SchedulerLimits } from "./scheduler/scheduler.ts";
 import { Sequence } from "./scheduler/sequence.ts";
 import { ModelSession } from "./session.ts";
@@ -63,7 +64,7 @@ export class LoadedModel implements Model {
       scheduler: this.#scheduler,
       addAccumulator: (sites) => device_model.addAccumulator(sites),
       readAccumulator: (id) => device_model.readAccumulator(id),
-      freeAccumulator: (id) => device_model.freeAccumulator(id),
+      freeAccumulator: (id) => freeOn(() => device_model.freeAccumulator(id)),
       streamDecoder: parts.streamDecoder,
     });
   }

@@ -2,6 +2,7 @@
 import type { Check } from "./check.ts";
 import { anyBatchChecks } from "./checks/any_batch.ts";
 import { batchChecks } from "./checks/batch.ts";
+import { followChecks } from "./checks/follows.ts";
 import { forwardChecks, widenedChecks } from "./checks/forward.ts";
 import { greedyChecks } from "./checks/greedy.ts";
 import { hookChecks } from "./checks/hooks.ts";
@@ -24,6 +25,7 @@ export const CONTRACT: readonly Check[] = [
   ...greedyChecks,
   ...samplingChecks,
   ...largeVocabChecks,
+  ...followChecks,
   ...nonFiniteChecks,
   ...refusalChecks,
   ...loadingChecks,

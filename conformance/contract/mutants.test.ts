@@ -201,6 +201,32 @@ const FAULTS: [string, string, Fault][] = [
       },
     },
   ],
+  [
+    "an entry follows whoever stood in its place",
+    "followed tokens are those drawn",
+    { entry: (e, i) => (e.follows === null ? e : { ...e, follows: i }) },
+  ],
+  [
+    "penalties do not know the followed token",
+    "a followed token counts",
+    {
+      entry: (e) =>
+        e.follows === null || e.sample === null
+          ? e
+          : { ...e, sample: { ...e.sample, repetition_penalty: 1, presence_penalty: 0 } },
+    },
+  ],
+  [
+    "a followed token counts as the prompt's",
+    "a followed token counts",
+    {
+      entry: (e) =>
+        e.follows === null || e.sample === null
+          ? e
+          : { ...e, sample: { ...e.sample, n_prompt: e.sample.n_prompt + 1 } },
+    },
+  ],
+  ["what drew nothing is followed by token 0", "drew nothing", { model: followNothing }],
   ["results are views that the next step overwrites", "results stay", { result: keepInOnePlace() }],
   [
     "disposed models go on",
@@ -212,6 +238,19 @@ const FAULTS: [string, string, Fault][] = [
     },
   ],
 ];
+
+/** Feeds token 0 where there is nothing to follow. */
+function followNothing(model: DeviceModel): void {
+  const step = model.step.bind(model);
+  let drew: boolean[] = [];
+  model.step = (batch) => {
+    const entries = batch.map((e) =>
+      e.follows === null || drew[e.follows] === true ? e : { ...e, follows: null, tokens: Int32Array.of(0) },
+    );
+    drew = batch.map(({ sample }) => sample !== null);
+    return step(entries);
+  };
+}
 
 /** Gives every result's captures in the same buffer. */
 function keepInOnePlace(): (result: StepResult) => void {

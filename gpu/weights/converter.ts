@@ -93,14 +93,16 @@ export class Converter {
     const { cols, k, dtype, interleaved, rows } = matrix;
     const half = rows / 2;
     const step = rowsOfChunk(cols * size);
-    const n_rows = tensor.shape[0]!;
+    const n_rows = tensor.byte_length / size / cols;
+    const row_step = interleaved ? 2 : 1;
     for (let row = 0; row < n_rows; ) {
-      const first = start + row;
-      const stored = interleaved ? 2 * (first % half) + (first < half ? 0 : 1) : first;
-      const row_step = interleaved ? 2 : 1;
+      // Interleaving is each matrix's own, where there are several.
+      const within = (start + row) % rows;
+      const matrix_start = start + row - within;
+      const stored = matrix_start + (interleaved ? 2 * (within % half) + (within < half ? 0 : 1) : within);
       const chunk = matrix.chunks.find((c) => stored >= c.first_row && stored < c.first_row + c.n_rows)!;
       const room = Math.ceil((chunk.first_row + chunk.n_rows - stored) / row_step);
-      const half_room = interleaved && first < half ? half - first : n_rows - row;
+      const half_room = interleaved ? half - (within % half) : rows - within;
       const count = Math.min(step, n_rows - row, room, half_room);
       const bytes = await readExactly(tensor, row * cols * size, (row + count) * cols * size);
       if (signal?.aborted) throw abortedError("load weights", signal);
@@ -115,7 +117,7 @@ export class Converter {
           dtype,
           row_start: stored - chunk.first_row,
           row_step,
-          to: 0,
+          to: chunk.at,
           row_words: words.weights,
           scales_to: chunk.scales_at,
           blocks: k / 64,

@@ -13,6 +13,8 @@ export const PACKING: Record<StoredDtype, { unit: number; words: number; quantis
 /** Rows [first_row, first_row + n_rows) of a matrix in a buffer of their own; scales follow the weights. */
 export interface Chunk {
   buffer: GPUBuffer;
+  /** Word at which the rows begin. */
+  at: number;
   first_row: number;
   n_rows: number;
   /** Word at which scales begin. */
@@ -20,7 +22,7 @@ export interface Chunk {
 }
 
 /**
- * A matrix [rows, cols] as kernels read it: rows padded with zeros to `k` values and packed by dtype, in as many
+ * A matrix [rows, cols], or several of that size, as kernels read it: rows padded with zeros to `k` values and packed by dtype, in as many
  * buffers as the adapter's binding limit asks for. `interleaved`: its two halves (gate, up) alternate row by row.
  */
 export interface StoredMatrix {
@@ -38,9 +40,17 @@ export function rowWords(dtype: StoredDtype, k: number): { weights: number; scal
   return { weights: (k / 64) * words, scales: quantised ? k / 64 : 0 };
 }
 
-/** How a matrix is cut for a binding limit: an even number of rows a chunk, so that pairs stay together. */
-export function cutRows(dtype: StoredDtype, rows: number, cols: number, binding_bytes: number): number {
+/**
+ * Rows of a chunk under a binding limit: an even number, so that pairs stay together; whole experts, where a matrix
+ * has several.
+ */
+export function cutRows(
+  dtype: StoredDtype,
+  { count, rows, cols }: { count: number; rows: number; cols: number },
+  binding_bytes: number,
+): number {
   const words = rowWords(dtype, padded(cols));
-  const bytes = 4 * (words.weights + words.scales);
-  return Math.min(rows, Math.max(2, Math.floor(binding_bytes / bytes / 4) * 4));
+  const fit = Math.floor(binding_bytes / (4 * (words.weights + words.scales)));
+  const unit = count > 1 ? rows : 4;
+  return Math.min(count * rows, Math.max(count > 1 ? rows : 2, Math.floor(fit / unit) * unit));
 }

@@ -27,16 +27,27 @@ const FILE_DTYPES: Record<FileDtype, { size: number; stored: StoredDtype }> = {
 export interface Weights {
   matrices: ReadonlyMap<WeightId, StoredMatrix>;
   vectors: GPUBuffer;
-  /** Where each vector begins, in floats. */
+  /** Where each vector begins, in floats; also a router's matrix, whose rows are padded. */
   vectors_at: ReadonlyMap<WeightId, number>;
+  /** Experts that a router chooses among. */
+  routers_rows: ReadonlyMap<WeightId, number>;
   bytes: number;
   dispose(): void;
+}
+
+/** What kernels want of some matrices. */
+export interface MatrixStorage {
+  /** Their two halves (gate, up) alternate row by row; of experts, each one's own. */
+  interleaved: Set<WeightId>;
+  /** Kept in f32 beside the vectors: routers, which are read where rows are normed. */
+  among_vectors: Set<WeightId>;
+  /** Kept in f32: learned positions. */
+  exact: Set<WeightId>;
 }
 
 /**
  * Streams every weight to the GPU, each read once and a few MiB at a time, converted and checked there.
  *
- * @param interleaved matrices whose two halves are to alternate row by row
  * @throws CapstanError `bad_weights`, `out_of_memory`, `aborted`, `unsupported`
  */
 export async function loadWeights(
@@ -44,7 +55,7 @@ export async function loadWeights(
   readback: Readback,
   program: Program,
   source: WeightSource,
-  interleaved: ReadonlySet<WeightId>,
+  storage: MatrixStorage,
   options: DeviceLoadOptions,
 ): Promise<Weights> {
   if (![...STORED_DTYPES, "auto"].includes(options.dtype)) throw unknownDtype(options.dtype);
@@ -57,14 +68,19 @@ export async function loadWeights(
     for (const buffer of made) gpu.release(buffer);
   };
   try {
-    const vectors = placeVectors(slots.map(({ slot }) => slot));
+    const vectors = placeVectors(program.weights, storage.among_vectors);
     const vector_buffer = allocate(gpu, "vectors", 4 * vectors.length);
     made.push(vector_buffer);
     const matrices = new Map<WeightId, StoredMatrix>();
     for (const [id, { slot, tensors }] of slots.entries()) {
       if (slot.kind !== "matrix") continue;
-      const dtype = options.dtype === "auto" ? autoDtype(tensors) : options.dtype;
-      const matrix = createMatrix(gpu, id, slot, dtype, interleaved.has(id));
+      if (storage.among_vectors.has(id)) {
+        matrices.set(id, amongVectors(slot, vector_buffer, vectors.at.get(id)!));
+        continue;
+      }
+      const chosen = options.dtype === "auto" ? autoDtype(tensors) : options.dtype;
+      const dtype = storage.exact.has(id) ? "f32" : chosen;
+      const matrix = createMatrix(gpu, id, slot, dtype, storage.interleaved.has(id));
       made.push(...matrix.chunks.map(({ buffer }) => buffer));
       matrices.set(id, matrix);
     }
@@ -73,6 +89,7 @@ export async function loadWeights(
       matrices,
       vectors: vector_buffer,
       vectors_at: vectors.at,
+      routers_rows: new Map([...storage.among_vectors].map((id) => [id, program.weights[id]!.rows])),
       bytes: made.reduce((sum, { size }) => sum + size, 0),
       dispose,
     };
@@ -110,7 +127,7 @@ async function stream(
         } else {
           await converter.matrix(number, tensor, size, weights.matrices.get(id)!, start, options.signal);
         }
-        start += slot.kind === "vector" ? tensor.byte_length / size : tensor.shape[0]!;
+        start += tensor.byte_length / size / (slot.kind === "vector" ? 1 : slot.cols);
         number++;
         done += tensor.byte_length;
         options.on_progress?.(done, total);
@@ -137,13 +154,16 @@ function autoDtype(tensors: readonly WeightTensor[]): StoredDtype {
 }
 
 /** Vectors lie behind one another, with room for the zeros that pad each of their parts. */
-function placeVectors(slots: readonly WeightSlot[]): { at: Map<WeightId, number>; length: number } {
+function placeVectors(
+  slots: readonly WeightSlot[],
+  matrices: ReadonlySet<WeightId>,
+): { at: Map<WeightId, number>; length: number } {
   const at = new Map<WeightId, number>();
   let length = 0;
   for (const [id, slot] of slots.entries()) {
-    if (slot.kind !== "vector") continue;
+    if (slot.kind !== "vector" && !matrices.has(id)) continue;
     at.set(id, length);
-    length += padded(slot.cols) + padded(1);
+    length += slot.rows * padded(slot.cols) + padded(1);
   }
   return { at, length };
 }
@@ -151,20 +171,27 @@ function placeVectors(slots: readonly WeightSlot[]): { at: Map<WeightId, number>
 function createMatrix(
   gpu: Gpu,
   id: WeightId,
-  { rows, cols }: WeightSlot,
+  { count, rows, cols }: WeightSlot,
   dtype: StoredDtype,
   interleaved: boolean,
 ): StoredMatrix {
   const k = padded(cols);
   const words = rowWords(dtype, k);
-  const step = cutRows(dtype, rows, cols, gpu.adapter.limits.binding_bytes);
+  const all = count * rows;
+  const step = cutRows(dtype, { count, rows, cols }, gpu.adapter.limits.binding_bytes);
   const chunks: Chunk[] = [];
-  for (let first_row = 0; first_row < rows; first_row += step) {
-    const n_rows = Math.min(step, rows - first_row);
+  for (let first_row = 0; first_row < all; first_row += step) {
+    const n_rows = Math.min(step, all - first_row);
     const buffer = allocate(gpu, `weight ${id}`, 4 * n_rows * (words.weights + words.scales));
-    chunks.push({ buffer, first_row, n_rows, scales_at: n_rows * words.weights });
+    chunks.push({ buffer, at: 0, first_row, n_rows, scales_at: n_rows * words.weights });
   }
   return { dtype, rows, cols, k, interleaved, chunks };
+}
+
+/** A matrix that lies in the buffer of vectors. */
+function amongVectors({ rows, cols }: WeightSlot, buffer: GPUBuffer, at: number): StoredMatrix {
+  const chunk = { buffer, at, first_row: 0, n_rows: rows, scales_at: 0 };
+  return { dtype: "f32", rows, cols, k: padded(cols), interleaved: false, chunks: [chunk] };
 }
 
 function allocate(gpu: Gpu, label: string, bytes: number): GPUBuffer {

@@ -16,7 +16,7 @@ fn project_on(thread: u32, direction: u32) -> f32 {
   var sum = 0.0;
   for (var e = 0u; e < E; e++) {
     let i = thread + WG * e;
-    if (i < D_MODEL) { sum += values[e] * bitcast<f32>(hooks[direction + i]); }
+    if (i < op.d_model) { sum += values[e] * bitcast<f32>(hooks[direction + i]); }
   }
   return workgroup_sum(thread, sum);
 }
@@ -24,7 +24,7 @@ fn project_on(thread: u32, direction: u32) -> f32 {
 fn add_scaled(thread: u32, vector: u32, factor: f32) {
   for (var e = 0u; e < E; e++) {
     let i = thread + WG * e;
-    if (i < D_MODEL) { values[e] += factor * bitcast<f32>(hooks[vector + i]); }
+    if (i < op.d_model) { values[e] += factor * bitcast<f32>(hooks[vector + i]); }
   }
 }
 
@@ -62,10 +62,10 @@ fn meet_site(thread: u32, row: u32, site: u32) {
   if (taps == NONE) { return; }
   let tap = batch[taps + site];
   if (tap == NONE) { return; }
-  let at = tap + (row - entry_first_row(entry)) * D_MODEL;
+  let at = tap + (row - entry_first_row(entry)) * op.d_model;
   for (var e = 0u; e < E; e++) {
     let i = thread + WG * e;
-    if (i < D_MODEL) { results[at + i] = bitcast<u32>(values[e]); }
+    if (i < op.d_model) { results[at + i] = bitcast<u32>(values[e]); }
   }
 }
 

@@ -11,6 +11,8 @@ struct Step {
   tiles_at: u32,
   samples_at: u32,
   sums_at: u32,
+  // Of the results: ids and shares of each row's experts.
+  routes_at: u32,
 }
 const NONE: u32 = 0xffffffffu;
 

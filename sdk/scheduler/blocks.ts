@@ -1,4 +1,5 @@
 import type { BlockId, DeviceModel } from "../../models/index.ts";
+import { freeOn } from "./free.ts";
 
 /** The paged cache's blocks with their reference counts: who else reads a block before it is freed or written. */
 export class BlockPool {
@@ -41,7 +42,7 @@ export class BlockPool {
       if (left > 0) this.#references.set(block, left);
       else if (this.#references.delete(block)) free.push(block);
     }
-    if (free.length > 0) this.#device.freeBlocks(free);
+    if (free.length > 0) freeOn(() => this.#device.freeBlocks(free));
   }
 
   references(block: BlockId): number {

@@ -1,4 +1,5 @@
 import type { DeviceHook, DeviceModel, HookPlan, HookSetId } from "../../models/index.ts";
+import { freeOn } from "./free.ts";
 
 /** A set of hooks on the device, and the number that stands for what it does to keys and values. */
 export interface HookSet {
@@ -50,7 +51,7 @@ export class HookSets {
     const unused = [...this.#sets.values()].filter((entry) => entry.users === 0 && entry.id !== 0);
     for (const entry of unused.slice(0, Math.max(0, unused.length - KEPT))) {
       this.#sets.delete(entry.key);
-      this.#device.freeHooks(entry.id);
+      freeOn(() => this.#device.freeHooks(entry.id));
     }
   }
 

@@ -1,15 +1,10 @@
-import {
-  abortedError,
-  CapstanError,
-  type DeviceModel,
-  type StepEntry,
-  type StepResult,
-} from "../../models/index.ts";
+import { abortedError, CapstanError, type DeviceModel, type StepResult } from "../../models/index.ts";
 import { yieldToEventLoop } from "../platform/event_loop.ts";
 import { BlockPool } from "./blocks.ts";
 import { HookSets } from "./hook_sets.ts";
 import { PrefixCache } from "./prefix_cache.ts";
-import { type CallResult, RunningCall, type Task } from "./task.ts";
+import { entryOf, type Part, Running } from "./running.ts";
+import type { CallResult, RunningCall, Task } from "./task.ts";
 
 export interface SchedulerLimits {
   /** Longest sequence, in tokens. */
@@ -22,11 +17,11 @@ export interface SchedulerLimits {
   max_step_sequences: number;
 }
 
-interface Running {
-  task: Task;
-  call: RunningCall;
-  /** Blocks promised to the task and not yet allocated. */
-  promised: number;
+/** A step that the device has been given. */
+interface Flight {
+  parts: readonly Part[];
+  /** Never rejects: it may be looked at late. */
+  outcome: Promise<{ results: StepResult[] } | { error: unknown }>;
 }
 
 /** How long the loop may run before others on the thread (timers, signals, sockets) get their turn. */
@@ -35,6 +30,9 @@ const TURN_MS = 10;
 /**
  * The one loop over tokens. Every verb submits tasks; each turn forms a ragged batch of all that can run
  * (next tokens first, then prompts in chunks), steps the device once and hands out the results.
+ *
+ * On a device that takes several steps at once the next one is given while the last one runs, sequences following
+ * tokens that are not known yet. What then turns out to come after a reply's end is dropped.
  *
  * A task starts when the blocks of its longest possible sequence are free or can be: so none is ever stuck
  * half-way for lack of memory.
@@ -47,6 +45,8 @@ export class Scheduler {
   readonly #device: DeviceModel;
   #waiting: Task[] = [];
   #running: Running[] = [];
+  /** The oldest first. */
+  readonly #flights: Flight[] = [];
   #loop: Promise<void> | null = null;
   #disposed = false;
 
@@ -96,10 +96,11 @@ export class Scheduler {
     let turn_began = performance.now();
     // Tasks submitted in one go start in one batch.
     await Promise.resolve();
-    while (this.#waiting.length + this.#running.length > 0) {
+    while (this.#waiting.length + this.#running.length + this.#flights.length > 0) {
       this.#dropAborted();
       this.#admit();
-      if (this.#running.length > 0) await this.#step();
+      while (this.#flights.length < this.#device.n_in_flight && this.#give());
+      if (this.#flights.length > 0) await this.#land();
       if (performance.now() - turn_began > TURN_MS || this.#running.length === 0) {
         await yieldToEventLoop();
         turn_began = performance.now();
@@ -108,34 +109,43 @@ export class Scheduler {
     this.#loop = null;
   }
 
-  async #step(): Promise<void> {
-    const chosen = this.#chooseBatch();
-    let results: StepResult[];
+  /** Gives the device a step of all that can run; false when that is nothing. */
+  #give(): boolean {
+    const parts = this.#chooseBatch();
+    if (parts.length === 0) return false;
     try {
-      for (const { running, count } of chosen) this.#reserve(running, count);
-      results = await this.#device.step(chosen.map(({ running, count }) => entryOf(running, count)));
+      for (const { running, count } of parts) this.#reserve(running, count);
     } catch (error) {
-      for (const { running } of chosen) this.#end(running, error);
-      return;
+      for (const { running } of parts) this.#end(running, error);
+      return true;
     }
-    for (const [index, { running, count }] of chosen.entries()) this.#accept(running, results[index]!, count);
+    const outcome = this.#device.step(parts.map(entryOf)).then(
+      (results) => ({ results }),
+      (error: unknown) => ({ error }),
+    );
+    for (const part of parts) part.running.give(part);
+    this.#flights.push({ parts, outcome });
+    return true;
   }
 
   /** Sequences with one token to go come first, then prompts, until the step is full. */
-  #chooseBatch(): { running: Running; count: number }[] {
-    const chosen: { running: Running; count: number }[] = [];
-    let room = this.limits.max_step_tokens;
-    const by_length = [
-      ...this.#running.filter(({ call }) => call.remaining === 1),
-      ...this.#running.filter(({ call }) => call.remaining > 1),
-    ];
-    for (const running of by_length) {
-      const count = Math.min(running.call.remaining, room);
-      if (count === 0 || chosen.length === this.limits.max_step_sequences) break;
-      chosen.push({ running, count });
-      room -= count;
+  #chooseBatch(): Part[] {
+    const last = this.#flights.at(-1)?.parts ?? [];
+    const single: Part[] = [];
+    const longer: Part[] = [];
+    for (const running of this.#running) {
+      const part = running.next(last);
+      // A step without those that wait would cost them another pass over the weights: batches stay whole.
+      if (part === "waits") return [];
+      if (part !== "ends") (part.count === 1 ? single : longer).push(part);
     }
-    return chosen;
+    const chosen = [...single, ...longer].slice(0, this.limits.max_step_sequences);
+    let room = this.limits.max_step_tokens;
+    for (const part of chosen) {
+      part.count = Math.min(part.count, room);
+      room -= part.count;
+    }
+    return chosen.filter(({ count }) => count > 0);
   }
 
   #reserve(running: Running, count: number): void {
@@ -145,33 +155,43 @@ export class Scheduler {
     running.promised = Math.max(0, running.promised - (this.pool.used - before));
   }
 
-  #accept(running: Running, result: StepResult, count: number): void {
-    const { task, call } = running;
+  /** Waits for the oldest step and hands out its results; what ended meanwhile gets none. */
+  async #land(): Promise<void> {
+    const { parts, outcome } = this.#flights[0]!;
+    const landed = await outcome;
+    this.#flights.shift();
+    for (const [index, part] of parts.entries()) {
+      if (part.running.has_ended) continue;
+      if ("error" in landed) this.#end(part.running, landed.error);
+      else this.#accept(part, landed.results[index]!);
+    }
+  }
+
+  #accept({ running, call, count }: Part, result: StepResult): void {
     if (result.non_finite !== null) {
       this.#end(running, nonFiniteError(result.non_finite));
       return;
     }
-    const start = call.fed;
-    for (const token of call.call.tokens.subarray(start, start + count)) task.sequence.tokens.push(token);
-    call.accept(result, count);
-    if (call.remaining > 0) return;
-    this.#remember(running);
+    running.task.sequence.land(call.accept(result, count));
+    if (!call.is_complete) return;
+    this.#remember(running.task, call);
     this.#goOn(running, call.finish(result));
   }
 
   #goOn(running: Running, result: CallResult): void {
+    let next: ReturnType<Task["next"]>;
     try {
-      const next = running.task.next(result);
-      const { plan } = running.task.sequence.hooks;
-      if (next === null) this.#end(running, undefined);
-      else running.call = new RunningCall(next, 0, plan.projection_names.length);
+      next = running.task.next(result);
     } catch (error) {
       this.#end(running, error);
+      return;
     }
+    if (next === null) this.#end(running, undefined);
+    else running.goOn(next);
   }
 
   /** Keeps whole blocks of what was fed for sequences that begin alike. */
-  #remember({ task, call }: Running): void {
+  #remember(task: Task, call: RunningCall): void {
     const { sequence } = task;
     const { plan, interventions } = sequence.hooks;
     // A position that a `last` hook changed is not what another sequence would have there.
@@ -186,8 +206,7 @@ export class Scheduler {
       if (promised === null) return;
       this.#waiting.shift();
       const cached = task.sequence.n_tokens - promised.past;
-      const call = new RunningCall(task.first, cached, task.sequence.hooks.plan.projection_names.length);
-      this.#running.push({ task, call, promised: promised.blocks });
+      this.#running.push(new Running(task, cached, promised.blocks));
     }
   }
 
@@ -235,34 +254,11 @@ export class Scheduler {
   }
 
   #end(running: Running, error: unknown): void {
+    running.has_ended = true;
     this.#running = this.#running.filter((other) => other !== running);
+    running.task.sequence.drop();
     running.task.ended(error);
   }
-}
-
-function entryOf({ task, call }: Running, count: number): StepEntry {
-  const { sequence } = task;
-  const { tokens, sample, logits, captures, accumulate } = call.call;
-  const start = call.fed;
-  const ends_call = count === call.remaining;
-  return {
-    tokens: tokens.subarray(start, start + count),
-    follows: null,
-    position: sequence.n_tokens,
-    blocks: Int32Array.from(sequence.blocks),
-    hooks: sequence.hooks.id,
-    ends_call,
-    sample: ends_call ? sample : null,
-    logits: logits === "last" && !ends_call ? "none" : logits,
-    captures,
-    accumulate: accumulate
-      .map((span) => ({
-        id: span.id,
-        start: Math.max(0, span.start - start),
-        end: Math.min(count, span.end - start),
-      }))
-      .filter((span) => span.start < span.end),
-  };
 }
 
 function nonFiniteError(where: string): CapstanError {

@@ -7,6 +7,8 @@ export class Sequence {
   readonly hooks: HookSet;
   /** Tokens whose keys and values are in the cache. */
   tokens: number[] = [];
+  /** Tokens after them that steps under way write; which they are may not be known yet. */
+  #n_under_way = 0;
   readonly #pool: BlockPool;
   #blocks: BlockId[] = [];
 
@@ -19,22 +21,39 @@ export class Sequence {
     return this.tokens.length;
   }
 
+  /** Where the next token goes. */
+  get end(): number {
+    return this.n_tokens + this.#n_under_way;
+  }
+
   get blocks(): readonly BlockId[] {
     return this.#blocks;
   }
 
   /** Blocks that must be allocated before `count` more tokens can be written (copies of shared ones included). */
   blocksNeeded(count: number): number {
-    const grown = this.#pool.blocksFor(this.n_tokens + count) - this.#blocks.length;
+    const grown = this.#pool.blocksFor(this.end + count) - this.#blocks.length;
     return Math.max(0, grown) + (this.#sharedTail() === undefined ? 0 : 1);
   }
 
-  /** Makes room for `count` more tokens in blocks that no other sequence sees. */
+  /** Makes room for `count` more tokens, which a step is about to write, in blocks that no other sequence sees. */
   reserve(count: number): void {
     const shared = this.#sharedTail();
     if (shared !== undefined) this.#blocks[shared] = this.#pool.makeOwn(this.#blocks[shared]!);
-    const missing = this.#pool.blocksFor(this.n_tokens + count) - this.#blocks.length;
+    const missing = this.#pool.blocksFor(this.end + count) - this.#blocks.length;
     if (missing > 0) this.#blocks.push(...this.#pool.allocate(missing));
+    this.#n_under_way += count;
+  }
+
+  /** The next tokens have been written, and are these. */
+  land(tokens: Int32Array): void {
+    this.#n_under_way -= tokens.length;
+    for (const token of tokens) this.tokens.push(token);
+  }
+
+  /** Lets go of what steps under way still write. */
+  drop(): void {
+    this.truncate(this.n_tokens);
   }
 
   /** Takes over blocks found in the prefix cache; only before anything was fed. */
@@ -45,6 +64,7 @@ export class Sequence {
 
   truncate(n_tokens: number): void {
     this.tokens.length = n_tokens;
+    this.#n_under_way = 0;
     const kept = this.#pool.blocksFor(n_tokens);
     this.#pool.release(this.#blocks.slice(kept));
     this.#blocks.length = kept;
@@ -63,11 +83,12 @@ export class Sequence {
     this.#pool.release(this.#blocks);
     this.#blocks = [];
     this.tokens = [];
+    this.#n_under_way = 0;
   }
 
   /** Index of the partly filled last block when others hold it too. */
   #sharedTail(): number | undefined {
-    const index = Math.floor(this.n_tokens / this.#pool.block_size);
+    const index = Math.floor(this.end / this.#pool.block_size);
     const block = this.#blocks[index];
     return block !== undefined && this.#pool.references(block) > 1 ? index : undefined;
   }

@@ -40,43 +40,66 @@ export interface Task {
   readonly signal: AbortSignal | undefined;
   /** Takes a call's result and gives the next call, or null when the task is done. */
   next(result: CallResult): Call | null;
+  /**
+   * What comes after the call under way, asked while its result is unknown: the call that feeds the token it draws
+   * (of whose `tokens` only the number counts, and whose history ends before that token); `ends` when the task is
+   * done with the result whatever it is; `waits` when only the result can tell. After a call was given, `next`
+   * gives the same call or null; then what it computed is dropped.
+   */
+  ahead(): Call | "ends" | "waits";
   /** The task has ended: by null from `next`, by an error, or by an abort. */
   ended(error: unknown): void;
 }
 
-/** A call under way: what is fed, and the pieces of its results. */
+/** A call under way: what of it was given to the device, and the pieces of its results. */
 export class RunningCall {
-  readonly call: Call;
   readonly cached: number;
-  #fed: number;
+  /** Tokens given to the device so far. */
+  given: number;
+  #call: Call;
+  #landed: number;
   readonly #logits: Float32Array[] = [];
   readonly #captures: Float32Array[][];
   readonly #projections: Float32Array[][];
 
   constructor(call: Call, cached: number, n_projections: number) {
-    this.call = call;
+    this.#call = call;
     this.cached = cached;
-    this.#fed = cached;
+    this.given = cached;
+    this.#landed = cached;
     this.#captures = call.captures.map(() => []);
     this.#projections = Array.from({ length: n_projections }, () => []);
   }
 
-  get fed(): number {
-    return this.#fed;
+  get call(): Call {
+    return this.#call;
   }
 
+  /** Tokens not yet given. */
   get remaining(): number {
-    return this.call.tokens.length - this.#fed;
+    return this.#call.tokens.length - this.given;
   }
 
-  /** Takes the results of the next `count` tokens. */
-  accept(result: StepResult, count: number): void {
-    this.#fed += count;
+  /** Whether every result is there. */
+  get is_complete(): boolean {
+    return this.#landed === this.#call.tokens.length;
+  }
+
+  /** Puts what is known now in the place of a call that was given ahead. */
+  settle(call: Call): this {
+    this.#call = call;
+    return this;
+  }
+
+  /** Takes the results of the next `count` tokens, and gives these tokens. */
+  accept(result: StepResult, count: number): Int32Array {
+    this.#landed += count;
     if (result.logits !== null) this.#logits.push(result.logits);
     for (const [index, values] of result.captures.entries()) this.#captures[index]!.push(values);
     for (const [row, pieces] of this.#projections.entries()) {
       pieces.push(result.projections.slice(row * count, (row + 1) * count));
     }
+    return this.#call.tokens.subarray(this.#landed - count, this.#landed);
   }
 
   finish(last: StepResult): CallResult {

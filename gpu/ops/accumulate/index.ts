@@ -8,8 +8,8 @@ const KERNEL: Kernel = { name: "accumulate", source: ACCUMULATE, bindings: ["rea
 export async function buildAccumulate({ gpu, program: { d_model } }: BuildContext): Promise<Work> {
   const all: Dispatch[] = [
     {
-      pipeline: await gpu.pipeline(KERNEL, { D_MODEL: d_model }),
-      words: [],
+      pipeline: await gpu.pipeline(KERNEL, {}),
+      words: [d_model],
       bindings: ({ buffers, accumulators }) => [buffers.results, accumulators.buffer],
       groups: ({ n_sums }) => [Math.ceil(d_model / 64), n_sums, 1],
     },

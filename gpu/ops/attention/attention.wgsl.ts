@@ -4,20 +4,25 @@
  * is a position (scores), then a team of threads is a query (softmax), then a thread is a dimension (values).
  */
 export const ATTENTION = /* wgsl */ `
-struct Op { unused: u32 }
+struct Op {
+  n_kv_heads: u32,
+  heads_per_kv: u32,
+  out_stride: u32,
+  window: u32,
+  scale: f32,
+  softcap: f32,
+}
 //: include step
-@group(0) @binding(3) var<storage, read> qkv: array<f32>;
-@group(0) @binding(4) var<storage, read> keys: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> kv_values: array<f32>;
-@group(0) @binding(6) var<storage, read_write> output: array<f32>;
+@group(0) @binding(3) var<storage, read> keys: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> kv_values: array<f32>;
+// q before, and in its place what attention makes of it: a workgroup touches its own queries alone.
+@group(0) @binding(5) var<storage, read_write> output: array<f32>;
 //: include exp
 
-const M: u32 = TILE * PER_KV;
 const QUADS: u32 = (D_HEAD + 3u) / 4u;
 // Threads of a query's team in the softmax.
 const TEAM: u32 = WG / M_POWER;
-// Dimensions of a thread, and groups of threads that share out the positions, where values are summed.
-const DEPTH: u32 = (D_HEAD + WG - 1u) / WG;
+// Groups of threads that share out the positions where values are summed.
 const GROUPS: u32 = max(1u, WG / D_HEAD);
 const LOWEST: f32 = -3.0e38;
 
@@ -41,15 +46,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
   for (var i = thread; i < M * QUADS; i += WG) {
     let m = i / QUADS;
-    var quad = vec4<f32>();
     let row = m / PER_KV;
     let head = part + m % PER_KV;
-    if (row < n_rows && head < HEADS_PER_KV) {
-      let at = (first_row + row) * QKV_STRIDE + (kv_head * HEADS_PER_KV + head) * D_HEAD;
-      for (var c = 0u; c < 4u; c++) {
-        let d = 4u * (i % QUADS) + c;
-        if (d < D_HEAD) { quad[c] = SCALE * qkv[at + d]; }
-      }
+    let d = 4u * (i % QUADS);
+    var quad = vec4<f32>();
+    if (row < n_rows && head < op.heads_per_kv) {
+      let at = (first_row + row) * op.out_stride + (kv_head * op.heads_per_kv + head) * D_HEAD + d;
+//: each c 4
+      if (d + $c < D_HEAD) { quad[$c] = op.scale * output[at + $c]; }
+//: end
     }
     queries[i] = quad;
   }
@@ -57,82 +62,103 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     highest[thread] = LOWEST;
     sums[thread] = 0.0;
   }
-  var kept: array<array<f32, DEPTH>, M>;
-  var start = 0u;
-//: if WINDOWED
-  if (first + 1u > WINDOW) { start = (first + 1u - WINDOW) / WG * WG; }
+//: each m M
+//: each j DEPTH
+  var kept_$m_$j = 0.0;
 //: end
+//: end
+  // Whole chunks before the first row's window are passed over.
+  let start = select(0u, (first + 1u - op.window) / WG * WG, first + 1u > op.window);
   workgroupBarrier();
   for (var chunk = start; chunk < end; chunk += WG) {
-    score_chunk(thread, chunk, first, n_rows, end, blocks, kv_head);
+    score_chunk(thread, chunk, first, end, blocks, kv_head);
     workgroupBarrier();
     soften(thread);
+//: each m M
+//: each j DEPTH
+    kept_$m_$j *= shrink[$m];
+//: end
+//: end
     let held = min(WG, end - chunk);
-    for (var m = 0u; m < M; m++) {
-      for (var j = 0u; j < DEPTH; j++) { kept[m][j] *= shrink[m]; }
-    }
     let lead = thread / D_HEAD;
+    let d = thread % D_HEAD;
     if (lead < GROUPS) {
       for (var i = lead; i < held; i += GROUPS) {
         let p = chunk + i;
-        let at = ((batch[blocks + p / BLOCK] * N_KV_HEADS + kv_head) * BLOCK + p % BLOCK) * D_HEAD;
-        for (var j = 0u; j < DEPTH; j++) {
-          let d = thread % D_HEAD + j * WG;
-          if (d < D_HEAD) {
-            let value = kv_values[at + d];
-            for (var m = 0u; m < M; m++) { kept[m][j] += scores[m * WG + i] * value; }
-          }
-        }
+        let at = ((batch[blocks + p / BLOCK] * op.n_kv_heads + kv_head) * BLOCK + p % BLOCK) * D_HEAD + d;
+//: each j DEPTH
+//: if RAGGED
+        let value_$j = select(0.0, kv_values[at + $j * WG], d + $j * WG < D_HEAD);
+//: else
+        let value_$j = kv_values[at + $j * WG];
+//: end
+//: end
+//: each m M
+//: each j DEPTH
+        kept_$m_$j += scores[$m * WG + i] * value_$j;
+//: end
+//: end
       }
     }
     workgroupBarrier();
   }
-  for (var m = 0u; m < M; m++) {
-    let row = m / PER_KV;
-    let head = part + m % PER_KV;
-    for (var j = 0u; j < DEPTH; j++) {
-      pieces[thread] = kept[m][j];
-      workgroupBarrier();
-      let d = thread + j * WG;
-      if (thread < D_HEAD && d < D_HEAD && row < n_rows && head < HEADS_PER_KV) {
-        var sum = 0.0;
-        for (var g = 0u; g < GROUPS; g++) { sum += pieces[thread + g * D_HEAD]; }
-        output[(first_row + row) * OUT_STRIDE + (kv_head * HEADS_PER_KV + head) * D_HEAD + d] = sum / sums[m];
-      }
-      workgroupBarrier();
-    }
-  }
+//: each m M
+//: each j DEPTH
+  pieces[thread] = kept_$m_$j;
+  workgroupBarrier();
+  write(thread, $m, $j * WG, first_row, n_rows, kv_head, part);
+  workgroupBarrier();
+//: end
+//: end
   // The padding of the output's rows, by the tile's last workgroup.
-  if (kv_head == N_KV_HEADS - 1u && group.z == 0u) {
-    let width = N_KV_HEADS * HEADS_PER_KV * D_HEAD;
-    for (var i = thread; i < n_rows * (OUT_STRIDE - width); i += WG) {
-      output[(first_row + i / (OUT_STRIDE - width)) * OUT_STRIDE + width + i % (OUT_STRIDE - width)] = 0.0;
+  let width = op.n_kv_heads * op.heads_per_kv * D_HEAD;
+  if (kv_head == op.n_kv_heads - 1u && group.z == 0u && op.out_stride > width) {
+    let gap = op.out_stride - width;
+    for (var i = thread; i < n_rows * gap; i += WG) {
+      output[(first_row + i / gap) * op.out_stride + width + i % gap] = 0.0;
     }
   }
 }
 
+// Puts together what the groups of threads have of a query, dimensions first_d on.
+fn write(thread: u32, m: u32, first_d: u32, first_row: u32, n_rows: u32, kv_head: u32, part: u32) {
+  let row = m / PER_KV;
+  let head = part + m % PER_KV;
+  let d = first_d + thread;
+  if (thread >= D_HEAD || d >= D_HEAD || row >= n_rows || head >= op.heads_per_kv) { return; }
+  var sum = 0.0;
+  for (var g = 0u; g < GROUPS; g++) { sum += pieces[thread + g * D_HEAD]; }
+  output[(first_row + row) * op.out_stride + (kv_head * op.heads_per_kv + head) * D_HEAD + d] = sum / sums[m];
+}
+
 // Scores of the position chunk + thread, for every query.
-fn score_chunk(thread: u32, chunk: u32, first: u32, n_rows: u32, end: u32, blocks: u32, kv_head: u32) {
+fn score_chunk(thread: u32, chunk: u32, first: u32, end: u32, blocks: u32, kv_head: u32) {
   let p = chunk + thread;
-  var found: array<f32, M>;
+//: each m M
+  var found_$m = 0.0;
+//: end
   if (p < end) {
-    let at = (batch[blocks + p / BLOCK] * N_KV_HEADS + kv_head) * BLOCK * QUADS + p % BLOCK;
+    let at = (batch[blocks + p / BLOCK] * op.n_kv_heads + kv_head) * BLOCK * QUADS + p % BLOCK;
     for (var quad = 0u; quad < QUADS; quad++) {
       let key = keys[at + quad * BLOCK];
-      for (var m = 0u; m < M; m++) { found[m] += dot(queries[m * QUADS + quad], key); }
+//: each m M
+      found_$m += dot(queries[$m * QUADS + quad], key);
+//: end
     }
   }
-  for (var m = 0u; m < M; m++) {
-    let own = first + m / PER_KV;
-    var seen = p <= own && p < end;
-//: if WINDOWED
-    seen = seen && p + WINDOW > own;
+//: each m M
+  scores[$m * WG + thread] = seen(p, first + $m / PER_KV, end, found_$m);
 //: end
+}
+
+// A score as the query at a position sees it: capped, and none outside its window.
+fn seen(p: u32, own: u32, end: u32, score: f32) -> f32 {
 //: if SOFTCAPPED
-    found[m] = SOFTCAP * tanh_exact(found[m] / SOFTCAP);
+  let capped = op.softcap * tanh_exact(score / op.softcap);
+//: else
+  let capped = score;
 //: end
-    scores[m * WG + thread] = select(LOWEST, found[m], seen);
-  }
+  return select(LOWEST, capped, p <= own && p < end && p + op.window > own);
 }
 
 // Scores become weights against the highest so far; what was kept before shrinks to match.

@@ -2,14 +2,16 @@ import { BLOCK_SIZE } from "../../cache.ts";
 import type { Kernel } from "../../context.ts";
 import type { Stage } from "../../plan.ts";
 import type { Resources } from "../../resources.ts";
-import type { BuildContext, Dispatch, Work } from "../../work.ts";
+import { type BuildContext, type Dispatch, floatBits, type Work } from "../../work.ts";
 import { ATTENTION } from "./attention.wgsl.ts";
 
-const KERNEL: Kernel = { name: "attention", source: ATTENTION, bindings: ["read", "read", "read", "write"] };
+const KERNEL: Kernel = { name: "attention", source: ATTENTION, bindings: ["read", "read", "write"] };
 
 /** Queries that share the keys and values a workgroup reads: their sums are its threads' registers. */
 const MOST_QUERIES = 8;
 const THREADS = 128;
+/** Wider than any context, and still a number that positions may be added to. */
+const NO_WINDOW = 2 ** 30;
 
 /** Rows of a sequence that go into one tile when a step holds prompts. */
 export function prefillTile(n_heads: number, n_kv_heads: number): number {
@@ -26,27 +28,27 @@ export async function buildAttention(
   const heads_per_kv = op.n_heads / n_kv_heads;
   const per_kv = Math.min(heads_per_kv, MOST_QUERIES);
   const variant = async (tile: number): Promise<Dispatch> => {
+    const queries = tile * per_kv;
+    const depth = Math.ceil(d_head / THREADS);
     const pipeline = await gpu.pipeline(KERNEL, {
       WG: THREADS,
-      TILE: tile,
       PER_KV: per_kv,
-      M_POWER: 2 ** Math.ceil(Math.log2(tile * per_kv)),
+      M: queries,
+      M_POWER: 2 ** Math.ceil(Math.log2(queries)),
       D_HEAD: d_head,
-      N_KV_HEADS: n_kv_heads,
-      HEADS_PER_KV: heads_per_kv,
-      QKV_STRIDE: buffers.stride(op.in),
-      OUT_STRIDE: buffers.stride(op.out),
+      DEPTH: depth,
+      // Whether some threads have fewer dimensions than others.
+      RAGGED: depth > 1 && d_head % THREADS !== 0,
       BLOCK: BLOCK_SIZE,
-      SCALE: { f32: op.scale },
-      WINDOWED: op.window !== null,
-      WINDOW: op.window ?? 0,
-      SOFTCAPPED: false,
+      SOFTCAPPED: op.softcap !== null,
     });
     return {
       pipeline,
-      words: [],
+      words: [
+        ...[n_kv_heads, heads_per_kv, buffers.stride(op.out), op.window ?? NO_WINDOW],
+        ...[floatBits(op.scale), floatBits(op.softcap ?? 1)],
+      ],
       bindings: ({ buffers, cache }) => [
-        buffers.activation(op.in),
         cache.keys(op.layer),
         cache.values(op.layer),
         buffers.activation(op.out),

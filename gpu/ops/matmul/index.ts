@@ -28,23 +28,27 @@ export async function buildMatmul(
   { gpu, weights }: BuildContext,
 ): Promise<Work> {
   const matrix = weights.matrices.get(stage.weight)!;
-  const lanes = lanesOf(matrix, gpu.adapter.subgroup_size);
+  const lanes = lanesOf(gpu.adapter.subgroup_size);
   const constants = {
     DTYPE: matrix.dtype,
     QUANTISED: PACKING[matrix.dtype].quantised,
-    K: matrix.k,
-    ROWS: matrix.rows,
-    OUT_STRIDE: buffers.stride(stage.out),
-    GATED: stage.activation !== null,
+    GATED: stage.gated,
     ACTIVATION: stage.activation ?? "none",
-    STRIDE_R: stage.activation === null ? 1 : 2,
     BIAS: stage.bias !== null,
-    LOGITS: stage.logits,
+    LOGITS: stage.logits !== null,
+    ...(stage.logits === null
+      ? {}
+      : {
+          LOGIT_SCALE: { f32: stage.logits.scale },
+          SOFTCAPPED: stage.logits.softcap !== null,
+          SOFTCAP: { f32: stage.logits.softcap ?? 1 },
+        }),
   };
   const matvec = FEW_ROWS.map((n) =>
     gpu.pipeline(MATVEC_KERNEL, {
       ...constants,
       UNIT: PACKING[matrix.dtype].unit,
+      QUADS: PACKING[matrix.dtype].unit / 4,
       LANES: lanes,
       WG: THREADS,
       R: TEAM_ROWS,
@@ -57,12 +61,12 @@ export async function buildMatmul(
     gpu.pipeline(MATMAT_KERNEL, constants),
   ]);
   const bias = stage.bias === null ? 0 : weights.vectors_at.get(stage.bias)!;
-  const rowsOf = (sizes: StepSizes) => (stage.logits ? sizes.n_gathered : sizes.n_rows);
+  const rowsOf = (sizes: StepSizes) => (stage.logits !== null ? sizes.n_gathered : sizes.n_rows);
   const dispatches = (pipeline: Pipeline, inputs: number, outputs: number) =>
     matrix.chunks.map((chunk): Dispatch => {
       const words = opWords(stage, matrix, chunk, buffers.stride(stage.out), bias);
-      const pairs = stage.activation === null ? 1 : 2;
-      const across = Math.ceil((words[4]! * pairs) / outputs);
+      const pairs = stage.gated ? 2 : 1;
+      const across = Math.ceil((words[7]! * pairs) / outputs);
       return {
         pipeline,
         words,
@@ -89,13 +93,9 @@ export async function buildMatmul(
   };
 }
 
-/** Threads that share one row: as many as it has 16-byte units for, and no more than a subgroup where there are any. */
-function lanesOf({ k, dtype }: StoredMatrix, subgroup_size: number): number {
-  const units = k / PACKING[dtype].unit;
-  const most = subgroup_size > 1 ? Math.min(32, subgroup_size) : 32;
-  let lanes = 1;
-  while (2 * lanes <= Math.min(units, most)) lanes *= 2;
-  return lanes;
+/** Threads that share one row: a subgroup where there are any and it is not wider than a row needs. */
+export function lanesOf(subgroup_size: number): number {
+  return subgroup_size > 1 ? Math.min(32, subgroup_size) : 32;
 }
 
 function opWords(
@@ -105,10 +105,10 @@ function opWords(
   out_stride: number,
   bias: number,
 ): number[] {
-  const pairs = stage.activation === null ? 1 : 2;
+  const pairs = stage.gated ? 2 : 1;
   const out_at = first_row / pairs;
   const is_last = first_row + n_rows === matrix.rows;
   // The last chunk also writes the zeros behind the row's end.
   const n_out = is_last ? out_stride - out_at : n_rows / pairs;
-  return [n_rows, scales_at, out_at, bias, n_out, first_row];
+  return [n_rows, scales_at, first_row, matrix.k, matrix.rows, bias, out_at, n_out, out_stride];
 }

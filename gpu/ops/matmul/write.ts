@@ -1,14 +1,43 @@
+/** What both matrix products are told of their op: sizes are data, so that shapes share a pipeline. */
+export const MATMUL_OP = /* wgsl */ `
+struct Op {
+  // Weight rows of this chunk, where its scales begin, its first row in the whole matrix.
+  n_rows: u32,
+  scales_at: u32,
+  first_row: u32,
+  // Values of a padded row of weights or input.
+  k: u32,
+  // Rows of the whole matrix.
+  rows: u32,
+  bias: u32,
+  // Where this chunk's outputs begin in a row, and how many there are, padding included.
+  out_at: u32,
+  n_out: u32,
+  out_stride: u32,
+}
+// Weight rows of an output.
+const STRIDE_R: u32 = select(1u, 2u, GATED);
+`;
+
 /**
  * The end of a matrix product: bias, then the gate's activation where rows are pairs (gate, up), and zeros in the
  * padding of the output's row. `row` counts weight rows of this chunk; `second` is row + 1's sum when GATED.
  */
 export const MATMUL_WRITE = /* wgsl */ `
+fn n_inputs() -> u32 {
+//: if LOGITS
+  return step.n_gathered;
+//: else
+  return step.n_rows;
+//: end
+}
+
 fn biased(row: u32, sum: f32) -> f32 {
 //: if BIAS
   let whole = op.first_row + min(row, op.n_rows - 1u);
 //: if GATED
   // The bias has all gates first, then all ups.
-  return sum + vectors[op.bias + (whole % 2u) * (ROWS / 2u) + whole / 2u];
+  return sum + vectors[op.bias + (whole % 2u) * (op.rows / 2u) + whole / 2u];
 //: else
   return sum + vectors[op.bias + whole];
 //: end
@@ -19,12 +48,22 @@ fn biased(row: u32, sum: f32) -> f32 {
 
 fn write(input_row: u32, row: u32, sum: f32, second: f32) {
   let out = row / STRIDE_R;
-  if (input_row >= select(step.n_rows, step.n_gathered, LOGITS) || out >= op.n_out) { return; }
+  if (input_row >= n_inputs() || out >= op.n_out) { return; }
 //: if GATED
   let value = activate(biased(row, sum)) * biased(row + 1u, second);
 //: else
-  let value = biased(row, sum);
+//: if ACTIVATION == none
+  var value = biased(row, sum);
+//: else
+  let value = activate(biased(row, sum));
 //: end
-  output[input_row * OUT_STRIDE + op.out_at + out] = select(0.0, value, row < op.n_rows);
+//: end
+//: if LOGITS
+  value *= LOGIT_SCALE;
+//: if SOFTCAPPED
+  value = SOFTCAP * tanh_exact(value / SOFTCAP);
+//: end
+//: end
+  output[input_row * op.out_stride + op.out_at + out] = select(0.0, value, row < op.n_rows);
 }
 `;

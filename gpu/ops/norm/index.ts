@@ -1,34 +1,31 @@
 import type { Kernel } from "../../context.ts";
 import type { Stage } from "../../plan.ts";
 import type { Resources } from "../../resources.ts";
-import { type BuildContext, threadsFor, type Work } from "../../work.ts";
+import { type BuildContext, type Dispatch, floatBits, rowThreads, type Work } from "../../work.ts";
+import { normWords } from "../residual/index.ts";
 import { NORM } from "./norm.wgsl.ts";
 
 const KERNEL: Kernel = { name: "norm", source: NORM, bindings: ["read", "write", "read"] };
 
-/** The rows whose logits are wanted, gathered and normed. */
-export async function buildGatherNorm(
-  { in: input, norm }: Extract<Stage, { kind: "gather_norm" }>,
+/** Rows normed by themselves: all, or (gathered) those whose logits are wanted. */
+export async function buildNorm(
+  { in: input, norm, gathered }: Extract<Stage, { kind: "norm" }>,
   { buffers }: Resources,
   { gpu, program: { d_model }, weights }: BuildContext,
 ): Promise<Work> {
+  const stride = buffers.stride(input);
   const pipeline = await gpu.pipeline(KERNEL, {
-    WG: threadsFor(d_model / 4, 32, 256),
-    D_MODEL: d_model,
-    STRIDE: buffers.stride(input),
-    EPS: { f32: norm.eps },
+    ...rowThreads(stride),
+    LAYER_NORM: norm.kind === "layer",
+    GATHERED: gathered,
   });
-  const all = [
+  const all: Dispatch[] = [
     {
       pipeline,
-      words: [weights.vectors_at.get(norm.weight)!],
-      bindings: ({ buffers }: Resources) => [
-        buffers.activation(input),
-        buffers.activation(norm.out),
-        weights.vectors,
-      ],
-      groups: ({ n_gathered }: { n_gathered: number }) => [n_gathered, 1, 1] as const,
+      words: [...normWords(norm, weights.vectors_at), d_model, stride, floatBits(norm.eps)],
+      bindings: ({ buffers }) => [buffers.activation(input), buffers.activation(norm.out), weights.vectors],
+      groups: ({ n_rows, n_gathered }) => [gathered ? n_gathered : n_rows, 1, 1],
     },
   ];
-  return { all, choose: ({ n_gathered }) => (n_gathered === 0 ? [] : all) };
+  return { all, choose: ({ n_gathered }) => (gathered && n_gathered === 0 ? [] : all) };
 }

@@ -1,18 +1,27 @@
 /**
  * One workgroup a row: the row is looked up (EMBED) or added to, meets its sites, is kept, and is normed for the
- * matrix that comes next. So a hook costs no dispatch and the norm none either.
+ * matrix that comes next, whose experts it chooses where it has any. So a hook costs no dispatch and the norms none
+ * either. NORM says which row the norm is of: the new one (after), or, for parallel blocks, the old one (before).
  */
 export const RESIDUAL = /* wgsl */ `
 struct Op {
-  in_site: u32,
-  n_sites: u32,
-  site_0: u32,
-  site_1: u32,
+  // Where what is added is read, and the sites that the new row passes; NONE for none.
+  sites: vec3<u32>,
+  d_model: u32,
+  stride: u32,
+  scale: f32,
+  eps: f32,
   norm_weight: u32,
-  // EMBED: rows of this chunk of the matrix, and where its scales are.
+  norm_bias: u32,
+  // The norm of what is added, before it is.
+  pre_weight: u32,
+  pre_bias: u32,
+  router: u32,
+  // EMBED: rows of this chunk of the matrix, where its scales are, values of a padded row.
   first_row: u32,
   n_rows: u32,
   scales_at: u32,
+  k: u32,
 }
 //: include step
 @group(0) @binding(3) var<storage, read_write> h: array<f32>;
@@ -22,12 +31,20 @@ struct Op {
 @group(0) @binding(7) var<storage, read_write> results: array<u32>;
 //: if EMBED
 @group(0) @binding(8) var<storage, read> weights: array<u32>;
+//: if POSITIONS
+@group(0) @binding(9) var<storage, read> positions: array<u32>;
+//: end
 //: include matrix
 var<workgroup> row_id: u32;
 //: else
 @group(0) @binding(8) var<storage, read> delta: array<f32>;
 //: end
 //: include hooks
+//: include normalise
+//: if ROUTER
+//: include exp
+//: include router
+//: end
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -43,38 +60,61 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   if (token < op.first_row || token >= op.first_row + op.n_rows) { return; }
   for (var e = 0u; e < E; e++) {
     let i = thread + WG * e;
-    if (i < D_MODEL) { values[e] = weight_quad(token - op.first_row, i / 4u, op.scales_at)[i % 4u]; }
+    if (i < op.d_model) {
+      values[e] = op.scale * weight_quad(token - op.first_row, i / 4u, op.scales_at)[i % 4u];
+//: if POSITIONS
+      values[e] += bitcast<f32>(positions[row_position(row) * op.stride + i]);
+//: end
+    }
   }
 //: else
+//: if NORM == before
   for (var e = 0u; e < E; e++) {
     let i = thread + WG * e;
-    if (i < D_MODEL) { values[e] = delta[row * STRIDE + i]; }
+    if (i < op.d_model) { values[e] = h[row * op.stride + i]; }
   }
-  meet_site(thread, row, op.in_site);
-  for (var e = 0u; e < E; e++) {
-    let i = thread + WG * e;
-    if (i < D_MODEL) { values[e] += h[row * STRIDE + i]; }
-  }
+  normalise(thread, op.norm_weight, op.norm_bias);
+  keep_normed(thread, row);
 //: end
-  if (op.n_sites > 0u) { meet_site(thread, row, op.site_0); }
-  if (op.n_sites > 1u) { meet_site(thread, row, op.site_1); }
+  for (var e = 0u; e < E; e++) {
+    let i = thread + WG * e;
+    if (i < op.d_model) { values[e] = delta[row * op.stride + i]; }
+  }
+//: if PRE_NORM
+  normalise(thread, op.pre_weight, op.pre_bias);
+//: end
+  for (var e = 0u; e < E; e++) { values[e] *= op.scale; }
+//: end
+  for (var n = 0u; n < 3u; n++) {
+//: if EMBED
+//: else
+    if (n == 1u) {
+      for (var e = 0u; e < E; e++) {
+        let i = thread + WG * e;
+        if (i < op.d_model) { values[e] += h[row * op.stride + i]; }
+      }
+    }
+//: end
+    if (op.sites[n] != NONE) { meet_site(thread, row, op.sites[n]); }
+  }
   flag_non_finite(row);
   for (var e = 0u; e < E; e++) {
     let i = thread + WG * e;
-    if (i < D_MODEL) { h[row * STRIDE + i] = values[e]; }
+    if (i < op.d_model) { h[row * op.stride + i] = values[e]; }
   }
-//: if NORM
-  var squares = 0.0;
-  for (var e = 0u; e < E; e++) {
-    let i = thread + WG * e;
-    if (i < D_MODEL) { squares += values[e] * values[e]; }
-  }
-  let factor = 1.0 / sqrt(workgroup_sum(thread, squares) / f32(D_MODEL) + EPS);
-  for (var e = 0u; e < E; e++) {
-    let i = thread + WG * e;
-    if (i < D_MODEL) { x[row * STRIDE + i] = values[e] * factor * vectors[op.norm_weight + i]; }
-    else if (i < STRIDE) { x[row * STRIDE + i] = 0.0; }
-  }
+//: if NORM == after
+  normalise(thread, op.norm_weight, op.norm_bias);
+  keep_normed(thread, row);
+//: if ROUTER
+  route(thread, row);
 //: end
+//: end
+}
+
+fn keep_normed(thread: u32, row: u32) {
+  for (var e = 0u; e < E; e++) {
+    let i = thread + WG * e;
+    if (i < op.stride) { x[row * op.stride + i] = select(0.0, values[e], i < op.d_model); }
+  }
 }
 `;

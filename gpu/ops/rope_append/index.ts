@@ -1,19 +1,20 @@
 import { BLOCK_SIZE } from "../../cache.ts";
+import { NONE } from "../../constants.ts";
 import type { Kernel } from "../../context.ts";
 import type { Stage } from "../../plan.ts";
 import type { Resources } from "../../resources.ts";
-import { always, type BuildContext, type Work } from "../../work.ts";
+import { always, type BuildContext, floatBits, type Work } from "../../work.ts";
 import { ROPE_APPEND } from "./rope_append.wgsl.ts";
 
 const KERNEL: Kernel = {
   name: "rope_append",
   source: ROPE_APPEND,
-  bindings: ["write", "write", "write", "read", "read"],
+  bindings: ["read", "write", "write", "write", "read", "read"],
 };
 
 /** q and k of each row normed and turned by position, k and v appended to the paged cache. */
 export async function buildRopeAppend(
-  { rope, layer }: Extract<Stage, { kind: "rope_append" }>,
+  { rope, layer, row_norms, out }: Extract<Stage, { kind: "rope_append" }>,
   { buffers }: Resources,
   { gpu, program, weights }: BuildContext,
 ): Promise<Work> {
@@ -21,21 +22,31 @@ export async function buildRopeAppend(
   const pipeline = await gpu.pipeline(KERNEL, {
     WG: 64,
     D_HEAD: d_head,
-    N_HEADS: rope.n_heads,
-    N_KV_HEADS: n_kv_heads,
-    QKV_STRIDE: buffers.stride(rope.buffer),
     BLOCK: BLOCK_SIZE,
-    QK_NORM: rope.q_norm !== null,
-    EPS: { f32: rope.eps },
+    NORM: row_norms !== null ? "row" : rope.q_norm !== null ? "head" : "none",
+    LAYER_NORM: (row_norms?.q.kind ?? rope.norm) === "layer",
+    HEAD_WEIGHTS: rope.q_norm !== null && program.weights[rope.q_norm]!.cols > d_head,
+    INTERLEAVED: rope.layout === "interleaved",
     ROPE: rope.rope !== null,
-    HALF: rope.rope === null ? 0 : program.ropes[rope.rope]! / 2,
   });
-  const at = (weight: number | null) => (weight === null ? 0 : weights.vectors_at.get(weight)!);
+  const at = (weight: number | null, none = 0) => (weight === null ? none : weights.vectors_at.get(weight)!);
+  const norms =
+    row_norms === null
+      ? [at(rope.q_norm), at(rope.k_norm), NONE, NONE]
+      : [row_norms.q, row_norms.k]
+          .map(({ weight }) => at(weight))
+          .concat([row_norms.q, row_norms.k].map(({ bias }) => at(bias, NONE)));
   return always({
     pipeline,
-    words: [at(rope.q_norm), at(rope.k_norm)],
+    words: [
+      ...norms,
+      ...[rope.n_heads, n_kv_heads, buffers.stride(rope.buffer), buffers.stride(out)],
+      rope.rope === null ? 0 : program.ropes[rope.rope]! / 2,
+      floatBits(row_norms?.q.eps ?? rope.eps),
+    ],
     bindings: ({ buffers, cache }) => [
       buffers.activation(rope.buffer),
+      buffers.activation(out),
       cache.keys(layer),
       cache.values(layer),
       weights.vectors,

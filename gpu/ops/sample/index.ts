@@ -10,11 +10,10 @@ export async function buildSample(
   { buffers }: Resources,
   { gpu, program: { d_vocab } }: BuildContext,
 ): Promise<Work> {
-  const constants = { WG: 256, D_VOCAB: d_vocab, STRIDE: buffers.stride("logits") };
   const all: Dispatch[] = [
     {
-      pipeline: await gpu.pipeline(KERNEL, constants),
-      words: [],
+      pipeline: await gpu.pipeline(KERNEL, { WG: 256 }),
+      words: [d_vocab, buffers.stride("logits")],
       bindings: ({ buffers }) => [buffers.activation("logits"), buffers.results],
       groups: ({ n_samples }) => [n_samples, 1, 1],
     },

@@ -4,7 +4,10 @@
  * from the host (it depends on seed and draw alone).
  */
 export const SAMPLE = /* wgsl */ `
-struct Op { unused: u32 }
+struct Op {
+  d_vocab: u32,
+  stride: u32,
+}
 //: include step
 @group(0) @binding(3) var<storage, read_write> logits: array<f32>;
 @group(0) @binding(4) var<storage, read_write> results: array<u32>;
@@ -12,7 +15,6 @@ struct Op { unused: u32 }
 //: include reduce_u32
 //: include exp
 
-const CHUNK: u32 = (D_VOCAB + WG - 1u) / WG;
 const LOWEST: f32 = -3.4028234e38;
 
 // A sample's words: row, slot of the drawn token, 1 / temperature (0 is greedy), top_k, top_p, min_p, the random number,
@@ -38,7 +40,7 @@ var<workgroup> drawn: u32;
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
   let group = id.x;
-  let base = word(0u, group) * STRIDE;
+  let base = word(0u, group) * op.stride;
   let out = word(13u, group);
   if (refuse_non_finite(thread, base, word(15u, group))) { return; }
   let n_top = word(7u, group);
@@ -55,7 +57,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) t
 
 fn refuse_non_finite(thread: u32, base: u32, flag: u32) -> bool {
   var bad = 0u;
-  for (var i = thread; i < D_VOCAB; i += WG) {
+  for (var i = thread; i < op.d_vocab; i += WG) {
     if ((bitcast<u32>(logits[base + i]) & 0x7f800000u) == 0x7f800000u) { bad = 1u; }
   }
   if (workgroup_max_u32(thread, bad) == 0u) { return false; }
@@ -66,10 +68,10 @@ fn refuse_non_finite(thread: u32, base: u32, flag: u32) -> bool {
 // The highest logit, the sum of exponentials against it, and the likeliest ids with their logits.
 fn report_likeliest(thread: u32, base: u32, n_top: u32, out: u32) {
   var top = LOWEST;
-  for (var i = thread; i < D_VOCAB; i += WG) { top = max(top, logits[base + i]); }
+  for (var i = thread; i < op.d_vocab; i += WG) { top = max(top, logits[base + i]); }
   top = workgroup_max(thread, top);
   var sum = 0.0;
-  for (var i = thread; i < D_VOCAB; i += WG) { sum += exp_exact(logits[base + i] - top); }
+  for (var i = thread; i < op.d_vocab; i += WG) { sum += exp_exact(logits[base + i] - top); }
   sum = workgroup_sum(thread, sum);
   if (thread == 0u) {
     results[out + 1u] = bitcast<u32>(top);
@@ -77,15 +79,15 @@ fn report_likeliest(thread: u32, base: u32, n_top: u32, out: u32) {
   }
   var last_key = 0xffffffffu;
   var last_id = 0u;
-  for (var n = 0u; n < min(n_top, D_VOCAB); n++) {
+  for (var n = 0u; n < min(n_top, op.d_vocab); n++) {
     var best = 0u;
-    for (var i = thread; i < D_VOCAB; i += WG) {
+    for (var i = thread; i < op.d_vocab; i += WG) {
       let key = key_of(logits[base + i]);
       if (key < last_key || (key == last_key && i > last_id)) { best = max(best, key); }
     }
     best = workgroup_max_u32(thread, best);
     var found = 0xffffffffu;
-    for (var i = thread; i < D_VOCAB; i += WG) {
+    for (var i = thread; i < op.d_vocab; i += WG) {
       if (key_of(logits[base + i]) == best && (best < last_key || i > last_id)) { found = min(found, i); }
     }
     last_id = workgroup_min_u32(thread, found);
@@ -148,12 +150,12 @@ fn restore(thread: u32, group: u32, base: u32) {
 
 fn draw(thread: u32, group: u32, base: u32) -> u32 {
   var top = 0u;
-  for (var i = thread; i < D_VOCAB; i += WG) { top = max(top, key_of(logits[base + i])); }
+  for (var i = thread; i < op.d_vocab; i += WG) { top = max(top, key_of(logits[base + i])); }
   top = workgroup_max_u32(thread, top);
   let factor = number(2u, group);
   if (factor == 0.0) {
     var first = 0xffffffffu;
-    for (var i = thread; i < D_VOCAB; i += WG) {
+    for (var i = thread; i < op.d_vocab; i += WG) {
       if (key_of(logits[base + i]) == top) { first = min(first, i); }
     }
     return workgroup_min_u32(thread, first);
@@ -163,20 +165,20 @@ fn draw(thread: u32, group: u32, base: u32) -> u32 {
   var least = 0u;
   var n_least = 0xffffffffu;
   let top_k = word(3u, group);
-  if (top_k > 0u && top_k < D_VOCAB) {
+  if (top_k > 0u && top_k < op.d_vocab) {
     least = kth_key(thread, base, top, top_k);
     n_least = top_k - count_from(thread, base, least + 1u);
   }
   let top_p = number(4u, group);
   if (top_p < 1.0) {
     var mass = mass_from(thread, base, least + 1u, highest, factor);
-    if (top_k > 0u && top_k < D_VOCAB) { mass += f32(n_least) * weight_of(value_of(least), highest, factor); }
+    if (top_k > 0u && top_k < op.d_vocab) { mass += f32(n_least) * weight_of(value_of(least), highest, factor); }
     let wanted = top_p * mass;
     let edge = nucleus_key(thread, base, least, top, wanted, highest, factor);
     let inside = mass_from(thread, base, edge + 1u, highest, factor);
     let weight = weight_of(value_of(edge), highest, factor);
     var n_edge = 1u;
-    if (weight > 0.0) { n_edge = u32(clamp(ceil((wanted - inside) / weight), 1.0, f32(D_VOCAB))); }
+    if (weight > 0.0) { n_edge = u32(clamp(ceil((wanted - inside) / weight), 1.0, f32(op.d_vocab))); }
     n_least = select(n_edge, min(n_edge, n_least), edge == least);
     least = edge;
   }
@@ -207,7 +209,7 @@ fn nucleus_key(thread: u32, base: u32, least: u32, top: u32, wanted: f32, highes
 
 fn count_from(thread: u32, base: u32, key: u32) -> u32 {
   var count = 0.0;
-  for (var i = thread; i < D_VOCAB; i += WG) {
+  for (var i = thread; i < op.d_vocab; i += WG) {
     if (key_of(logits[base + i]) >= key) { count += 1.0; }
   }
   return u32(workgroup_sum(thread, count));
@@ -215,7 +217,7 @@ fn count_from(thread: u32, base: u32, key: u32) -> u32 {
 
 fn mass_from(thread: u32, base: u32, key: u32, highest: f32, factor: f32) -> f32 {
   var mass = 0.0;
-  for (var i = thread; i < D_VOCAB; i += WG) {
+  for (var i = thread; i < op.d_vocab; i += WG) {
     let value = logits[base + i];
     if (key_of(value) >= key) { mass += weight_of(value, highest, factor); }
   }
@@ -224,8 +226,9 @@ fn mass_from(thread: u32, base: u32, key: u32, highest: f32, factor: f32) -> f32
 
 // Draws among what is kept, ids in order, a chunk of neighbours a thread.
 fn pick(thread: u32, base: u32, least: u32, n_least: u32, highest: f32, factor: f32, min_p: f32, random: f32) -> u32 {
-  let start = min(CHUNK * thread, D_VOCAB);
-  let end = min(start + CHUNK, D_VOCAB);
+  let chunk = (op.d_vocab + WG - 1u) / WG;
+  let start = min(chunk * thread, op.d_vocab);
+  let end = min(start + chunk, op.d_vocab);
   var count = 0u;
   for (var i = start; i < end; i++) {
     if (key_of(logits[base + i]) == least) { count++; }

@@ -1,0 +1,61 @@
+import type { Kernel } from "../../context.ts";
+import type { Stage } from "../../plan.ts";
+import type { Resources } from "../../resources.ts";
+import { PACKING, type StoredMatrix } from "../../weights/layout.ts";
+import type { BuildContext, Dispatch, Work } from "../../work.ts";
+import { lanesOf } from "../matmul/index.ts";
+import { EXPERTS } from "./experts.wgsl.ts";
+
+const KERNEL: Kernel = { name: "experts", source: EXPERTS, bindings: ["read", "write", "read", "read"] };
+const THREADS = 64;
+const TEAM_ROWS = 4;
+
+/** The chosen experts of each row: activation(gate) * up of each, then their sum by shares. */
+export async function buildExperts(
+  { op }: Extract<Stage, { kind: "experts" }>,
+  { buffers }: Resources,
+  context: BuildContext,
+): Promise<Work> {
+  const { matrices } = context.weights;
+  const [gate_up, down] = [matrices.get(op.gate_up)!, matrices.get(op.down)!];
+  const inner_stride = buffers.stride("expert_act") / op.top_k;
+  const first = await half(op, gate_up, inner_stride, false, context);
+  const second = await half(op, down, buffers.stride(op.out), true, context);
+  const all = [...first, ...second];
+  return { all, choose: () => all };
+}
+
+async function half(
+  op: Extract<Stage, { kind: "experts" }>["op"],
+  matrix: StoredMatrix,
+  out_stride: number,
+  is_down: boolean,
+  { gpu }: BuildContext,
+): Promise<Dispatch[]> {
+  const lanes = lanesOf(0);
+  const pipeline = await gpu.pipeline(KERNEL, {
+    DTYPE: matrix.dtype,
+    QUANTISED: PACKING[matrix.dtype].quantised,
+    UNIT: PACKING[matrix.dtype].unit,
+    QUADS: PACKING[matrix.dtype].unit / 4,
+    LANES: lanes,
+    WG: THREADS,
+    R: TEAM_ROWS,
+    TOP_K: op.top_k,
+    DOWN: is_down,
+    ACTIVATION: op.activation,
+    SUBGROUPS: false,
+  });
+  const outputs = (THREADS / lanes) * TEAM_ROWS * (is_down ? 1 : 0.5);
+  return matrix.chunks.map(({ buffer, first_row, n_rows, scales_at }) => ({
+    pipeline,
+    words: [first_row / matrix.rows, n_rows / matrix.rows, scales_at, matrix.k, matrix.rows, out_stride],
+    bindings: ({ buffers }) => [
+      buffers.activation(is_down ? "expert_act" : op.in),
+      buffers.activation(is_down ? op.out : "expert_act"),
+      buffer,
+      buffers.results,
+    ],
+    groups: (sizes) => [Math.ceil(out_stride / outputs), sizes.n_rows * (is_down ? 1 : op.top_k), 1],
+  }));
+}
