@@ -1,6 +1,7 @@
 import { createWasmDevice } from "../core-wasm/index.ts";
 import { type AdapterReport, findAdapter, openWebGpu } from "../gpu/index.ts";
 import { CapstanError, type Device } from "../models/index.ts";
+import { AutoDevice } from "./auto_device.ts";
 import { engine } from "./platform/engine.ts";
 import { findWebGpu, mayHaveGpu, requireWebGpu } from "./platform/webgpu.ts";
 import type { LoadOptions } from "./types.ts";
@@ -23,7 +24,7 @@ export async function createDevice(options: LoadOptions): Promise<Device> {
   const asked = options.device ?? "auto";
   if (asked !== "auto") return await open(asked);
   const { device, why } = await chooseDevice();
-  return because(await open(device), why);
+  return new AutoDevice(await open(device), why, () => open("wasm"));
 }
 
 async function open(device: "wasm" | "webgpu"): Promise<Device> {
@@ -52,15 +53,4 @@ export async function describeWebGpu(): Promise<{ adapter: AdapterReport } | { a
     if (!(error instanceof CapstanError)) throw error;
     return { adapter: null, why: "no adapter" };
   }
-}
-
-/** The device, its description with the reason of the choice. */
-function because(device: Device, why: string): Device {
-  return {
-    kind: device.kind,
-    description: `${device.description} (auto: ${why})`,
-    dtypes: device.dtypes,
-    load: (...of) => device.load(...of),
-    dispose: () => device.dispose(),
-  };
 }

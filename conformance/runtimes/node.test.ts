@@ -1,4 +1,4 @@
-import { describe } from "vitest";
+import { describe, expect, it } from "vitest";
 import { lacks } from "../testing/parts.ts";
 import { nodeRuntime } from "../testing/runtimes.ts";
 import { describeCases } from "../testing/webgpu.ts";
@@ -14,5 +14,12 @@ const SAMPLE = [
 ];
 
 describe.skipIf(lacks("webgpu"))("Node, on SwiftShader", () => {
+  it("doctor names the software adapter, and auto leaves it alone", async () => {
+    expect(await nodeRuntime().capstan("doctor")).toMatchObject({
+      webgpu: { available: true, adapter: { name: expect.stringContaining("SwiftShader"), software: true } },
+      auto: { device: "wasm" },
+    });
+  });
+
   describeCases(nodeRuntime, "f32", SAMPLE);
 });
