@@ -20,6 +20,8 @@ export class Accumulators {
   readonly #arena: Arena;
   readonly #all = new Map<AccumulatorId, Accumulator>();
   #next: AccumulatorId = 1;
+  /** Sums to be cleared before the next step or read. */
+  #fresh: { at: number; length: number }[] = [];
   #asked: {
     at: number;
     length: number;
@@ -45,13 +47,16 @@ export class Accumulators {
   add(sites: readonly SiteId[]): AccumulatorId {
     const length = sites.length * this.#d_model;
     const at = this.#arena.take(length);
-    if (length > 0) {
-      const encoder = this.#gpu.device.createCommandEncoder();
-      encoder.clearBuffer(this.#arena.buffer, 4 * at, 4 * length);
-      this.#gpu.submit(encoder);
-    }
+    if (length > 0) this.#fresh.push({ at, length });
     this.#all.set(this.#next, { sites: [...sites], at, count: 0 });
     return this.#next++;
+  }
+
+  /** Begins a step's commands: new sums start from zero. */
+  clearFresh(encoder: GPUCommandEncoder): void {
+    for (const { at, length } of this.#fresh.splice(0)) {
+      encoder.clearBuffer(this.#arena.buffer, 4 * at, 4 * length);
+    }
   }
 
   async read(id: AccumulatorId): Promise<{ mean: Float32Array; count: number }> {
@@ -82,7 +87,9 @@ export class Accumulators {
       start: 4 * at,
       bytes: 4 * length,
     }));
-    this.#readback.read(this.#gpu.device.createCommandEncoder(), spans).then(
+    const encoder = this.#gpu.device.createCommandEncoder();
+    this.clearFresh(encoder);
+    this.#readback.read(encoder, spans).then(
       (parts) => {
         for (const [i, { resolve }] of asked.entries()) resolve(new Float32Array(parts[i]!));
       },

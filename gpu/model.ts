@@ -167,6 +167,7 @@ export class GpuModel implements DeviceModel {
     const { results } = packed;
     const encoder = this.#gpu.device.createCommandEncoder();
     encoder.clearBuffer(this.#resources.buffers.results, 4 * results.flags_at, 4 * piece.entries.length);
+    this.#resources.accumulators.clearFresh(encoder);
     this.#runner.encode(encoder, sizes);
     const parts = await this.#readback.read(encoder, this.#spans(piece, packed));
     const logits = this.#logitsOf(piece, parts.slice(1));

@@ -168,7 +168,7 @@ CASES = [
     Case("qwen3-tied", "qwen3", QWEN3 | SMALL | dict(hidden_size=40, num_key_value_heads=1, tie_word_embeddings=True),
          PLAIN_AND_FLOOR, dtype="bfloat16", embed_std=0.15),
     Case("llama-rope-linear", "llama", TINY | rope("linear", factor=3.0), PLAIN_AND_FLOOR, matters={"scaling": rope()}),
-    Case("llama-rope-yarn", "llama", TINY | YARN, PLAIN_AND_FLOOR,
+    Case("llama-rope-yarn", "llama", TINY | YARN | dict(head_dim=16), PLAIN_AND_FLOOR,
          matters={"scaling": rope(rope_theta=300.0), "ramp": YARN | rope("yarn", rope_theta=300.0, factor=4.0, original_max_position_embeddings=32),
                   "factor": {"rope_parameters": YARN["rope_parameters"] | {"factor": 2.0}},
                   "attention factor": {"rope_parameters": YARN["rope_parameters"] | {"attention_factor": 1.0}}}),

@@ -5,12 +5,13 @@ import { checkCase } from "../check/index.ts";
 import type { CaseReport } from "../check/report.ts";
 import { CONTRACT, runCheck } from "../contract/index.ts";
 import { ALL_DEVICES } from "../devices.ts";
+import { counts } from "./counts.ts";
 
 /**
  * What the proof runs in runtimes beside the one that asks: each task takes and gives plain JSON, so that it runs
  * the same in a child process, a page and a Worker.
  */
-export const TASKS = { contract, cases, verbs };
+export const TASKS = { contract, cases, counts, verbs };
 
 export type TaskName = keyof typeof TASKS;
 export type TaskArgs<Name extends TaskName> = Parameters<(typeof TASKS)[Name]>[0];

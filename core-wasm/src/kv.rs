@@ -4,9 +4,9 @@
 //! against a block gives 16 scores side by side; values `[kv head][group of 16 dims][token][dim in group]`, so
 //! that 16 weights against a block add to 16 outputs.
 
-use crate::error::{Result, check_room, zeros};
+use crate::error::{Result, check_room};
 use crate::slots::Slots;
-use crate::weights::GROUP;
+use crate::weights::{Aligned, GROUP};
 
 /// Tokens in a block.
 pub const BLOCK: usize = GROUP;
@@ -15,7 +15,7 @@ pub struct KvCache {
     n_layers: usize,
     n_kv_heads: usize,
     d_head: usize,
-    blocks: Slots<Vec<f32>>,
+    blocks: Slots<Aligned<f32>>,
 }
 
 impl KvCache {
@@ -47,7 +47,7 @@ impl KvCache {
         check_room(4.0 * length as f64 * count as f64)?;
         let mut fresh = Vec::new();
         for _ in 0..count {
-            fresh.push(zeros(length)?);
+            fresh.push(Aligned::zeros(length)?);
         }
         let mut ids = Vec::new();
         for block in fresh {

@@ -7,8 +7,9 @@
 use half::{bf16, f16};
 use serde::Deserialize;
 
+use super::aligned::Aligned;
 use super::convert::{Element, FileDtype, convert};
-use crate::error::{Result, zeros};
+use crate::error::Result;
 
 /// Rows of a group: four vectors of four.
 pub const GROUP: usize = 16;
@@ -41,9 +42,9 @@ pub struct Matrix {
 
 /// `[group][cols][GROUP]`, in the type it is stored in.
 pub enum Panels {
-    F32(Vec<f32>),
-    F16(Vec<f16>),
-    Bf16(Vec<bf16>),
+    F32(Aligned<f32>),
+    F16(Aligned<f16>),
+    Bf16(Aligned<bf16>),
 }
 
 impl Matrix {
@@ -51,18 +52,18 @@ impl Matrix {
     pub fn new(rows: usize, cols: usize, stored: StoredDtype) -> Result<Self> {
         let length = rows.div_ceil(GROUP).saturating_mul(GROUP).saturating_mul(cols);
         let panels = match stored {
-            StoredDtype::F32 => Panels::F32(zeros(length)?),
-            StoredDtype::F16 => Panels::F16(zeros(length)?),
-            StoredDtype::Bf16 => Panels::Bf16(zeros(length)?),
+            StoredDtype::F32 => Panels::F32(Aligned::zeros(length)?),
+            StoredDtype::F16 => Panels::F16(Aligned::zeros(length)?),
+            StoredDtype::Bf16 => Panels::Bf16(Aligned::zeros(length)?),
         };
         Ok(Self { rows, cols, panels })
     }
 
     pub fn bytes(&self) -> usize {
         match &self.panels {
-            Panels::F32(data) => size_of_val(data.as_slice()),
-            Panels::F16(data) => size_of_val(data.as_slice()),
-            Panels::Bf16(data) => size_of_val(data.as_slice()),
+            Panels::F32(data) => data.bytes(),
+            Panels::F16(data) => data.bytes(),
+            Panels::Bf16(data) => data.bytes(),
         }
     }
 
