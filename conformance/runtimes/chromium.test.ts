@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { claimsOn } from "../contract/coming.ts";
+import { CONTRACT } from "../contract/index.ts";
 import { openBrowser, type TestBrowser } from "../testing/browser.ts";
 import { lacks } from "../testing/parts.ts";
 import type { TestRuntime } from "../testing/runtimes.ts";
@@ -40,7 +40,7 @@ describe.skipIf(lacks("chromium"))("Chromium", () => {
     it("holds the device contract on wasm", async () => {
       // All of it in the Worker, where an application runs it; some of it in the page.
       const every = kind === "worker" ? 1 : 5;
-      const only = claimsOn("wasm").flatMap(({ name }, i) => (i % every === 0 ? [name] : []));
+      const only = CONTRACT.flatMap(({ name }, i) => (i % every === 0 ? [name] : []));
       const { errors } = await runtime.run("contract", { device: "wasm", only });
       expect(errors).toEqual(Object.fromEntries(only.map((name) => [name, null])));
     });
@@ -61,7 +61,7 @@ describe.skipIf(lacks("chromium"))("Chromium", () => {
       const sources = [`${browser.origin}/conformance/reference/${CASES[0]}`];
       const [report] = await page.run("cases", { device: "webgpu", dtype: "f32", sources });
       expect(report).toMatchObject({ case: CASES[0], passed: true, device: { kind: "webgpu" } });
-      const only = claimsOn("webgpu").flatMap(({ name }, i) => (i % 40 === 0 ? [name] : []));
+      const only = CONTRACT.flatMap(({ name }, i) => (i % 40 === 0 ? [name] : []));
       const { errors } = await page.run("contract", { device: "webgpu", only });
       expect(errors).toEqual(Object.fromEntries(only.map((name) => [name, null])));
     });

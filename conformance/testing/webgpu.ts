@@ -1,16 +1,15 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { COMING_CASES, claimsOn } from "../contract/coming.ts";
+import { CONTRACT } from "../contract/index.ts";
 import type { TaskResult } from "../runtimes/tasks.ts";
 import { root, type TestRuntime } from "./runtimes.ts";
 
 const reference = join(root, "conformance", "reference");
-const coming = COMING_CASES.webgpu ?? [];
 
-/** Names of the reference cases that WebGPU is held to. */
-export const CASES: readonly string[] = readdirSync(reference).filter(
-  (name) => existsSync(join(reference, name, "case.json")) && !coming.includes(name),
+/** Names of all reference cases. */
+export const CASES: readonly string[] = readdirSync(reference).filter((name) =>
+  existsSync(join(reference, name, "case.json")),
 );
 
 /** Adapters in software compile and run slowly, more so when tests share the processors. */
@@ -18,7 +17,7 @@ const PATIENCE = 600_000;
 
 /** Holds WebGPU in a runtime to the device contract: one device runs it all, each claim is a test. */
 export function describeContract(open: () => TestRuntime): void {
-  const only = claimsOn("webgpu").map(({ name }) => name);
+  const only = CONTRACT.map(({ name }) => name);
 
   describe("device contract: webgpu", () => {
     let result: TaskResult<"contract">;
@@ -41,10 +40,9 @@ export function describeCases(
     const results = new Map<string, TaskResult<"cases">[number]>();
     beforeAll(async () => {
       await using runtime = open();
-      const all = [...names, ...coming];
-      const sources = all.map((name) => join(reference, name));
+      const sources = names.map((name) => join(reference, name));
       const reports = await runtime.run("cases", { device: "webgpu", dtype, sources });
-      for (const [i, name] of all.entries()) results.set(name, reports[i]!);
+      for (const [i, name] of names.entries()) results.set(name, reports[i]!);
     }, PATIENCE);
 
     it.each(names)("%s: within the bounds", (name) => {
@@ -54,12 +52,6 @@ export function describeCases(
       expect(report.device.description).toContain("software");
       expect(report.passed, JSON.stringify(report.worst)).toBe(true);
       for (const run of report.runs) expect(run.greedy.certain).toBeGreaterThan(0);
-    });
-
-    it.each(coming)("%s: refused by name, its ops are to come", (name) => {
-      expect(results.get(name)).toEqual({
-        error: expect.stringMatching(/kernels know, found .*Device "wasm"/),
-      });
     });
   });
 }
