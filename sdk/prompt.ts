@@ -2,12 +2,15 @@ import { CapstanError, show } from "../models/index.ts";
 import type { Message, Model, Prompt, TemplateArgs } from "./types.ts";
 
 /**
- * The token ids of a prompt: text as it is, ids checked, a chat through the model's template.
+ * The token ids of a prompt: text behind what the tokenizer begins a sequence with (`<s>` for
+ * many models), ids checked, a chat through the model's template.
  *
  * @throws CapstanError `bad_request` for an empty prompt or an id the model does not have
  */
 export function promptTokens(model: Model, prompt: Prompt, template_args?: TemplateArgs): Int32Array {
-  if (typeof prompt === "string") return checkTokens(model, model.tokenizer.encode(prompt), "a text");
+  if (typeof prompt === "string") {
+    return checkTokens(model, model.tokenizer.encode(prompt, { add_special_tokens: true }), "a text");
+  }
   if (prompt instanceof Int32Array) return checkTokens(model, prompt, "token ids");
   if (!Array.isArray(prompt)) throw badPrompt("a string, token ids or messages", show(prompt));
   if (prompt.length === 0) throw badPrompt("at least one token or message", "an empty list");

@@ -37,9 +37,10 @@ export interface TemplateArgs {
 export interface Tokenizer {
   /**
    * Ids of a text, nothing put in front. `special: "text"` (default) reads every added token's text, special or
-   * not, as plain characters; `"parse"` makes them tokens.
+   * not, as plain characters; `"parse"` makes them tokens. `add_special_tokens` puts around it what the tokenizer
+   * puts around a sequence, as Python's `tokenizer(text)` does: `<s>` for many models, nothing for others.
    */
-  encode(text: string, options?: { special?: "text" | "parse" }): Int32Array;
+  encode(text: string, options?: { special?: "text" | "parse"; add_special_tokens?: boolean }): Int32Array;
   decode(ids: Iterable<number>, options?: { skip_special_tokens?: boolean }): string;
   /** Exactly the chat template's text. */
   renderChat(messages: readonly Message[], args?: TemplateArgs): string;
@@ -99,7 +100,7 @@ export interface PullResult {
   fetched_bytes: number;
 }
 
-/** A prompt in any of its forms: text (encoded as it is), token ids, or a chat. */
+/** A prompt in any of its forms: text (as it is, behind what the tokenizer begins a sequence with), token ids, or a chat. */
 export type Prompt = string | readonly number[] | Int32Array | readonly Message[];
 
 export interface ForwardOptions {

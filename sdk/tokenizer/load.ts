@@ -2,6 +2,7 @@ import { CapstanError, show } from "../../models/index.ts";
 import { readSourceJson, readSourceText, resolveSource } from "../source/index.ts";
 import type { FileSource, TemplateArgs, Tokenizer } from "../types.ts";
 import { type AddedToken, AddedTokens } from "./added.ts";
+import { readFrame } from "./frame.ts";
 import { ChatTemplate } from "./template.ts";
 import { type ChooseTemplate, makeTokenizer, missingTokenizer } from "./tokenizer.ts";
 import { type TokenizerFile, Vocabulary } from "./vocabulary.ts";
@@ -24,7 +25,9 @@ export async function loadTokenizer(source: string | FileSource): Promise<Tokeni
   const config = (await readSourceJson(files, "tokenizer_config.json")) ?? {};
   const file = checkTokenizer(json);
   const added = new AddedTokens(readAddedTokens(json));
-  return makeTokenizer(buildVocabulary(file, added), added, await loadTemplates(files, config));
+  const idOf = (token: string) => added.by_text.get(token)?.id ?? file.model.vocab[token];
+  const frame = readFrame(json, idOf);
+  return makeTokenizer(buildVocabulary(file, added), added, frame, await loadTemplates(files, config));
 }
 
 /**
@@ -134,7 +137,9 @@ async function loadTemplates(
     const text = isObject(token) ? token.content : token;
     if (typeof text === "string") variables[name] = text;
   }
-  const sources = templateSources(await readSourceText(files, "chat_template.jinja"), config.chat_template);
+  const file = await readSourceText(files, "chat_template.jinja");
+  const tool_use = await readSourceText(files, "additional_chat_templates/tool_use.jinja");
+  const sources = templateSources(file, tool_use, config.chat_template);
   if (sources.size === 0) return null;
   // Read when first used: a model with a template we cannot read still takes text.
   const parsed = new Map<string, ChatTemplate>();
@@ -148,8 +153,13 @@ async function loadTemplates(
 }
 
 /** Templates by name; a file of its own goes before what the config says. */
-function templateSources(file: string | undefined, field: unknown): Map<string, string> {
-  if (file !== undefined) return new Map([["default", file]]);
+function templateSources(
+  file: string | undefined,
+  tool_use: string | undefined,
+  field: unknown,
+): Map<string, string> {
+  if (file !== undefined)
+    return new Map([["default", file], ...(tool_use ? [["tool_use", tool_use] as const] : [])]);
   if (typeof field === "string") return new Map([["default", field]]);
   const named = new Map<string, string>();
   for (const entry of Array.isArray(field) ? field : []) {

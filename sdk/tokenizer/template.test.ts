@@ -36,7 +36,7 @@ describe("what the library computes otherwise than Python", () => {
 
   test("strftime_now tells the day in English, as Python's does", () => {
     expect(render("{{ strftime_now('%d %b %Y|%B %-d, %y|%A %a|%H:%M:%S|%I %p|%e|%%|%j') }}")).toBe(
-      "05 Mar 2026|March 5, 26|Thursday Thu|12:34:56|12 PM| 5|%|%j",
+      "05 Mar 2026|March 5, 26|Thursday Thu|12:34:56|12 PM| 5|%|064",
     );
   });
 });
@@ -45,14 +45,14 @@ describe("variables", () => {
   test("are those that transformers passes", () => {
     const template =
       "{{ 'no tools' if tools is none }} {{ documents is none }} {{ bos_token }}|{{ eos_token }}|";
-    expect(render(template, { bos_token: "<s>" })).toBe("no tools true <s>||");
+    expect(render(template, { bos_token: "<s>" })).toBe("no tools True <s>||");
   });
 
   test("may be given with the call, also over the tokenizer's", () => {
     const source = "{{ bos_token }}{{ 'fast' if enable_thinking is false }}{{ tools is none }}";
     const template = new ChatTemplate(source, { bos_token: "<s>" });
     const args = { bos_token: "<b>", enable_thinking: false, tools: undefined };
-    expect(template.render([], args as never, NOON)).toBe("<b>fasttrue");
+    expect(template.render([], args as never, NOON)).toBe("<b>fastTrue");
   });
 
   test("of special tokens come as text or as objects", async () => {
@@ -82,6 +82,12 @@ describe("templates", () => {
     ];
     const tokenizer = await loadFixture("qwen", { config: { chat_template: templates } });
     expect(tokenizer.renderChat(chat)).toBe("plain");
+    expect(tokenizer.renderChat(chat, { tools: [{}] })).toBe("tools");
+  });
+
+  test("of files of their own may be several too", async () => {
+    const tokenizer = await loadFixture("qwen", { template: "config", jinja: "file", tool_use: "tools" });
+    expect(tokenizer.renderChat(chat)).toBe("file");
     expect(tokenizer.renderChat(chat, { tools: [{}] })).toBe("tools");
   });
 

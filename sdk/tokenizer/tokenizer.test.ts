@@ -180,3 +180,46 @@ describe("a tokenizer that cannot be had", () => {
     expect(() => tokenizer.size).toThrow(same);
   });
 });
+
+describe("what stands around a text", () => {
+  const template = (single: object[]) => ({ type: "TemplateProcessing", single, special_tokens: {} });
+  const [bos, eos] = [{ SpecialToken: { id: "<|begin_of_text|>" } }, { SpecialToken: { id: "<|eot_id|>" } }];
+  const sequence = { Sequence: { id: "A", type_id: 0 } };
+  const names = { bos_token: { content: "<|begin_of_text|>" }, eos_token: "<|eot_id|>" };
+  const framed = { post_processor: template([bos!, sequence]) };
+  const B = "<|begin_of_text|>";
+  const E = "<|eot_id|>";
+  // Right sides from transformers 5.23 (AutoTokenizer of the same files).
+  test.each([
+    ["nothing", {}, {}, [], []],
+    ["the post-processor's", framed, {}, [B], []],
+    ["at both ends", { post_processor: template([bos!, sequence, eos!]) }, {}, [B], [E]],
+    ["the post-processor's, whatever the config says", framed, { add_bos_token: false, ...names }, [B], []],
+    ["nothing without one, whatever the config says", {}, { add_bos_token: true, ...names }, [], []],
+    [
+      "in a sequence",
+      { post_processor: { type: "Sequence", processors: [{ type: "ByteLevel" }, framed.post_processor] } },
+      {},
+      [B],
+      [],
+    ],
+  ] as [string, object, object, string[], string[]][])("%s", async (_, file, config, before, after) => {
+    const tokenizer = await loadFixture("llama", { file, config });
+    const ids = (texts: string[]) => texts.map((text) => tokenizer.tokenId(text));
+    const text = "Hello <|eot_id|>";
+    const plain = [...tokenizer.encode(text)];
+    const got = [...tokenizer.encode(text, { add_special_tokens: true })];
+    expect(got).toEqual([...ids(before), ...plain, ...ids(after)]);
+  });
+
+  test.each([
+    [
+      "a token that is not there",
+      { post_processor: template([{ SpecialToken: { id: "<none>" } }, sequence]) },
+    ],
+    ["a part that is none", { post_processor: template([{ x: 1 }]) }],
+    ["an id that is none", { post_processor: { type: "BertProcessing", cls: ["<none>", -1], sep: null } }],
+  ])("%s is refused", async (_, file) => {
+    await expect(loadFixture("llama", { file })).rejects.toMatchObject({ code: "tokenizer" });
+  });
+});

@@ -2,6 +2,7 @@ import { CapstanError, show } from "../../models/index.ts";
 import type { Message, TemplateArgs, Tokenizer } from "../types.ts";
 import type { AddedTokens } from "./added.ts";
 import { checkMessages, encodeChat, encodePieces } from "./chat.ts";
+import type { Frame } from "./frame.ts";
 import type { ChatTemplate } from "./template.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
@@ -12,6 +13,7 @@ export type ChooseTemplate = (args: TemplateArgs) => ChatTemplate;
 export function makeTokenizer(
   vocabulary: Vocabulary,
   added: AddedTokens,
+  frame: Frame,
   choose: ChooseTemplate | null,
 ): Tokenizer {
   const prepare = (messages: readonly Message[], args: TemplateArgs) => {
@@ -28,10 +30,13 @@ export function makeTokenizer(
     size: vocabulary.size,
     has_chat_template: choose !== null,
     tokenId: (text) => added.by_text.get(text)?.id,
-    encode(text, { special = "text" } = {}) {
+    encode(text, { special = "text", add_special_tokens = false } = {}) {
       if (typeof text !== "string") throw badText(text);
-      if (special === "text") return Int32Array.from(vocabulary.encode(text, true).ids);
-      return Int32Array.from(encodePieces(text, vocabulary, added).flatMap((piece) => piece.ids));
+      const ids =
+        special === "text"
+          ? vocabulary.encode(text, true).ids
+          : encodePieces(text, vocabulary, added).flatMap((piece) => piece.ids);
+      return Int32Array.from(add_special_tokens ? [...frame.before, ...ids, ...frame.after] : ids);
     },
     decode(ids, { skip_special_tokens = false } = {}) {
       const list = Array.from(ids);

@@ -1,7 +1,7 @@
 /**
- * Many rows of input (prefill, large batches): tiles of 64 inputs by 64 weight rows, 32 deep, through workgroup
- * memory. Half of 256 threads bring the inputs, half the weights, each a block of 4 by 4 that it turns on the way;
- * then each thread keeps 4 by 4 sums.
+ * Many rows of input (prefill, large batches): tiles of 64 inputs by 64 weight rows, 16 deep, through workgroup
+ * memory (more of it takes software adapters seconds to compile). 64 of 256 threads bring the inputs, 64 the weights,
+ * each a block of 4 by 4 that it turns on the way; then each thread keeps 4 by 4 sums.
  */
 export const MATMAT = /* wgsl */ `
 //: include matmul_op
@@ -14,8 +14,8 @@ export const MATMAT = /* wgsl */ `
 //: include activation
 
 // [depth][row / 4], four rows a vector.
-var<workgroup> input_tile: array<vec4<f32>, 512>;
-var<workgroup> weight_tile: array<vec4<f32>, 512>;
+var<workgroup> input_tile: array<vec4<f32>, 256>;
+var<workgroup> weight_tile: array<vec4<f32>, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -23,23 +23,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let first_input = group.y * 64u;
   let across = thread % 16u;
   let down = thread / 16u;
-  let block_quad = thread % 8u;
-  let block_row = (thread % 128u) / 8u;
+  let block_quad = thread % 4u;
+  let block_row = (thread % 64u) / 4u;
 //: each n 4
   var sum_$n = vec4<f32>();
   let weight_row_$n = min(first_row + 4u * block_row + $n, op.n_rows - 1u);
   let input_row_$n = min(first_input + 4u * block_row + $n, n_inputs() - 1u) * (op.k / 4u);
 //: end
-  for (var quad = 0u; quad < op.k / 4u; quad += 8u) {
+  // Always 16, but not to compilers: some would write the whole loop out.
+  let deep = min(16u, op.k);
+  for (var quad = 0u; quad < op.k / 4u; quad += 4u) {
     let at = 64u * block_quad + block_row;
-    if (thread < 128u) {
+    if (thread < 64u) {
 //: each n 4
       let given_$n = input[input_row_$n + quad + block_quad];
 //: end
 //: each c 4
       input_tile[at + 16u * $c] = vec4<f32>(given_0[$c], given_1[$c], given_2[$c], given_3[$c]);
 //: end
-    } else {
+    } else if (thread < 128u) {
 //: each n 4
       let weight_$n = weight_quad(weight_row_$n, quad + block_quad, op.scales_at);
 //: end
@@ -48,7 +50,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //: end
     }
     workgroupBarrier();
-    for (var depth = 0u; depth < 32u; depth += 4u) {
+    for (var depth = 0u; depth < deep; depth += 4u) {
 //: each d 4
       let given_$d = input_tile[16u * (depth + $d) + down];
       let weight_$d = weight_tile[16u * (depth + $d) + across];
@@ -59,16 +61,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     workgroupBarrier();
   }
-//: each n 4
-//: if GATED
-  write(first_input + 4u * down + $n, first_row + 4u * across, sum_$n.x, sum_$n.y);
-  write(first_input + 4u * down + $n, first_row + 4u * across + 2u, sum_$n.z, sum_$n.w);
-//: else
-//: each r 4
-  write(first_input + 4u * down + $n, first_row + 4u * across + $r, sum_$n[$r], 0.0);
-//: end
-//: end
-//: end
+  // One place that writes: what it does is long, and some compilers put it in wherever it is called.
+  var sums = array<vec4<f32>, 4>(sum_0, sum_1, sum_2, sum_3);
+  for (var n = 0u; n < 4u; n++) {
+    for (var r = 0u; r < 4u; r += STRIDE_R) {
+      write(first_input + 4u * down + n, first_row + 4u * across + r, sums[n][r], sums[n][r + STRIDE_R - 1u]);
+    }
+  }
 }
 //: include matmul_write
 `;

@@ -63,19 +63,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   sum_$r_$n = team_sum(sum_$r_$n);
 //: end
 //: end
-  if (lane == 0u) {
-//: if GATED
-//: each n N
-    write(first_input + $n, first, sum_0_$n, sum_1_$n);
-    write(first_input + $n, first + 2u, sum_2_$n, sum_3_$n);
-//: end
-//: else
+  var sums: array<f32, R * N>;
 //: each r R
 //: each n N
-    write(first_input + $n, first + $r, sum_$r_$n, 0.0);
+  sums[$r * N + $n] = sum_$r_$n;
 //: end
 //: end
-//: end
+  if (lane == 0u) {
+    for (var i = 0u; i < N * R; i += STRIDE_R) {
+      let n = i / R;
+      let r = i % R;
+      write(first_input + n, first + r, sums[r * N + n], sums[(r + STRIDE_R - 1u) * N + n]);
+    }
   }
 //: else
 //: each r R
