@@ -15,7 +15,7 @@ const SAMPLE = [
 
 describe.skipIf(lacks("webgpu"))("Node, on SwiftShader", () => {
   it("doctor names the software adapter, and auto leaves it alone", async () => {
-    expect(await nodeRuntime().capstan("doctor")).toMatchObject({
+    expect(JSON.parse(await nodeRuntime().capstan("doctor", "--json"))).toMatchObject({
       webgpu: { available: true, adapter: { name: expect.stringContaining("SwiftShader"), software: true } },
       auto: { device: "wasm" },
     });

@@ -1,10 +1,11 @@
-import { CapstanError, type Device, type DeviceModel } from "../../models/index.ts";
+import { CapstanError, type Device } from "../../models/index.ts";
 import { cap, collect, fit, generate, load } from "../../sdk/index.ts";
 import type { LoadOptions } from "../../sdk/types.ts";
 import { checkCase } from "../check/index.ts";
 import type { CaseReport } from "../check/report.ts";
 import { CONTRACT, runCheck } from "../contract/index.ts";
 import { ALL_DEVICES } from "../devices.ts";
+import { shareOf } from "../share.ts";
 import { counts } from "./counts.ts";
 
 /**
@@ -65,25 +66,6 @@ function keptDevice(name: string): Promise<Device> {
   const device = kept.get(name) ?? creator(name)();
   kept.set(name, device);
   return device;
-}
-
-/** A device for one model: disposing of it frees the model, and the device stays for the next. */
-function shareOf(device: Device): Device {
-  const models: DeviceModel[] = [];
-  const { kind, description, dtypes } = device;
-  return {
-    kind,
-    description,
-    dtypes,
-    async load(...of) {
-      const model = await device.load(...of);
-      models.push(model);
-      return model;
-    },
-    async dispose() {
-      for (const model of models) await model.dispose();
-    },
-  };
 }
 
 /** The SDK's verbs by its public door, in memory, small; and what fails where there are no files. */

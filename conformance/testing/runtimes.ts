@@ -10,9 +10,10 @@ export interface TestRuntime extends AsyncDisposable {
   run<Name extends TaskName>(name: Name, args: TaskArgs<Name>): Promise<TaskResult<Name>>;
 }
 
-/** A runtime in processes of their own; its command line gives JSON. */
+/** A runtime in processes of their own. */
 export interface ChildRuntime extends TestRuntime {
-  capstan(...args: string[]): Promise<unknown>;
+  /** What the command prints. */
+  capstan(...args: string[]): Promise<string>;
 }
 
 /** Node, from what is built for npm; its Vulkan is SwiftShader. */
@@ -52,7 +53,7 @@ function childRuntime(
       const output = await outputOf([...runtime, tasks, name, JSON.stringify(args)], icd);
       return JSON.parse(output.trimEnd().split("\n").at(-1)!);
     },
-    capstan: async (...args) => JSON.parse(await outputOf([...runtime, command, ...args, "--json"], icd)),
+    capstan: (...args) => outputOf([...runtime, command, ...args], icd),
     [Symbol.asyncDispose]: async () => {},
   };
 }
