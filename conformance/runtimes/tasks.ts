@@ -7,12 +7,13 @@ import { CONTRACT, runCheck } from "../contract/index.ts";
 import { ALL_DEVICES } from "../devices.ts";
 import { shareOf } from "../share.ts";
 import { counts } from "./counts.ts";
+import { faults } from "./faults.ts";
 
 /**
  * What the proof runs in runtimes beside the one that asks: each task takes and gives plain JSON, so that it runs
  * the same in a child process, a page and a Worker.
  */
-export const TASKS = { contract, cases, counts, verbs };
+export const TASKS = { contract, cases, counts, faults, verbs };
 
 export type TaskName = keyof typeof TASKS;
 export type TaskArgs<Name extends TaskName> = Parameters<(typeof TASKS)[Name]>[0];
