@@ -3,6 +3,9 @@ import { CapstanError, show } from "./errors.ts";
 /** A parsed config.json, unchecked. */
 export type RawConfig = Record<string, unknown>;
 
+/** More layers, heads or experts than any model has, and few enough to list. */
+const MOST = 4096;
+
 /**
  * Reads fields of a config.json with their types checked. Absent and null are the same thing, as
  * transformers treats them. Every error names the field, what it needs and what stands there.
@@ -24,11 +27,16 @@ export class ConfigReader {
   }
 
   /** A whole number of at least `min`; `fallback` where the field is absent. */
-  int(name: string, fallback?: number, min = 1): number {
+  int(name: string, fallback?: number, min = 1, max = 2 ** 31 - 1): number {
     const value = this.#value(name, fallback, "a whole number");
-    if (typeof value === "number" && Number.isSafeInteger(value) && value >= min && value < 2 ** 31)
+    if (typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max)
       return value;
-    throw this.#wrong(name, `a whole number from ${min}`, value);
+    throw this.#wrong(name, `a whole number from ${min}${max < 2 ** 31 - 1 ? ` to ${max}` : ""}`, value);
+  }
+
+  /** How many there are of something that is listed one by one: layers, heads, experts. */
+  count(name: string, fallback?: number): number {
+    return this.int(name, fallback, 1, MOST);
   }
 
   number(name: string, fallback?: number): number {

@@ -1,5 +1,13 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { buildProgram, type RawConfig, readDecoder, tensorSpecs } from "./index.ts";
+import {
+  buildProgram,
+  CapstanError,
+  knownArchitectures,
+  type RawConfig,
+  readDecoder,
+  tensorSpecs,
+} from "./index.ts";
 
 /** What families make of the configs people have: those of transformers 4 and 5, and their traps. */
 
@@ -289,5 +297,52 @@ describe("ropes that depend on the context", () => {
     expect([read().n_ctx, read(64).n_ctx, read(200).n_ctx, read(1000).n_ctx]).toEqual([128, 128, 200, 256]);
     const theta = 10_000 * ((2 * 200) / 128 - 1) ** (16 / 14);
     expect(read(200).ropes[0]!.inv_freq[1]).toBe(Math.fround(theta ** (-2 / 16)));
+  });
+});
+
+describe("any config", () => {
+  const FIELDS = [
+    ...Object.keys(SIZES),
+    ...["head_dim", "sliding_window", "layer_types", "rope_theta", "partial_rotary_factor", "rope_scaling"],
+    ...["rope_parameters", "hidden_act", "num_experts", "num_local_experts", "num_experts_per_tok"],
+    ...["mlp_only_layers", "decoder_sparse_step", "no_rope_layers", "text_config", "eos_token_id", "n_head"],
+    ...["attn_logit_softcapping", "query_pre_attn_scalar", "tie_word_embeddings", "use_sliding_window"],
+  ];
+  const scaling = fc.record(
+    {
+      rope_type: fc.constantFrom("linear", "dynamic", "yarn", "longrope", "llama3", "default", "spiral"),
+      factor: fc.constantFrom(0, 1, 4, -1, 1e300, null),
+      original_max_position_embeddings: fc.constantFrom(0, 1, 64, 1e300),
+      rope_theta: fc.constantFrom(0, 1, 10_000, -5),
+      short_factor: fc.array(fc.double(), { maxLength: 9 }),
+      long_factor: fc.array(fc.double(), { maxLength: 9 }),
+    },
+    { requiredKeys: [] },
+  );
+  const value = fc.oneof(
+    fc.constantFrom(null, 0, 1, 3, 16, 4096, 2 ** 31, -1, 0.5, 1e300, "", "gelu", true, false, {}, []),
+    fc.array(fc.constantFrom("full_attention", "sliding_attention", 0, 1, null), { maxLength: 7 }),
+    scaling,
+  );
+  const config = fc.tuple(
+    fc.constantFrom(...knownArchitectures()),
+    fc.dictionary(fc.constantFrom(...FIELDS), value, { maxKeys: 4 }),
+  );
+
+  test("gives a program or one clear error", () => {
+    const property = fc.property(
+      config,
+      fc.constantFrom(undefined, 1, 64, 1e6),
+      ([model_type, more], n_ctx) => {
+        try {
+          const program = buildProgram(readDecoder({ ...SIZES, model_type, ...more }, undefined, n_ctx));
+          expect(program.ops.at(-1)?.op).toBe("sample");
+        } catch (error) {
+          expect(error).toBeInstanceOf(CapstanError);
+          expect((error as CapstanError).message).toMatch(/^read config.json.*: need .*, found /);
+        }
+      },
+    );
+    fc.assert(property, { numRuns: 3000, seed: 20_261_121 });
   });
 });

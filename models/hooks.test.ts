@@ -35,6 +35,18 @@ const SITES = [
   "blocks.1.hook_resid_post",
 ];
 
+describe("sites of parallel blocks", () => {
+  const parallel = { ...spec, block: "parallel" as const };
+  test("have nothing between attention and MLP", () => {
+    expect(allSites(parallel)).toEqual(SITES.filter((site) => !site.endsWith("hook_resid_mid")));
+    expect(siteId(parallel, "blocks.1.hook_resid_post")).toBe(9);
+    expect(() => siteId(parallel, "blocks.0.hook_resid_mid")).toThrow(
+      "need a site blocks.{0..1}.{hook_resid_pre | ",
+    );
+    expect(() => expandSites(parallel, ["blocks.*.hook_resid_mid"])).toThrow(CapstanError);
+  });
+});
+
 describe("sites", () => {
   test("are numbered in the order of a forward pass", () => {
     expect(allSites(spec)).toEqual(SITES);

@@ -77,7 +77,12 @@ function readRopeFrom(
     config.refuse(partial_field, d_rot, `an even number of a head's ${d_head} dimensions`);
   }
   const type = scaling === undefined ? "default" : readType(scaling, defaults.aliases ?? {});
-  return scaleRope(type, scaling ?? config, { theta, d_rot, config });
+  const rope = scaleRope(type, scaling ?? config, { theta, d_rot, config });
+  const numbers = [...rope.inv_freq, rope.attention_factor];
+  if (!numbers.every((x) => Number.isFinite(x))) {
+    (scaling ?? config).refuse("rope_type", type, "a rope whose fields give finite frequencies");
+  }
+  return rope;
 }
 
 function readType(scaling: ConfigReader, aliases: Record<string, RopeType>): RopeType {

@@ -1,5 +1,5 @@
 //! A decoder's forward pass as `models/program.ts` gives it, read from JSON and checked once: after that a step
-//! runs it without doubts.
+//! runs it without doubts. A field that is not known here is an error: what an op would not hear it must not run.
 
 use serde::Deserialize;
 
@@ -12,6 +12,7 @@ use crate::weights::StoredDtype;
 pub type Site = u32;
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Program {
     pub d_model: usize,
     pub d_vocab: usize,
@@ -26,6 +27,7 @@ pub struct Program {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WeightSlot {
     pub kind: WeightKind,
     /// Matrices of that size one after the other: 1, or one for each expert.
@@ -112,7 +114,7 @@ impl Widths {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case")]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Op {
     Embed {
         weight: usize,
@@ -360,5 +362,36 @@ impl Program {
         id.is_none_or(|id| {
             self.weights.get(id).is_some_and(|slot| slot.kind == WeightKind::Vector && slot.cols == length)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    fn program(op: &str) -> Result<Program> {
+        let buffers =
+            r#""h":4,"x":4,"qkv":12,"attn":4,"gate_up":0,"act":0,"routes":0,"delta":4,"last":4,"logits":8"#;
+        let json = format!(
+            r#"{{"d_model":4,"d_vocab":8,"n_layers":1,"n_kv_heads":1,"d_head":4,"buffers":{{{buffers}}},
+            "weights":[],"ropes":[],"ops":[{op}]}}"#
+        );
+        Program::parse(json.as_bytes())
+    }
+
+    #[test]
+    fn takes_what_it_knows_and_refuses_what_it_would_not_hear() {
+        let add = r#""op":"residual_add","in":"delta","into":"h","scale":1,"in_site":1,"sites":[2]"#;
+        assert!(program(&format!("{{{add}}}")).is_ok());
+        for op in [
+            format!(r#"{{{add},"twice":true}}"#),
+            r#"{"op":"residual_add","in":"delta","into":"h","in_site":1,"sites":[2]}"#.into(),
+            r#"{"op":"teleport","in":"h"}"#.into(),
+            r#"{"op":"kv_append","in":"qkv","layer":1}"#.into(),
+            r#"{"op":"norm","kind":"rms","in":"h","out":"x","columns":null,"weight":0,"bias":null,"eps":0.1}"#.into(),
+        ] {
+            assert!(matches!(program(&op), Err(Error::BadRequest(_))), "{op}");
+        }
     }
 }

@@ -21,8 +21,8 @@ export type Sizes = Pick<
 /** Reads the sizes under the names most configs use. `d_head` is the family's default where none is written. */
 export function readSizes(config: ConfigReader, defaults: Partial<Sizes> = {}): Sizes {
   const d_model = config.int("hidden_size", defaults.d_model);
-  const n_heads = config.int("num_attention_heads", defaults.n_heads);
-  const n_kv_heads = config.int("num_key_value_heads", defaults.n_kv_heads ?? n_heads);
+  const n_heads = config.count("num_attention_heads", defaults.n_heads);
+  const n_kv_heads = config.count("num_key_value_heads", defaults.n_kv_heads ?? n_heads);
   if (n_heads % n_kv_heads !== 0) {
     config.refuse("num_key_value_heads", n_kv_heads, `a divisor of num_attention_heads (${n_heads})`);
   }
@@ -30,7 +30,7 @@ export function readSizes(config: ConfigReader, defaults: Partial<Sizes> = {}): 
     d_model,
     n_heads,
     n_kv_heads,
-    n_layers: config.int("num_hidden_layers", defaults.n_layers),
+    n_layers: config.count("num_hidden_layers", defaults.n_layers),
     d_head: config.int("head_dim", defaults.d_head ?? headSize(config, d_model, n_heads)),
     d_mlp: config.int("intermediate_size", defaults.d_mlp),
     d_vocab: config.int("vocab_size", defaults.d_vocab),

@@ -44,12 +44,12 @@ export function gpt2(config: ConfigReader): Decoder {
 
 function readGpt2Sizes(config: ConfigReader): Sizes {
   const d_model = config.int("n_embd", 768);
-  const n_heads = config.int("n_head", 12);
+  const n_heads = config.count("n_head", 12);
   return {
     d_model,
     n_heads,
     n_kv_heads: n_heads,
-    n_layers: config.int("n_layer", 12),
+    n_layers: config.count("n_layer", 12),
     d_head: headSize(config, d_model, n_heads, "n_embd"),
     d_mlp: config.int("n_inner", 4 * d_model),
     d_vocab: config.int("vocab_size", 50_257),
