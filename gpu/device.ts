@@ -1,9 +1,9 @@
-import type { Device, DeviceLoadOptions, DeviceModel, WeightSource } from "../models/device.ts";
+import type { Device, DeviceLoadOptions, WeightSource } from "../models/device.ts";
 import { CapstanError } from "../models/errors.ts";
 import type { Program } from "../models/program.ts";
 import { type AdapterReport, findAdapter, type OpenOptions, openDevice } from "./adapter.ts";
 import { type Counters, Gpu } from "./context.ts";
-import { GpuModel } from "./model.ts";
+import { GpuModel, type WebGpuModel } from "./model.ts";
 import { STORED_DTYPES } from "./weights/load.ts";
 
 /** The WebGPU device, with what only it has. */
@@ -14,6 +14,7 @@ export interface WebGpuDevice extends Device {
   readonly counters: Readonly<Counters>;
   /** The runtime's own device: to be lost on purpose, or shared with other work. */
   readonly gpu_device: GPUDevice;
+  load(program: Program, weights: WeightSource, options: DeviceLoadOptions): Promise<WebGpuModel>;
 }
 
 /**
@@ -47,7 +48,7 @@ class WebGpu implements WebGpuDevice {
     this.description = `WebGPU on ${name}${software ? " (software adapter: correct, slow)" : ""}${has.length > 0 ? `, with ${has.join(", ")}` : ""}`;
   }
 
-  async load(program: Program, weights: WeightSource, options: DeviceLoadOptions): Promise<DeviceModel> {
+  async load(program: Program, weights: WeightSource, options: DeviceLoadOptions): Promise<WebGpuModel> {
     this.#gpu.alive();
     const model: GpuModel = await GpuModel.load(this.#gpu, program, weights, options, () => {
       this.#models.delete(model);

@@ -2,3 +2,5 @@
 export { type AdapterReport, findAdapter, type GpuLimits, type OpenOptions } from "./adapter.ts";
 export type { Counters } from "./context.ts";
 export { openWebGpu, type WebGpuDevice } from "./device.ts";
+export type { WebGpuModel } from "./model.ts";
+export type { StageTime } from "./profile.ts";

@@ -20,6 +20,7 @@ import { HookStore } from "./hooks.ts";
 import { prefillTile } from "./ops/attention/index.ts";
 import { cutBatch, joinResults, type Piece, type PieceLimits } from "./pieces.ts";
 import { planStages, type Stage } from "./plan.ts";
+import { type StageTime, timeStages } from "./profile.ts";
 import { Readback, type Span } from "./readback.ts";
 import type { Resources } from "./resources.ts";
 import { DRAWN_SLOTS, readResults } from "./results.ts";
@@ -30,8 +31,19 @@ import type { StepSizes } from "./work.ts";
 /** Steps that may be under way at once: while one runs, the next is encoded. */
 const N_IN_FLIGHT = 2;
 
+/** A loaded model, with what only this device has. */
+export interface WebGpuModel extends DeviceModel {
+  /**
+   * Runs a step with a pass for each stage and tells how long each took, in the order they ran; results are thrown
+   * away. Keys and values are written as by a step; accumulators must not be named.
+   *
+   * @throws CapstanError `unsupported` where the adapter has no timestamps, and what `step` throws
+   */
+  profile(batch: readonly StepEntry[]): Promise<StageTime[]>;
+}
+
 /** A loaded model: its weights, cache and stores, and the runner that steps it. */
-export class GpuModel implements DeviceModel {
+export class GpuModel implements WebGpuModel {
   readonly block_size = BLOCK_SIZE;
   readonly n_in_flight = N_IN_FLIGHT;
   readonly #gpu: Gpu;
@@ -149,6 +161,18 @@ export class GpuModel implements DeviceModel {
     const results = await Promise.all(pieces.map((piece) => this.#run(piece, drawn_from, drawn_to)));
     await this.#gpu.settled();
     return joinResults(batch, pieces, results);
+  }
+
+  async profile(batch: readonly StepEntry[]): Promise<StageTime[]> {
+    this.#alive("profile a step");
+    checkBatch(batch, this.#program, this.#n_ctx, this.#resources, this.#drew);
+    const times: StageTime[] = [];
+    for (const piece of cutBatch(batch, this.#limits(), this.#resources.accumulators)) {
+      // What it draws goes where nobody looks any more: the last step's tokens can still be followed.
+      const { sizes } = this.#pack(piece, this.#half * DRAWN_SLOTS, (1 - this.#half) * DRAWN_SLOTS);
+      times.push(...(await timeStages(this.#gpu, this.#runner, this.#readback, sizes)));
+    }
+    return times;
   }
 
   async dispose(): Promise<void> {

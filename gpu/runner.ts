@@ -8,27 +8,27 @@ import type { Resources } from "./resources.ts";
 import type { Weights } from "./weights/load.ts";
 import type { Dispatch, StepSizes, Work } from "./work.ts";
 
-/** Times of a step's dispatches in nanoseconds, by stage, where the adapter has timestamps. */
-export interface StageTime {
-  kind: Stage["kind"] | "accumulate";
-  nanoseconds: number;
+interface NamedWork {
+  name: string;
+  work: Work;
+}
+
+/** What a stage is called where its time is told: products by what they write. */
+function nameOf(stage: Stage): string {
+  return stage.kind === "matmul" ? `matmul ${stage.out}` : stage.kind;
 }
 
 /** A plan's stages with pipelines and uniforms made: runs them over a step, all in one compute pass. */
 export class Runner {
   readonly #gpu: Gpu;
   readonly #resources: Resources;
-  readonly #works: readonly { kind: Stage["kind"] | "accumulate"; work: Work }[];
+  readonly #works: readonly NamedWork[];
   /** Every dispatch's words; its number is its dynamic offset. */
   readonly #uniforms: GPUBuffer;
   readonly #numbers: ReadonlyMap<Dispatch, number>;
   readonly #groups = new Map<Dispatch, { version: number; group: GPUBindGroup }>();
 
-  private constructor(
-    gpu: Gpu,
-    resources: Resources,
-    works: readonly { kind: Stage["kind"] | "accumulate"; work: Work }[],
-  ) {
+  private constructor(gpu: Gpu, resources: Resources, works: readonly NamedWork[]) {
     this.#gpu = gpu;
     this.#resources = resources;
     this.#works = works;
@@ -52,8 +52,8 @@ export class Runner {
     const works = await Promise.all(stages.map((stage) => buildStage(stage, resources, context)));
     const accumulate = await buildAccumulate(context);
     return new Runner(gpu, resources, [
-      ...works.map((work, i) => ({ kind: stages[i]!.kind, work })),
-      { kind: "accumulate" as const, work: accumulate },
+      ...works.map((work, i) => ({ name: nameOf(stages[i]!), work })),
+      { name: "accumulate", work: accumulate },
     ]);
   }
 
@@ -67,25 +67,22 @@ export class Runner {
     this.#gpu.counters.passes++;
   }
 
-  /** As `encode`, with a pass for each stage, so that each is timed: `queries` holds two a stage. */
-  encodeTimed(
-    encoder: GPUCommandEncoder,
-    sizes: StepSizes,
-    queries: GPUQuerySet,
-  ): (Stage["kind"] | "accumulate")[] {
-    const kinds: (Stage["kind"] | "accumulate")[] = [];
-    for (const { kind, work } of this.#works) {
+  /** As `encode`, with a pass for each stage, so that each is timed: two of `queries` a stage. Gives their names. */
+  encodeTimed(encoder: GPUCommandEncoder, sizes: StepSizes, queries: GPUQuerySet): string[] {
+    const names: string[] = [];
+    for (const { name, work } of this.#works) {
       const dispatches = work.choose(sizes);
       if (dispatches.length === 0) continue;
-      const at = 2 * kinds.length;
+      const at = 2 * names.length;
       const pass = encoder.beginComputePass({
         timestampWrites: { querySet: queries, beginningOfPassWriteIndex: at, endOfPassWriteIndex: at + 1 },
       });
       for (const dispatch of dispatches) this.#dispatch(pass, dispatch, sizes);
       pass.end();
-      kinds.push(kind);
+      this.#gpu.counters.passes++;
+      names.push(name);
     }
-    return kinds;
+    return names;
   }
 
   get n_stages(): number {

@@ -4,11 +4,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadOn } from "../../sdk/load.ts";
 import type { Model } from "../../sdk/types.ts";
+import { lacks } from "../testing/parts.ts";
+import { denoRuntime } from "../testing/runtimes.ts";
 import { createTruthDevice } from "../truth/index.ts";
 import { measureCapCost } from "./cap_cost.ts";
 import { type BenchEngine, ourEngine } from "./engine.ts";
 import { measure, median, medianRange } from "./measure.ts";
-import { SHAPE_134M, type Shape, writeShape } from "./shape.ts";
+import { randomFolder } from "./random_folder.ts";
+import { SHAPE_134M, SHAPE_TINY, type Shape, writeShape } from "./shape.ts";
 
 const small: Shape = {
   name: "small",
@@ -54,6 +57,60 @@ describe("the shape", () => {
     const before = written();
     await writeShape(small, folder, () => expect.unreachable("nothing to write"), signal);
     expect(written()).toEqual(before);
+  });
+});
+
+describe("a folder of random weights that is made as it is read", () => {
+  it("gives the same bytes in any pieces, and loads and runs", async () => {
+    const folder = randomFolder(SHAPE_TINY);
+    const size = (await folder.size("model.safetensors"))!;
+    const whole = await folder.read("model.safetensors", 0, size);
+    for (const [start, end] of [
+      [0, 7],
+      [5, 90_001],
+      [1_000_001, 1_700_003],
+      [size - 3, size],
+    ] as const) {
+      const piece = await folder.read("model.safetensors", start, end);
+      expect(Buffer.compare(piece, whole.subarray(start, end))).toBe(0);
+    }
+    const random = await loadOn(folder, {}, async () => createTruthDevice());
+    const { logits } = await random.forward([1, 2, 3], { logits: "last" });
+    expect(logits.every(Number.isFinite)).toBe(true);
+    expect(new Set(logits).size).toBeGreaterThan(1000);
+    await random.dispose();
+  });
+});
+
+describe.skipIf(lacks("vulkan") || lacks("deno"))("the bench of WebGPU", () => {
+  it("tells adapter, counts, bandwidth and kernels of each dtype", { timeout: 300_000 }, async () => {
+    const args = ["bench", "--device", "webgpu", "--shape", "tiny", "--dtype", "q8,q4", "--rounds", "1"];
+    const found = JSON.parse(await denoRuntime().capstan(...args, "--json"));
+    expect(found).toMatchObject({ shape: "tiny", adapter: { software: true }, work: { rounds: 1 } });
+    expect(found.dtypes.map(({ dtype }: { dtype: string }) => dtype)).toEqual(["q8", "q4"]);
+    for (const report of found.dtypes) {
+      expect(report.per_token).toMatchObject({ submits: 1, writes: 1, readbacks: 1, readback_bytes: 8 });
+      expect(report.caps).toMatchObject({ layers: 2, dispatches: 0 });
+      const { prefill_tok_s, decode_tok_s, bandwidth, fraction_of_bandwidth, kernels } = report;
+      for (const rate of [
+        prefill_tok_s,
+        decode_tok_s,
+        bandwidth.read,
+        bandwidth.copy,
+        fraction_of_bandwidth,
+      ]) {
+        expect(rate).toBeGreaterThan(0);
+      }
+      const counted = kernels.decode.reduce((sum: number, { count }: { count: number }) => sum + count, 0);
+      expect(counted).toBe(report.per_token.dispatches);
+    }
+    expect(found.dtypes[0].weight_bytes).toBeGreaterThan(1.5 * found.dtypes[1].weight_bytes);
+  });
+
+  it("refuses a shape or dtype that it does not know", async () => {
+    await expect(denoRuntime().capstan("bench", "--device", "webgpu", "--dtype", "q5")).rejects.toThrow(
+      /need dtype f32 or f16 or q8 or q4.*"q5"/,
+    );
   });
 });
 

@@ -59,7 +59,7 @@ export async function measureCapCost(
 }
 
 /** Floors at the middle layers; about half of the tokens are below them, so they do their work. */
-function capsOnHalf({ spec }: Model): Hook[] {
+export function capsOnHalf({ spec }: Model): Hook[] {
   const first = Math.floor(spec.n_layers / 4);
   const random = new Random(7);
   return Array.from({ length: Math.floor(spec.n_layers / 2) }, (_, i) => ({

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { type Io, verb } from "../../sdk/cli/io.ts";
 import { wholeNumber } from "../../sdk/cli/options.ts";
 import { load } from "../../sdk/load.ts";
@@ -10,10 +10,11 @@ import { type BenchEngine, ourEngine } from "./engine.ts";
 import { type Measured, measure, type Rate } from "./measure.ts";
 import { openPeers, requirePeers } from "./peers.ts";
 import { SHAPE_134M, writeShape } from "./shape.ts";
+import { runWebGpuBench, type WebGpuOptions } from "./webgpu_verb.ts";
 
-interface Options {
+interface Options extends WebGpuOptions {
+  device: string;
   peers?: boolean;
-  rounds: number;
   cache?: string;
   json?: boolean;
 }
@@ -24,7 +25,12 @@ const N_DECODE = 32;
 export function addBench(program: Command): void {
   program
     .command("bench")
-    .description("how fast is it here? 134M weights of float32 on one thread, caps, cold start")
+    .description(
+      "how fast is it here? 134M weights of float32 on one thread, caps, cold start; or what a GPU does",
+    )
+    .addOption(new Option("--device <name>", "what is measured").choices(["wasm", "webgpu"]).default("wasm"))
+    .option("--shape <name>", "webgpu: tiny or 0.6B (default: 0.6B, and tiny on a GPU in software)")
+    .option("--dtype <names>", "webgpu: how weights are kept (default: f32,f16,q8,q4)")
     .option("--peers", "beside other engines with the same weights, turn by turn")
     .option("--rounds <n>", "rounds that are counted; medians are told", wholeNumber, 5)
     .option("--cache <folder>", "where the random weights (540 MB) are kept (default: the user's cache)")
@@ -35,10 +41,15 @@ export function addBench(program: Command): void {
 Examples:
   $ capstan bench
   $ npm ci --prefix conformance/bench/peers && capstan bench --peers
+  $ capstan bench --device webgpu --dtype q4
 
 Ratios of one run hold across machines; numbers of tokens a second do not.`,
     )
-    .action(verb((io, options: Options) => run(io, options)));
+    .action(
+      verb((io, options: Options) =>
+        options.device === "webgpu" ? runWebGpuBench(io, options) : run(io, options),
+      ),
+    );
 }
 
 async function run(io: Io, options: Options): Promise<undefined> {

@@ -33,6 +33,45 @@ export const SHAPE_134M: Shape = {
   },
 };
 
+/** What a GPU in software can bear. */
+export const SHAPE_TINY: Shape = {
+  name: "tiny",
+  seed: 5,
+  config: {
+    architectures: ["Qwen3ForCausalLM"],
+    model_type: "qwen3",
+    hidden_size: 128,
+    num_hidden_layers: 4,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    head_dim: 32,
+    intermediate_size: 384,
+    vocab_size: 4096,
+    max_position_embeddings: 1024,
+    rms_norm_eps: 1e-6,
+    rope_theta: 10_000,
+    hidden_act: "silu",
+    tie_word_embeddings: true,
+  },
+};
+
+/** Qwen3-0.6B's: 596 million weights. */
+export const SHAPE_0_6B: Shape = {
+  name: "0.6B",
+  seed: 6,
+  config: {
+    ...SHAPE_TINY.config,
+    hidden_size: 1024,
+    num_hidden_layers: 28,
+    num_attention_heads: 16,
+    num_key_value_heads: 8,
+    head_dim: 128,
+    intermediate_size: 3072,
+    vocab_size: 151_936,
+    rope_theta: 1_000_000,
+  },
+};
+
 /**
  * Writes a shape as a Hugging Face folder of float32 shards (one for each layer, so that memory holds one at a
  * time); a folder that is whole already is left as it is.

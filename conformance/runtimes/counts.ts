@@ -15,6 +15,7 @@ import type { GenerateOptions, Model } from "../../sdk/types.ts";
 import { GREEDY } from "../contract/params.ts";
 import { Random } from "../contract/random.ts";
 import { TINIES } from "../contract/tiny.ts";
+import { shareOf } from "../share.ts";
 
 /** What a piece of work added to a device's counters. */
 export type Cost = Record<keyof Counters, number>;
@@ -122,17 +123,7 @@ function everyKind(n_layers: number, d_model: number): Hook[] {
 
 /** Whole verbs through the scheduler, once before they are counted. */
 async function verbCosts(device: WebGpuDevice, source: string): Promise<Record<string, Cost>> {
-  // The counters are the device's own: the model must not dispose of it.
-  const { kind, description, dtypes } = device;
-  const models: DeviceModel[] = [];
-  const model = await loadOn(source, {}, async () => ({
-    ...{ kind, description, dtypes },
-    load: async (...of) => {
-      models.push(await device.load(...of));
-      return models[0]!;
-    },
-    dispose: () => models[0]!.dispose(),
-  }));
+  const model = await loadOn(source, {}, async () => shareOf(device));
   const mean = ["blocks.*.hook_resid_post"];
   const costs: Record<string, Cost> = {
     "a reply of 8 tokens": await replies(device, model, 1, {}),

@@ -10,16 +10,27 @@ export interface TestRuntime extends AsyncDisposable {
   run<Name extends TaskName>(name: Name, args: TaskArgs<Name>): Promise<TaskResult<Name>>;
 }
 
+/** A runtime in processes of their own. */
+export interface ChildRuntime extends TestRuntime {
+  /** What the command prints. */
+  capstan(...args: string[]): Promise<string>;
+}
+
 /** Node, from what is built for npm; its Vulkan is SwiftShader. */
-export function nodeRuntime(): TestRuntime {
+export function nodeRuntime(): ChildRuntime {
   buildDist();
-  return childRuntime([process.execPath, "dist/conformance/runtimes/main.js"], "swiftshader");
+  return childRuntime(
+    [process.execPath],
+    "dist/conformance/runtimes/main.js",
+    "bin/capstan.mjs",
+    "swiftshader",
+  );
 }
 
 /** Deno, from the sources; its Vulkan is lavapipe. */
-export function denoRuntime(): TestRuntime {
-  const command = ["node_modules/.bin/deno", "run", "-A", "--no-lock", "conformance/runtimes/main.ts"];
-  return childRuntime(command, "lavapipe");
+export function denoRuntime(): ChildRuntime {
+  const deno = ["node_modules/.bin/deno", "run", "-A", "--no-lock"];
+  return childRuntime(deno, "conformance/runtimes/main.ts", "bin/capstan.ts", "lavapipe");
 }
 
 /** Brings dist/ up to the sources; nothing where it is. */
@@ -31,14 +42,23 @@ export function buildDist(): void {
   if (status !== 0) throw new Error(`build failed: ${stderr}`);
 }
 
-function childRuntime(command: readonly string[], icd: keyof typeof vulkan_icds): TestRuntime {
+function childRuntime(
+  runtime: readonly string[],
+  tasks: string,
+  command: string,
+  icd: keyof typeof vulkan_icds,
+): ChildRuntime {
   return {
-    run: async (name, args) => JSON.parse(await outputOf([...command, name, JSON.stringify(args)], icd)),
+    async run(name, args) {
+      const output = await outputOf([...runtime, tasks, name, JSON.stringify(args)], icd);
+      return JSON.parse(output.trimEnd().split("\n").at(-1)!);
+    },
+    capstan: (...args) => outputOf([...runtime, command, ...args], icd),
     [Symbol.asyncDispose]: async () => {},
   };
 }
 
-/** The last line a process prints. Only an end with exit code 0 counts: a GPU's library may crash at the end. */
+/** What a process prints. Only an end with exit code 0 counts: a GPU's library may crash at the end. */
 async function outputOf(command: readonly string[], icd: keyof typeof vulkan_icds): Promise<string> {
   // Vulkan's loader complains where XDG_RUNTIME_DIR is not set.
   const env = { XDG_RUNTIME_DIR: "/tmp", ...process.env, VK_ICD_FILENAMES: vulkan_icds[icd] };
@@ -51,5 +71,5 @@ async function outputOf(command: readonly string[], icd: keyof typeof vulkan_icd
     child.on("error", reject).on("close", (code, signal) => resolve(String(code ?? signal)));
   });
   if (ended !== "0") throw new Error(`${command.slice(0, 2).join(" ")} ended with ${ended}: ${stderr}`);
-  return stdout.trimEnd().split("\n").at(-1)!;
+  return stdout;
 }

@@ -1,0 +1,168 @@
+import { type OpenOptions, openWebGpu, type WebGpuDevice } from "../../gpu/index.ts";
+import { buildProgram, CapstanError } from "../../models/index.ts";
+import { generate } from "../../sdk/index.ts";
+import { loadOn } from "../../sdk/load.ts";
+import { requireWebGpu } from "../../sdk/platform/webgpu.ts";
+import { CONTRACT, runCheck } from "../contract/index.ts";
+import { TINIES } from "../contract/tiny.ts";
+
+/** What goes wrong on GPUs, made to go wrong: each fault's outcome in plain JSON. */
+export async function faults(args: { source: string }): Promise<{
+  loss: Awaited<ReturnType<typeof loss>>;
+  memory: Awaited<ReturnType<typeof memory>>;
+  shader: string;
+  no_adapter: string;
+  no_device: string;
+  smaller: Record<string, Record<string, string | null>>;
+}> {
+  return {
+    loss: await loss(args.source),
+    memory: await memory(),
+    shader: await brokenShader(),
+    no_adapter: await errorOf(() => openWebGpu(gpuWith(async () => null))),
+    no_device: await errorOf(async () =>
+      openWebGpu(
+        gpuWith((adapter) =>
+          changed(adapter, "requestDevice", () => Promise.reject(new Error("it is busy"))),
+        ),
+      ),
+    ),
+    smaller: {
+      "default limits, no features": await claimsWith({ defaults_only: true }),
+      "bindings of 48 KiB": await claimsWith({ at_most: { binding_bytes: 48 << 10 } }),
+    },
+  };
+}
+
+/** The device goes while a reply is written; the model is loaded anew and the reply goes on from its tokens. */
+async function loss(source: string): Promise<{
+  errors: string[];
+  later: string[];
+  resumed: number[];
+  uninterrupted: number[];
+  buffers: number;
+}> {
+  const prompts = [
+    [1, 2, 3, 4, 5],
+    [9, 8, 7],
+  ];
+  const options = { temperature: 0, max_tokens: 12 };
+  const gpu = await requireWebGpu("lose a device");
+  const open = async () => {
+    const device = await openWebGpu(gpu);
+    return { device, model: await loadOn(source, {}, async () => device) };
+  };
+  const first = await open();
+  const whole = await generate(first.model, prompts[0]!, options).result;
+  const seen: number[] = [];
+  const errors = await Promise.all(
+    prompts.map((prompt, i) =>
+      errorOf(async () => {
+        for await (const token of generate(first.model, prompt, options)) {
+          if (i === 0) seen.push(token.id);
+          if (i === 0 && seen.length === 4) first.device.gpu_device.destroy();
+        }
+      }),
+    ),
+  );
+  const later = [
+    await errorOf(() => generate(first.model, prompts[0]!, options).result),
+    await errorOf(() => first.model.forward(Int32Array.of(1))),
+  ];
+  await first.model.dispose();
+  const second = await open();
+  const rest = { ...options, max_tokens: options.max_tokens - seen.length };
+  const { tokens } = await generate(second.model, [...prompts[0]!, ...seen], rest).result;
+  await second.model.dispose();
+  return {
+    errors,
+    later,
+    resumed: [...seen, ...tokens],
+    uninterrupted: [...whole.tokens],
+    buffers: first.device.counters.buffers,
+  };
+}
+
+/** More cache than bindings hold: what would fit is told, and the model works on. */
+async function memory(): Promise<{ error: string; works_on: boolean }> {
+  const device = await openWebGpu(await requireWebGpu("run out of memory"), {
+    at_most: { binding_bytes: 64 << 10 },
+  });
+  try {
+    const { decoder, weights } = TINIES[0]!;
+    const options = { dtype: "auto" as const, n_ctx: 64, ropes: decoder.spec.ropes };
+    const model = await device.load(buildProgram(decoder), weights, options);
+    const error = await errorOf(async () => model.allocBlocks(1000));
+    const blocks = Int32Array.from(model.allocBlocks(2));
+    const rest = { follows: null, hooks: 0, ends_call: true, sample: null, captures: [], accumulate: [] };
+    const [result] = await model.step([
+      { tokens: Int32Array.of(1, 2), position: 0, blocks, logits: "last", ...rest },
+    ]);
+    return { error, works_on: result!.logits!.every(Number.isFinite) };
+  } finally {
+    await device.dispose();
+  }
+}
+
+/** An adapter that does not take one kernel's code. */
+async function brokenShader(): Promise<string> {
+  const gpu = await requireWebGpu("compile a kernel");
+  const device = await openWebGpu(gpu);
+  const { gpu_device } = device;
+  const create = gpu_device.createShaderModule.bind(gpu_device);
+  gpu_device.createShaderModule = (wanted) =>
+    create(
+      wanted.label === "attention" ? { ...wanted, code: `${wanted.code}\nlet broken: nonsense;` } : wanted,
+    );
+  const { decoder, weights } = TINIES[0]!;
+  const options = { dtype: "auto" as const, n_ctx: 64, ropes: decoder.spec.ropes };
+  const error = await errorOf(() => device.load(buildProgram(decoder), weights, options));
+  await device.dispose();
+  return `${error} (${device.counters.buffers} buffers left)`;
+}
+
+/** A few claims of every sort on a device of smaller limits. */
+async function claimsWith(options: OpenOptions): Promise<Record<string, string | null>> {
+  const gpu = await requireWebGpu("open a smaller device");
+  const create = () => openWebGpu(gpu, options);
+  const device: WebGpuDevice = await create();
+  const found: Record<string, string | null> = {};
+  for (const check of CONTRACT) {
+    if (!("tiny" in check) || !/uneven chunks|means|tables in any order/.test(check.name)) continue;
+    found[`${check.name} (${check.tiny.name})`] = await runCheck(check, device, create).then(
+      () => null,
+      String,
+    );
+  }
+  await device.dispose();
+  return found;
+}
+
+function gpuWith(change: (adapter: GPUAdapter) => GPUAdapter | Promise<null>): GPU {
+  return {
+    requestAdapter: async (options?: GPURequestAdapterOptions) => {
+      const adapter = await (await requireWebGpu("find an adapter")).requestAdapter(options);
+      return adapter === null ? null : change(adapter);
+    },
+  } as GPU;
+}
+
+/** The same object but for one method. */
+function changed<T extends object>(object: T, name: keyof T, method: unknown): T {
+  return new Proxy(object, {
+    get: (target, key) => {
+      if (key === name) return method;
+      const value = Reflect.get(target, key, target) as unknown;
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+async function errorOf(work: () => Promise<unknown>): Promise<string> {
+  try {
+    await work();
+    return "no error";
+  } catch (error) {
+    return error instanceof CapstanError ? `${error.code}: ${error.message}` : String(error);
+  }
+}

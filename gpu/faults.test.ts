@@ -1,0 +1,52 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import type { faults } from "../conformance/runtimes/faults.ts";
+import { lacks } from "../conformance/testing/parts.ts";
+import { denoRuntime } from "../conformance/testing/runtimes.ts";
+
+describe.skipIf(lacks("vulkan") || lacks("deno"))("on WebGPU", () => {
+  let found: Awaited<ReturnType<typeof faults>>;
+  beforeAll(async () => {
+    await using deno = denoRuntime();
+    found = await deno.run("faults", { source: "conformance/reference/llama-gqa-untied" });
+  }, 300_000);
+
+  it("a lost device ends every reply with one error, and every call after it", () => {
+    const { errors, later } = found.loss;
+    for (const error of [...errors, ...later]) {
+      expect(error).toMatch(
+        /^device_lost: run on the GPU: need a living device, found .*Load the model again/,
+      );
+    }
+    expect([errors.length, later.length]).toEqual([2, 2]);
+  });
+
+  it("a reply goes on from its tokens on a model loaded anew", () => {
+    const { resumed, uninterrupted, buffers } = found.loss;
+    expect(resumed).toEqual(uninterrupted);
+    expect(resumed.length).toBe(12);
+    expect(buffers).toBe(0);
+  });
+
+  it("more cache than the adapter holds: says what would fit, and the model works on", () => {
+    expect(found.memory.error).toMatch(
+      /^out_of_memory: allocate KV blocks: need .* MiB of GPU memory, found room for \d+ blocks/,
+    );
+    expect(found.memory.works_on).toBe(true);
+  });
+
+  it("a kernel that does not compile: names op, variant and line, and leaves nothing behind", () => {
+    expect(found.shader).toMatch(/^internal: compile attention \{.*"D_HEAD":8.*broken.* at line \d+/);
+    expect(found.shader).toMatch(/\(0 buffers left\)$/);
+  });
+
+  it("no adapter, or one that gives no device: refused, and says what runs instead", () => {
+    expect(found.no_adapter).toMatch(/^unsupported: .*need an adapter, found none\..*device wasm runs/);
+    expect(found.no_device).toMatch(/^unsupported: .*it is busy/);
+  });
+
+  it.each(["default limits, no features", "bindings of 48 KiB"])("holds the contract with %s", (name) => {
+    const claims = Object.entries(found.smaller[name] ?? {});
+    expect(claims.length).toBeGreaterThan(10);
+    expect(claims.filter(([, error]) => error !== null)).toEqual([]);
+  });
+});
