@@ -198,7 +198,7 @@ export const TARGETS: readonly Target[] = [
   },
   {
     name: "template",
-    weight: 4,
+    weight: 2,
     make(random) {
       const fixture = FIXTURES[0]!;
       const template = random.chance(0.5)

@@ -127,7 +127,7 @@ function statement(random: Random, depth: number): string {
   switch (random.below(9)) {
     case 0:
       return (
-        tag(`for x in ${random.pick(["messages", "range(50)", "range(100000)", one()])}`) +
+        tag(`for x in ${random.pick(["messages", "range(50)", "range(3000)", "range(99999999)", one()])}`) +
         body() +
         tag("endfor")
       );
