@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadOn } from "../../sdk/load.ts";
 import type { Model } from "../../sdk/types.ts";
 import { lacks } from "../testing/parts.ts";
-import { denoCommand } from "../testing/runtimes.ts";
+import { denoRuntime } from "../testing/runtimes.ts";
 import { createTruthDevice } from "../truth/index.ts";
 import { measureCapCost } from "./cap_cost.ts";
 import { type BenchEngine, ourEngine } from "./engine.ts";
@@ -85,7 +85,7 @@ describe("a folder of random weights that is made as it is read", () => {
 describe.skipIf(lacks("vulkan") || lacks("deno"))("the bench of WebGPU", () => {
   it("tells adapter, counts, bandwidth and kernels of each dtype", { timeout: 300_000 }, async () => {
     const args = ["bench", "--device", "webgpu", "--shape", "tiny", "--dtype", "q8,q4", "--rounds", "1"];
-    const found = JSON.parse(await denoCommand(...args, "--json"));
+    const found = JSON.parse(await denoRuntime().capstan(...args, "--json"));
     expect(found).toMatchObject({ shape: "tiny", adapter: { software: true }, work: { rounds: 1 } });
     expect(found.dtypes.map(({ dtype }: { dtype: string }) => dtype)).toEqual(["q8", "q4"]);
     for (const report of found.dtypes) {
@@ -108,7 +108,7 @@ describe.skipIf(lacks("vulkan") || lacks("deno"))("the bench of WebGPU", () => {
   });
 
   it("refuses a shape or dtype that it does not know", async () => {
-    await expect(denoCommand("bench", "--device", "webgpu", "--dtype", "q5")).rejects.toThrow(
+    await expect(denoRuntime().capstan("bench", "--device", "webgpu", "--dtype", "q5")).rejects.toThrow(
       /need dtype f32 or f16 or q8 or q4.*"q5"/,
     );
   });

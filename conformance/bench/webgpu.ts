@@ -41,6 +41,8 @@ export interface DtypeReport {
   bandwidth: Bandwidth;
   /** Weight bytes a second in decode over the read bandwidth of the same rounds. */
   fraction_of_bandwidth: number;
+  /** The same over the sum of the kernels' times: what is left once dispatches cost nothing. */
+  fraction_in_kernels: number | null;
   per_token: {
     dispatches: number;
     submits: number;
@@ -98,35 +100,15 @@ interface Bench {
 }
 
 async function benchDtype(bench: Bench): Promise<DtypeReport> {
-  const { device, probe, model, made, dtype, load, on_progress, signal } = bench;
+  const { device, model, made, dtype, load } = bench;
   const hooks = capsOnHalf(model);
-  const bandwidths: Bandwidth[] = [];
-  const prefills: number[] = [];
-  const plain: Decoded[] = [];
-  const capped: Decoded[] = [];
-  // The first round makes what later ones find made: it is not counted.
-  for (let round = 0; round <= load.rounds; round++) {
-    signal.throwIfAborted();
-    on_progress(`${dtype}, round ${round} of ${load.rounds}`);
-    const prompt = new Random(round).tokens(load.n_prompt, model.spec.d_vocab);
-    const bandwidth = await probe.measure();
-    const prefill = await secondsOf(() => model.forward(prompt, { logits: "last", signal }));
-    const turns: [Decoded[], Hook[]][] = [
-      [plain, []],
-      [capped, hooks],
-    ];
-    for (const [into, with_hooks] of round % 2 === 0 ? turns : turns.reverse()) {
-      const decoded = await decode(bench, prompt, with_hooks);
-      if (round > 0) into.push(decoded);
-    }
-    if (round === 0) continue;
-    bandwidths.push(bandwidth);
-    prefills.push(prefill);
-  }
+  const { bandwidths, prefills, plain, capped } = await runRounds(bench, hooks);
   const read = median(bandwidths.map((one) => one.read));
   const decode_tok_s = 1 / median(plain.map(({ seconds }) => seconds));
   const { weight_bytes } = made.memory;
   const { per_token } = plain[0]!;
+  const kernels = device.adapter.features.timestamps ? await kernelTimes(bench, hooks) : null;
+  const in_kernels = kernels?.decode.reduce((sum, { microseconds }) => sum + microseconds / 1e6, 0);
   return {
     dtype,
     weight_bytes,
@@ -134,14 +116,46 @@ async function benchDtype(bench: Bench): Promise<DtypeReport> {
     decode_tok_s,
     bandwidth: { read, copy: median(bandwidths.map((one) => one.copy)) },
     fraction_of_bandwidth: (weight_bytes * decode_tok_s) / read,
+    fraction_in_kernels: in_kernels === undefined ? null : weight_bytes / in_kernels / read,
     per_token,
     caps: {
       layers: hooks.length,
       dispatches: capped[0]!.per_token.dispatches - per_token.dispatches,
       time: medianRange(capped.map(({ seconds }, i) => seconds / plain[i]!.seconds)),
     },
-    kernels: device.adapter.features.timestamps ? await kernelTimes(bench, hooks) : null,
+    kernels,
   };
+}
+
+/** What each counted round gave; bandwidths in bytes a second, prefills in seconds. */
+interface Rounds {
+  bandwidths: Bandwidth[];
+  prefills: number[];
+  plain: Decoded[];
+  capped: Decoded[];
+}
+
+function noRounds(): Rounds {
+  return { bandwidths: [], prefills: [], plain: [], capped: [] };
+}
+
+/** The first round makes what later ones find made: it is not counted. Which decode goes first alternates. */
+async function runRounds(bench: Bench, hooks: readonly Hook[]): Promise<Rounds> {
+  const { probe, model, dtype, load, on_progress, signal } = bench;
+  const rounds = noRounds();
+  for (let round = 0; round <= load.rounds; round++) {
+    signal.throwIfAborted();
+    on_progress(`${dtype}, round ${round} of ${load.rounds}`);
+    const prompt = new Random(round).tokens(load.n_prompt, model.spec.d_vocab);
+    const into = round === 0 ? noRounds() : rounds;
+    into.bandwidths.push(await probe.measure());
+    into.prefills.push(await secondsOf(() => model.forward(prompt, { logits: "last", signal })));
+    const turns = ["plain", "capped"] as const;
+    for (const turn of round % 2 === 0 ? turns : turns.toReversed()) {
+      into[turn].push(await decode(bench, prompt, turn === "plain" ? [] : hooks));
+    }
+  }
+  return rounds;
 }
 
 /** Seconds a token and what was done for one. */

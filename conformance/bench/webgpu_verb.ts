@@ -64,15 +64,8 @@ function loadLine({ shape, n_prompt, n_decode, rounds }: WebGpuLoad): string {
 const WIDTH = 16;
 
 async function printReports(io: Io, reports: readonly DtypeReport[]): Promise<void> {
-  const heads = [
-    "weights",
-    "prefill",
-    "decode",
-    "weights read",
-    "a copy reads+writes",
-    "of a kernel's reads",
-  ];
-  const units = ["MB", "tok/s", "tok/s", "GB/s", "GB/s", ""];
+  const heads = ["weights", "prefill", "decode", "weights read", "of reads", "in kernels", "a copy"];
+  const units = ["MB", "tok/s", "tok/s", "GB/s", "at GB/s", "alone", "GB/s"];
   await io.print(`\n      ${heads.map((text) => text.padStart(WIDTH)).join("")}`);
   await io.print(`      ${units.map((text) => text.padStart(WIDTH)).join("")}`);
   for (const report of reports) await io.print(speedLine(report));
@@ -87,15 +80,17 @@ async function printReports(io: Io, reports: readonly DtypeReport[]): Promise<vo
   }
 }
 
-function speedLine({ dtype, weight_bytes, prefill_tok_s, decode_tok_s, ...rest }: DtypeReport): string {
-  const { bandwidth, fraction_of_bandwidth } = rest;
+function speedLine(report: DtypeReport): string {
+  const { dtype, weight_bytes, prefill_tok_s, decode_tok_s, bandwidth, fraction_of_bandwidth } = report;
+  const percent = (fraction: number) => `${(100 * fraction).toFixed(1)} %`;
   const numbers = [
     (weight_bytes / 1e6).toFixed(1),
     prefill_tok_s.toFixed(1),
     decode_tok_s.toFixed(1),
     ((weight_bytes * decode_tok_s) / 1e9).toFixed(2),
+    `${percent(fraction_of_bandwidth)} of ${(bandwidth.read / 1e9).toFixed(1)}`,
+    report.fraction_in_kernels === null ? "" : percent(report.fraction_in_kernels),
     (bandwidth.copy / 1e9).toFixed(1),
-    `${(100 * fraction_of_bandwidth).toFixed(1)} % of ${(bandwidth.read / 1e9).toFixed(1)}`,
   ];
   return `${dtype.padEnd(6)}${numbers.map((text) => text.padStart(WIDTH)).join("")}`;
 }

@@ -1,5 +1,4 @@
 import { DEVICES } from "../devices.ts";
-import { COMING } from "./coming.ts";
 import { describeDevice } from "./describe.ts";
 
-for (const [name, create] of Object.entries(DEVICES)) describeDevice(name, create, COMING[name]);
+for (const [name, create] of Object.entries(DEVICES)) describeDevice(name, create);

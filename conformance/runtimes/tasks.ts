@@ -1,10 +1,10 @@
 import { CapstanError, type Device } from "../../models/index.ts";
 import { cap, collect, fit, generate, load } from "../../sdk/index.ts";
 import type { LoadOptions } from "../../sdk/types.ts";
-import { checkCases } from "../check/index.ts";
+import { checkCase } from "../check/index.ts";
 import type { CaseReport } from "../check/report.ts";
 import { CONTRACT, runCheck } from "../contract/index.ts";
-import { DEVICES } from "../devices.ts";
+import { ALL_DEVICES } from "../devices.ts";
 import { shareOf } from "../share.ts";
 import { counts } from "./counts.ts";
 import { faults } from "./faults.ts";
@@ -35,36 +35,38 @@ async function contract(args: {
   /** Names of checks. */
   only: readonly string[];
 }): Promise<{ description: string; errors: Record<string, string | null> }> {
-  const create = creator(args.device);
-  const device = await create();
+  const device = await keptDevice(args.device);
   const errors: Record<string, string | null> = {};
-  try {
-    for (const check of CONTRACT) {
-      if (!args.only.includes(check.name)) continue;
-      errors[check.name] = await runCheck(check, device, create).then(() => null, String);
-    }
-    return { description: device.description, errors };
-  } finally {
-    await device.dispose();
+  for (const check of CONTRACT) {
+    if (!args.only.includes(check.name)) continue;
+    errors[check.name] = await runCheck(check, device, creator(args.device)).then(() => null, String);
   }
+  return { description: device.description, errors };
 }
 
-/** Checks reference cases, one device for all of them. */
+/** Checks reference cases: a report of each, or the error that kept it from being one. */
 async function cases(args: {
   device: string;
   dtype: NonNullable<LoadOptions["dtype"]>;
   /** Folders or URLs. */
   sources: readonly string[];
-}): Promise<CaseReport[]> {
-  const device = await creator(args.device)();
-  try {
-    const reports: CaseReport[] = [];
-    const options = { device: async () => shareOf(device), dtype: args.dtype };
-    for await (const report of checkCases(args.sources, options)) reports.push(report);
-    return reports;
-  } finally {
-    await device.dispose();
+}): Promise<(CaseReport | { error: string })[]> {
+  const device = await keptDevice(args.device);
+  const options = { device: async () => shareOf(device), dtype: args.dtype };
+  const reports: (CaseReport | { error: string })[] = [];
+  for (const source of args.sources) {
+    reports.push(await checkCase(source, options).catch((error: unknown) => ({ error: String(error) })));
   }
+  return reports;
+}
+
+const kept = new Map<string, Promise<Device>>();
+
+/** One device of a kind for all tasks here: an adapter in software takes half a minute to compile the kernels. */
+function keptDevice(name: string): Promise<Device> {
+  const device = kept.get(name) ?? creator(name)();
+  kept.set(name, device);
+  return device;
 }
 
 /** The SDK's verbs by its public door, in memory, small; and what fails where there are no files. */
@@ -88,6 +90,7 @@ async function verbs(args: {
   try {
     const run = await collect(model, {
       roles: {
+        default: { instruction: [{ pos: "" }] },
         pirate: { instruction: [{ pos: "You are a pirate." }] },
         wizard: { instruction: [{ pos: "You are a wizard." }] },
       },
@@ -118,11 +121,11 @@ async function verbs(args: {
 }
 
 function creator(name: string): () => Promise<Device> {
-  const create = DEVICES[name];
+  const create = ALL_DEVICES[name];
   if (create !== undefined) return create;
   throw new CapstanError("bad_request", {
     action: "run a task",
-    need: `device ${Object.keys(DEVICES).join(" or ")}`,
+    need: `device ${Object.keys(ALL_DEVICES).join(" or ")}`,
     found: name,
   });
 }

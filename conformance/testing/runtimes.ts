@@ -10,22 +10,27 @@ export interface TestRuntime extends AsyncDisposable {
   run<Name extends TaskName>(name: Name, args: TaskArgs<Name>): Promise<TaskResult<Name>>;
 }
 
-/** Node, from what is built for npm; its Vulkan is SwiftShader. */
-export function nodeRuntime(): TestRuntime {
-  buildDist();
-  return childRuntime([process.execPath, "dist/conformance/runtimes/main.js"], "swiftshader");
+/** A runtime in processes of their own. */
+export interface ChildRuntime extends TestRuntime {
+  /** What the command prints. */
+  capstan(...args: string[]): Promise<string>;
 }
 
-const DENO = ["node_modules/.bin/deno", "run", "-A", "--no-lock"];
+/** Node, from what is built for npm; its Vulkan is SwiftShader. */
+export function nodeRuntime(): ChildRuntime {
+  buildDist();
+  return childRuntime(
+    [process.execPath],
+    "dist/conformance/runtimes/main.js",
+    "bin/capstan.mjs",
+    "swiftshader",
+  );
+}
 
 /** Deno, from the sources; its Vulkan is lavapipe. */
-export function denoRuntime(): TestRuntime {
-  return childRuntime([...DENO, "conformance/runtimes/main.ts"], "lavapipe");
-}
-
-/** What the command prints, run from the sources in Deno over lavapipe. */
-export function denoCommand(...args: string[]): Promise<string> {
-  return outputOf([...DENO, "bin/capstan.ts", ...args], "lavapipe");
+export function denoRuntime(): ChildRuntime {
+  const deno = ["node_modules/.bin/deno", "run", "-A", "--no-lock"];
+  return childRuntime(deno, "conformance/runtimes/main.ts", "bin/capstan.ts", "lavapipe");
 }
 
 /** Brings dist/ up to the sources; nothing where it is. */
@@ -37,12 +42,18 @@ export function buildDist(): void {
   if (status !== 0) throw new Error(`build failed: ${stderr}`);
 }
 
-function childRuntime(command: readonly string[], icd: keyof typeof vulkan_icds): TestRuntime {
+function childRuntime(
+  runtime: readonly string[],
+  tasks: string,
+  command: string,
+  icd: keyof typeof vulkan_icds,
+): ChildRuntime {
   return {
-    run: async (name, args) => {
-      const output = await outputOf([...command, name, JSON.stringify(args)], icd);
+    async run(name, args) {
+      const output = await outputOf([...runtime, tasks, name, JSON.stringify(args)], icd);
       return JSON.parse(output.trimEnd().split("\n").at(-1)!);
     },
+    capstan: (...args) => outputOf([...runtime, command, ...args], icd),
     [Symbol.asyncDispose]: async () => {},
   };
 }

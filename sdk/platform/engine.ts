@@ -14,25 +14,14 @@ export function engine(): Promise<Engine> {
   return loaded;
 }
 
-/** What this runtime can run, and what `auto` chooses among it. */
-export async function describeEngine(): Promise<{
-  wasm: { simd: boolean; relaxed_simd: boolean; threads: boolean };
-  webgpu: { available: boolean };
-  auto: { device: "wasm"; why: string };
-}> {
-  const scope = globalThis as unknown as {
-    navigator?: { gpu?: unknown };
-    WebAssembly: { validate(bytes: Uint8Array): boolean };
-  };
-  const { validate } = scope.WebAssembly;
+/** What of WebAssembly this runtime has. */
+export function describeWasm(): { simd: boolean; relaxed_simd: boolean; threads: boolean } {
+  const { validate } = (globalThis as unknown as { WebAssembly: { validate(bytes: Uint8Array): boolean } })
+    .WebAssembly;
   return {
-    wasm: {
-      simd: validate(PROBES.simd),
-      relaxed_simd: validate(PROBES.relaxed_simd),
-      threads: validate(PROBES.threads),
-    },
-    webgpu: { available: scope.navigator?.gpu !== undefined },
-    auto: { device: "wasm", why: "WASM SIMD on one thread, the one device of this version" },
+    simd: validate(PROBES.simd),
+    relaxed_simd: validate(PROBES.relaxed_simd),
+    threads: validate(PROBES.threads),
   };
 }
 

@@ -1,5 +1,5 @@
 import { CapstanError } from "../../models/index.ts";
-import { has_system } from "./system.ts";
+import { has_system, system } from "./system.ts";
 
 /** The runtime's way to its GPUs, or why there is none. */
 export type WebGpu = { gpu: GPU } | { gpu: null; found: string; mend: string };
@@ -26,6 +26,21 @@ export async function requireWebGpu(action: string): Promise<GPU> {
   if (webgpu.gpu !== null) return webgpu.gpu;
   const { found, mend } = webgpu;
   throw new CapstanError("unsupported", { action, need: "a runtime with WebGPU", found, mend });
+}
+
+/** Files by which Linux shows a GPU: its render nodes, NVIDIA's driver, WSL, phones and boards. */
+const GPU_FILES = /^(dri|nvidia\d+|nvidiactl|dxg|mali\d*|kgsl-3d0)$/;
+
+/**
+ * Whether the machine may have a GPU. To ask WebGPU itself takes some 80 ms in Node, and lets its drivers print; on
+ * Linux, where it matters most (servers, containers), a look at the devices tells.
+ */
+export async function mayHaveGpu(): Promise<boolean> {
+  if (!has_system || system("node:process", "look for a GPU").platform !== "linux") return true;
+  const names = await system("node:fs/promises", "look for a GPU")
+    .readdir("/dev")
+    .catch(() => []);
+  return names.some((name) => GPU_FILES.test(name));
 }
 
 async function find(): Promise<WebGpu> {

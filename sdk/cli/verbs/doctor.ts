@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { describeEngine } from "../../platform/engine.ts";
+import { chooseDevice, describeWebGpu } from "../../devices.ts";
+import { describeWasm } from "../../platform/engine.ts";
 import { cpu, memory, packageVersion, runtimeName, systemName } from "../../platform/index.ts";
 import { EXIT } from "../exit.ts";
 import { verb } from "../io.ts";
@@ -13,30 +14,43 @@ export function addDoctor(program: Command): void {
     .addHelpText("after", "\nExamples:\n  $ capstan doctor\n  $ capstan doctor --json")
     .action(
       verb(async (io) => {
-        const engine = await describeEngine();
         const { available, total } = memory();
+        const webgpu = await describeWebGpu();
         const report = {
           capstan: packageVersion(),
           runtime: runtimeName(),
           system: systemName(),
           cpu: cpu(),
           memory: { available, total },
-          ...engine,
+          wasm: describeWasm(),
+          webgpu: { available: webgpu.adapter !== null, ...webgpu },
+          auto: await chooseDevice(),
         };
+        const { wasm, auto } = report;
         await io.print(`capstan   ${report.capstan} on ${report.runtime}, ${report.system}`);
         await io.print(`processor ${report.cpu.model}, ${report.cpu.count} cores`);
         await io.print(`memory    ${bytes(available)} free of ${bytes(total)}`);
         await io.print(
-          `wasm      SIMD ${yes(engine.wasm.simd)}, relaxed SIMD ${yes(engine.wasm.relaxed_simd)}, shared memory ${yes(engine.wasm.threads)}`,
+          `wasm      SIMD ${yes(wasm.simd)}, relaxed SIMD ${yes(wasm.relaxed_simd)}, shared memory ${yes(wasm.threads)}`,
         );
-        await io.print(
-          `webgpu    ${engine.webgpu.available ? "the runtime has it" : "the runtime has none"}; this version does not use it yet`,
-        );
-        await io.print(`auto      ${engine.auto.device}: ${engine.auto.why}`);
+        for (const line of webgpuLines(webgpu)) await io.print(line);
+        await io.print(`auto      ${auto.device}: ${auto.why}`);
         await io.result(report);
-        return engine.wasm.simd ? EXIT.done : EXIT.fell_short;
+        return wasm.simd ? EXIT.done : EXIT.fell_short;
       }),
     );
+}
+
+function webgpuLines(found: Awaited<ReturnType<typeof describeWebGpu>>): string[] {
+  if (found.adapter === null) return [`webgpu    none: ${found.why}`];
+  const { name, software, features, subgroup_size, limits } = found.adapter;
+  const subgroups = features.subgroups ? `yes, of ${subgroup_size} or more` : "no";
+  return [
+    `webgpu    ${name}${software ? " (software: correct, slow)" : ""}`,
+    `          f16 ${yes(features.f16)}, subgroups ${subgroups}, timestamps ${yes(features.timestamps)}`,
+    `          bindings up to ${bytes(limits.binding_bytes)}, buffers ${bytes(limits.buffer_bytes)}, ` +
+      `${limits.workgroup_size} threads and ${bytes(limits.workgroup_bytes)} a workgroup`,
+  ];
 }
 
 function yes(value: boolean): string {

@@ -1,0 +1,29 @@
+import { describe, expect, it } from "vitest";
+import { lacks } from "../testing/parts.ts";
+import { denoRuntime } from "../testing/runtimes.ts";
+import { describeCases, describeContract } from "../testing/webgpu.ts";
+
+describe.skipIf(lacks("vulkan"))("Deno, on lavapipe", () => {
+  const { capstan } = denoRuntime();
+
+  it("doctor names the software adapter, and auto leaves it alone", async () => {
+    expect(JSON.parse(await capstan("doctor", "--json"))).toMatchObject({
+      webgpu: {
+        available: true,
+        adapter: { name: expect.stringContaining("llvmpipe"), software: true, features: { f16: true } },
+      },
+      auto: { device: "wasm" },
+    });
+  });
+
+  it("the command passes --device on", async () => {
+    const generate = ["generate", "--prompt", "Who are you?", "--temperature", "0", "--max_tokens", "4"];
+    const text = async (device: string) =>
+      JSON.parse(await capstan(...generate, "--device", device, "--json")).text;
+    expect(await text("webgpu")).toBe(await text("wasm"));
+  });
+
+  describeContract(denoRuntime);
+  describeCases(denoRuntime, "f32");
+  describeCases(denoRuntime, "f16");
+});

@@ -1,0 +1,57 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { CONTRACT } from "../contract/index.ts";
+import type { TaskResult } from "../runtimes/tasks.ts";
+import { root, type TestRuntime } from "./runtimes.ts";
+
+const reference = join(root, "conformance", "reference");
+
+/** Names of all reference cases. */
+export const CASES: readonly string[] = readdirSync(reference).filter((name) =>
+  existsSync(join(reference, name, "case.json")),
+);
+
+/** Adapters in software compile and run slowly, more so when tests share the processors. */
+const PATIENCE = 600_000;
+
+/** Holds WebGPU in a runtime to the device contract: one device runs it all, each claim is a test. */
+export function describeContract(open: () => TestRuntime): void {
+  const only = CONTRACT.map(({ name }) => name);
+
+  describe("device contract: webgpu", () => {
+    let result: TaskResult<"contract">;
+    beforeAll(async () => {
+      await using runtime = open();
+      result = await runtime.run("contract", { device: "webgpu", only });
+    }, PATIENCE);
+
+    it.each(only)("%s", (name) => expect(result.errors[name]).toBe(null));
+  });
+}
+
+/** Holds WebGPU in a runtime to reference cases. */
+export function describeCases(
+  open: () => TestRuntime,
+  dtype: "f32" | "f16",
+  names: readonly string[] = CASES,
+): void {
+  describe(`reference cases: webgpu, ${dtype}`, () => {
+    const results = new Map<string, TaskResult<"cases">[number]>();
+    beforeAll(async () => {
+      await using runtime = open();
+      const sources = names.map((name) => join(reference, name));
+      const reports = await runtime.run("cases", { device: "webgpu", dtype, sources });
+      for (const [i, name] of names.entries()) results.set(name, reports[i]!);
+    }, PATIENCE);
+
+    it.each(names)("%s: within the bounds", (name) => {
+      const report = results.get(name)!;
+      if ("error" in report) throw new Error(report.error);
+      expect(report).toMatchObject({ case: name, dtype, device: { kind: "webgpu" } });
+      expect(report.device.description).toContain("software");
+      expect(report.passed, JSON.stringify(report.worst)).toBe(true);
+      for (const run of report.runs) expect(run.greedy.certain).toBeGreaterThan(0);
+    });
+  });
+}
