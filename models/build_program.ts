@@ -55,8 +55,8 @@ class Builder {
     this.#add(layer, "hook_attn_out", parallel ? [] : [this.site(layer, "hook_resid_mid")]);
     if (!parallel) this.norm(names.mlp_norm, "h", mlp_read);
     const { experts } = this.#spec.layers[layer]!;
-    if (experts === null) this.#dense(names.mlp as MlpTensors, mlp_read);
-    else this.#experts(names.mlp as ExpertTensors, experts);
+    if ("out_bias" in names.mlp) this.#dense(names.mlp, mlp_read);
+    else this.#experts(names.mlp, experts!);
     this.norm(names.mlp_post_norm, "delta", "delta");
     const is_last = layer + 1 === this.#spec.n_layers;
     // After the last add of a layer comes the next one's hook_resid_pre.

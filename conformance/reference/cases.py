@@ -21,6 +21,7 @@ class Case:
     std: float = 0.15  # of the matrices; embeddings get `embed_std`
     embed_std: float = 0.5
     bias_std: float = 0.3
+    norm_mean: float = 1.0  # 0 where the family's files hold norm weights less 1
     matters: dict = field(default_factory=dict)  # what it is -> config fields that must not mean the same
     max_shard_size: str = "1GB"
     style: str = "5.x"  # "4.x": config.json rewritten as transformers 4 wrote it
@@ -181,14 +182,14 @@ CASES = [
     Case("mistral-full-4x", "mistral", TINY | dict(sliding_window=None), PLAIN_AND_FLOOR, style="4.x", dtype="bfloat16"),
     Case("gemma2", "gemma2", GEMMA2, EACH_KIND, embed_std=0.15, matters=GEMMA2_MATTERS),
     Case("gemma2-4x", "gemma2", GEMMA2, PLAIN_AND_FLOOR, style="4.x", implied=("layer_types",), same_as="gemma2", embed_std=0.15, dtype="bfloat16"),
-    Case("gemma3", "gemma3_text", GEMMA3, EACH_KIND, embed_std=0.15, matters=GEMMA3_MATTERS),
+    Case("gemma3", "gemma3_text", GEMMA3, EACH_KIND, embed_std=0.15, norm_mean=0.0, matters=GEMMA3_MATTERS),
     Case("gemma3-4x", "gemma3_text", GEMMA3 | dict(num_hidden_layers=2, layer_types=SLIDING[:2], sliding_window_pattern=2), PLAIN_AND_FLOOR,
          style="4.x", implied=("layer_types",), embed_std=0.15),
     Case("gemma3-multimodal", "gemma3",
          dict(text_config=GEMMA3 | dict(num_hidden_layers=2, layer_types=SLIDING[:2], model_type="gemma3_text"), mm_tokens_per_image=4, image_token_index=95, boi_token_index=94, eoi_token_index=93,
               vision_config=dict(model_type="siglip_vision_model", hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, image_size=8, patch_size=4)),
          {"plain": []}, embed_std=0.15),
-    Case("gemma", "gemma", GEMMA, PLAIN_AND_FLOOR, embed_std=0.15, dtype="bfloat16", matters={"activation": {"hidden_act": "silu"}}),
+    Case("gemma", "gemma", GEMMA, PLAIN_AND_FLOOR, embed_std=0.1, norm_mean=0.0, std=0.2, dtype="bfloat16", matters={"activation": {"hidden_act": "silu"}}),
     Case("phi3-longrope-short", "phi3", PHI3, EACH_KIND, n_ctx_matters=True,
          matters={"factors": LONGROPE | rope("longrope", **without(LONGROPE["rope_parameters"], "rope_type") | {"short_factor": [1.0, 1.0, 1.0]}),
                   "attention factor": {"max_position_embeddings": 48}}),

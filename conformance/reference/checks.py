@@ -71,7 +71,7 @@ def check_shares(hooks):
     return shares
 
 
-def check_reference(case, reference, ours, model, exact, hooks, tokens):
+def check_reference(case, reference, ours, model, exact, half, hooks, tokens):
     """The published hooks say what ours say, float64 says it too, and so does decode; returns figures for the log."""
     n_layers = len(layers_of(model))
     n_prompt = case.n_prompt
@@ -86,6 +86,10 @@ def check_reference(case, reference, ours, model, exact, hooks, tokens):
     assert all(t.dtype == torch.float64 for t in truth.values())
     noise = in_bounds(truth)
     need(noise < 0.5, f"float32 itself takes {noise:.0%} of the bound")
+    with interventions.capstan(half, hooks):
+        stored = forward(half, tokens, n_prefill)
+    f16 = max(row_error(stored[s], reference[s]).max().item() for s in reference) / 5e-3
+    need(f16 < 1, f"float16 weights take {f16:.0%} of their bound")
     if n_prefill is None and not case.whole:
         with interventions.capstan(model, hooks):
             stepped = in_bounds(forward(model, tokens, n_prompt))

@@ -23,7 +23,7 @@ import interventions
 from cases import CASES
 from checks import Unfit, check_model, check_reference, check_shares
 from interventions import Hook
-from model import Float64, forward, generator, greedy, read_model, remake, sizes, write_model, write_tensors
+from model import Float64, forward, generator, greedy, read_model, remake, rounded, sizes, write_model, write_tensors
 
 HERE = Path(__file__).parent
 
@@ -73,7 +73,8 @@ def make_case(case, folder, published):
         raise SystemExit(f"{case.name}: no seed fits")
     with Float64():
         exact = remake(model, torch.float64)
-    runs = [make_run(case, name, hooks, model, exact, folder, published) for name, hooks in case.runs.items()]
+    doubles = (exact, rounded(model))
+    runs = [make_run(case, name, hooks, model, doubles, folder, published) for name, hooks in case.runs.items()]
     description = {
         "name": case.name,
         "made_with": {"torch": torch.__version__.split("+")[0], "transformers": transformers.__version__},
@@ -88,10 +89,10 @@ def make_case(case, folder, published):
     print(f"{case.name}: {size / 1000:.0f} kB")
 
 
-def make_run(case, name, templates, model, exact, folder, published):
+def make_run(case, name, templates, model, doubles, folder, published):
     for seed in range(2000):
         try:
-            tensors, described, notes = try_run(case, name, templates, model, exact, seed, published)
+            tensors, described, notes = try_run(case, name, templates, model, doubles, seed, published)
             break
         except Unfit as why:
             reason = why
@@ -103,7 +104,7 @@ def make_run(case, name, templates, model, exact, folder, published):
     return {"name": name, "reference": f"{name}.safetensors", "n_prompt": case.n_prompt, **made_by, "seed": seed, "hooks": described}
 
 
-def try_run(case, name, templates, model, exact, seed, published):
+def try_run(case, name, templates, model, doubles, seed, published):
     """One run: its tensors, its hooks as case.json tells them, and figures for the log."""
     key = (case.key, name, seed)
     prompt = torch.randint(sizes(model).vocab_size, (case.n_prompt,), generator=generator(*key, "prompt"))
@@ -117,7 +118,7 @@ def try_run(case, name, templates, model, exact, seed, published):
     shares = check_shares(hooks)
     with published(model, hooks):
         reference = forward(model, tokens, n_prefill)
-    figures = check_reference(case, reference, ours, model, exact, hooks, tokens)
+    figures = check_reference(case, reference, ours, model, *doubles, hooks, tokens)
 
     tensors = {"tokens": tokens} | reference
     described = []

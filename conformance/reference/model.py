@@ -36,7 +36,7 @@ def write_model(case, seed, folder):
         if name.endswith("bias"):
             p.data = torch.randn(p.shape, generator=g) * case.bias_std
         elif p.ndim == 1:  # norms: around 1, each its own
-            p.data = 0.5 + torch.rand(p.shape, generator=g)
+            p.data = case.norm_mean - 0.5 + torch.rand(p.shape, generator=g)
         else:
             p.data = torch.randn(p.shape, generator=g) * (case.embed_std if "embed" in name else case.std)
     model.tie_weights()
@@ -81,6 +81,15 @@ def plain(model):
     if model._can_set_experts_implementation():
         model.set_experts_implementation("eager")
     return model
+
+
+def rounded(model):
+    """The same model with its matrices in half precision: what f16 storage makes of it at best."""
+    half = remake(model, torch.float32)
+    for p in half.parameters():
+        if p.ndim > 1:
+            p.data = p.data.half().float()
+    return half
 
 
 class Float64(TorchFunctionMode):
