@@ -26,8 +26,10 @@ export async function runWebGpuBench(io: Io, options: WebGpuOptions): Promise<un
   const device = await openWebGpu(await requireWebGpu("bench WebGPU"));
   try {
     const { adapter, description } = device;
+    const { probe, ...lengths } = LOADS[adapter.software ? "software" : "hardware"];
     const load: WebGpuLoad = {
-      ...LOADS[adapter.software ? "software" : "hardware"],
+      ...lengths,
+      probe: { ...probe, bytes: Math.min(probe.bytes, 256 * Math.floor(adapter.limits.binding_bytes / 256)) },
       shape: pick("shape", SHAPES, options.shape ?? (adapter.software ? "tiny" : "0.6B")),
       dtypes: (options.dtype?.split(",") ?? DTYPES).map((name) =>
         pick("dtype", Object.fromEntries(DTYPES.map((dtype) => [dtype, dtype])), name),

@@ -3,6 +3,7 @@ import { readSourceJson, readSourceText, resolveSource } from "../source/index.t
 import type { FileSource, TemplateArgs, Tokenizer } from "../types.ts";
 import { type AddedToken, AddedTokens } from "./added.ts";
 import { readFrame } from "./frame.ts";
+import { checkPatterns } from "./patterns.ts";
 import { ChatTemplate } from "./template.ts";
 import { type ChooseTemplate, makeTokenizer, missingTokenizer } from "./tokenizer.ts";
 import { type TokenizerFile, Vocabulary } from "./vocabulary.ts";
@@ -71,6 +72,7 @@ function checkTokenizer(json: Record<string, unknown>): TokenizerFile {
   if (!Array.isArray(merges) || !merges.every(isMerge))
     throw bad("model.merges as pairs of tokens", "others");
   checkSplits(json.pre_tokenizer, json.normalizer);
+  for (const part of [json.normalizer, json.pre_tokenizer, json.decoder]) checkPatterns(part);
   const absent = {
     normalizer: null,
     pre_tokenizer: null,
@@ -119,7 +121,7 @@ function buildVocabulary(file: TokenizerFile, added: AddedTokens): Vocabulary {
     return new Vocabulary(file, added);
   } catch (cause) {
     if (cause instanceof CapstanError) throw cause;
-    const found = cause instanceof Error ? cause.message : String(cause);
+    const found = (cause instanceof Error ? cause.message : String(cause)).slice(0, 100);
     throw bad("parts that this runtime knows", found, "Token ids work without it.", cause);
   }
 }

@@ -55,6 +55,8 @@ const makeScope = (parent?: Scope): Scope =>
 
 /** Steps a rendering may take: hundreds of times what long chats need, and seconds at most. */
 const MOST_STEPS = 1_000_000;
+/** What a turn of a loop costs, its body aside. */
+const STEPS_A_TURN = 4;
 /** Characters made that cost a step. */
 const CHARACTERS_A_STEP = 256;
 
@@ -133,7 +135,7 @@ export class PythonInterpreter extends Library {
     const select = (node.iterable as Node).type === "SelectExpression" ? (node.iterable as Node) : undefined;
     const all = itemsOf(this.evaluate((select?.lhs ?? node.iterable) as Node, inner));
     const assign = (item: Value) => {
-      this.#spend(1);
+      this.#spend(STEPS_A_TURN);
       this.#assign(node.loopvar as Node, item, inner);
     };
     const items = all.filter((item) => {

@@ -39,7 +39,7 @@ export async function findWeightFiles(source: FileSource): Promise<WeightFiles> 
       const mend = "Fetch the missing file.";
       throw new CapstanError("not_found", {
         action: `load ${INDEX}`,
-        need: `${name}, which it names`,
+        need: `${show(name)}, which it names`,
         found: "no such file",
         mend,
       });
@@ -54,7 +54,7 @@ function readWeightMap({ weight_map: map }: Record<string, unknown>): Map<string
   }
   for (const [tensor, file] of Object.entries(map)) {
     if (typeof file !== "string" || !isPlainName(file) || !file.endsWith(".safetensors")) {
-      throw badIndex(`a safetensors file of the same folder for ${tensor}`, show(file));
+      throw badIndex(`a safetensors file of the same folder for ${show(tensor)}`, show(file));
     }
   }
   return new Map(Object.entries(map as Record<string, string>));
