@@ -15,4 +15,6 @@ export const DEVICES: Record<string, () => Promise<Device>> = {
 export const ALL_DEVICES: Record<string, () => Promise<Device>> = {
   ...DEVICES,
   webgpu: async () => openWebGpu(await requireWebGpu("open a device")),
+  // With the kernels that a GPU gets: on a software adapter others are faster.
+  webgpu_as_hardware: async () => openWebGpu(await requireWebGpu("open a device"), { as_hardware: true }),
 };

@@ -20,11 +20,14 @@ import { WordReader, WordWriter } from "./words.ts";
 /** Positions that rope tables start with. */
 const FIRST_POSITIONS = 256;
 
+/** What 32-bit addresses reach. */
+const MOST_MEMORY = 2 ** 32;
+
 /** A loaded model in an instance of its own. */
 export class WasmModel implements DeviceModel {
   readonly block_size: number;
   readonly n_in_flight = 1;
-  readonly memory: { weight_bytes: number; block_bytes: number };
+  readonly memory: DeviceModel["memory"];
   readonly #instance: Instance;
   readonly #program: Program;
   readonly #options: DeviceLoadOptions;
@@ -47,7 +50,8 @@ export class WasmModel implements DeviceModel {
     this.#program = program;
     this.#options = options;
     this.block_size = sizes.block_size;
-    this.memory = { weight_bytes: sizes.weight_bytes, block_bytes: sizes.block_bytes };
+    const { weight_bytes, block_bytes } = sizes;
+    this.memory = { weight_bytes, block_bytes, max_blocks: Math.floor(MOST_MEMORY / block_bytes) };
   }
 
   allocBlocks(count: number): BlockId[] {

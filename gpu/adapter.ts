@@ -6,6 +6,8 @@ export interface AdapterReport {
   name: string;
   /** Runs on the CPU (lavapipe, SwiftShader, WARP): correct, not fast. */
   software: boolean;
+  /** Whether kernels are chosen for it as for a real GPU: tiles through workgroup memory, which software is slow at. */
+  tiles: boolean;
   /** Features of ours that it has. */
   features: { f16: boolean; subgroups: boolean; timestamps: boolean };
   /** Smallest subgroup, in threads; 0 without subgroups. */
@@ -40,6 +42,8 @@ const RAISED = [
 export interface OpenOptions {
   /** Ask for nothing beyond WebGPU's defaults: no larger limits, no optional features. */
   defaults_only?: boolean;
+  /** Choose kernels as for a real GPU even on a software adapter: slower there, and what tests should run. */
+  as_hardware?: boolean;
   /** Use no more than this of a limit, as on a smaller adapter. */
   at_most?: Partial<GpuLimits>;
   power?: GPUPowerPreference;
@@ -65,7 +69,7 @@ export async function findAdapter(
 /** A device with the largest limits and the features that kernels use. */
 export async function openDevice(
   adapter: GPUAdapter,
-  { defaults_only = false, at_most = {} }: OpenOptions = {},
+  { defaults_only = false, as_hardware = false, at_most = {} }: OpenOptions = {},
 ): Promise<{ device: GPUDevice; report: AdapterReport }> {
   const wanted = ["shader-f16", "subgroups", "timestamp-query"] as const;
   const requiredFeatures = defaults_only ? [] : wanted.filter((name) => adapter.features.has(name));
@@ -74,6 +78,7 @@ export async function openDevice(
   try {
     const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
     const report = describe(adapter, device.limits, device.features);
+    report.tiles ||= as_hardware;
     for (const [name, most] of Object.entries(at_most) as [keyof GpuLimits, number][]) {
       report.limits[name] = Math.min(report.limits[name], most);
     }
@@ -95,9 +100,11 @@ function describe(
   const info: Partial<GPUAdapterInfo> & { isFallbackAdapter?: boolean } = adapter.info ?? {};
   const name = info.description || info.device || [info.vendor, info.architecture].filter(Boolean).join(" ");
   const text = [info.vendor, info.architecture, info.device, info.description].join(" ");
+  const software = info.isFallbackAdapter === true || SOFTWARE.test(text);
   return {
     name: name || "unnamed adapter",
-    software: info.isFallbackAdapter === true || SOFTWARE.test(text),
+    software,
+    tiles: !software,
     features: {
       f16: features.has("shader-f16"),
       subgroups: features.has("subgroups"),

@@ -32,7 +32,7 @@ export class Cache {
     this.#key_bytes = 4 * BLOCK_SIZE * n_kv_heads * padded(d_head, 4);
     this.#value_bytes = 4 * BLOCK_SIZE * n_kv_heads * d_head;
     this.#on_grow = on_grow;
-    this.#grow(Math.max(1, Math.min(FIRST_BLOCKS, this.#most())));
+    this.#grow(Math.max(1, Math.min(FIRST_BLOCKS, this.most)));
   }
 
   get block_bytes(): number {
@@ -53,7 +53,7 @@ export class Cache {
 
   alloc(count: number): BlockId[] {
     const short = count - this.#free.length;
-    if (short > 0) this.#grow(Math.max(this.#capacity + short, Math.min(2 * this.#capacity, this.#most())));
+    if (short > 0) this.#grow(Math.max(this.#capacity + short, Math.min(2 * this.#capacity, this.most)));
     // The longest free goes first: a block named after it was freed is then seldom another sequence's already.
     const blocks = this.#free.splice(0, count);
     for (const id of blocks) this.#used.add(id);
@@ -91,13 +91,14 @@ export class Cache {
     for (const buffer of [...this.#keys, ...this.#values, this.#scratch]) this.#gpu.release(buffer);
   }
 
-  #most(): number {
+  /** Blocks that a layer's bindings hold. */
+  get most(): number {
     return Math.floor(this.#gpu.adapter.limits.binding_bytes / this.#key_bytes);
   }
 
   #grow(capacity: number): void {
-    if (capacity > this.#most()) {
-      const fits = `${this.#most()} blocks (${this.#most() * BLOCK_SIZE} tokens, ${mebibytes(this.#most() * this.block_bytes)})`;
+    if (capacity > this.most) {
+      const fits = `${this.most} blocks (${this.most * BLOCK_SIZE} tokens, ${mebibytes(this.most * this.block_bytes)})`;
       throw outOfMemory(
         "allocate KV blocks",
         capacity * this.block_bytes,

@@ -103,8 +103,9 @@ export class GpuModel implements WebGpuModel {
     }
   }
 
-  get memory(): { weight_bytes: number; block_bytes: number } {
-    return { weight_bytes: this.#weights.bytes, block_bytes: this.#resources.cache.block_bytes };
+  get memory(): { weight_bytes: number; block_bytes: number; max_blocks: number } {
+    const { block_bytes, most } = this.#resources.cache;
+    return { weight_bytes: this.#weights.bytes, block_bytes, max_blocks: most };
   }
 
   allocBlocks(count: number): BlockId[] {

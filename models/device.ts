@@ -68,7 +68,8 @@ export interface DeviceModel {
   readonly block_size: number;
   /** Steps that may be under way at once: above 1, the next can be given before the last one's tokens are known. */
   readonly n_in_flight: number;
-  readonly memory: { weight_bytes: number; block_bytes: number };
+  /** `max_blocks`: KV blocks that its limits allow in all, whatever memory is free. */
+  readonly memory: { weight_bytes: number; block_bytes: number; max_blocks: number };
   /** New blocks of the paged cache; contents undefined. Throws `out_of_memory` and allocates none. */
   allocBlocks(count: number): BlockId[];
   freeBlocks(blocks: readonly BlockId[]): void;

@@ -87,14 +87,17 @@ function hasText(tokenizer: Tokenizer): boolean {
 const CACHE = { share: 0.25, least: 64 * 2 ** 20, most: 2 ** 30 };
 
 function chooseLimits(
-  model: { block_size: number; memory: { block_bytes: number } },
+  model: { block_size: number; memory: { block_bytes: number; max_blocks: number } },
   n_ctx: number,
 ): SchedulerLimits {
   const budget = Math.min(CACHE.most, Math.max(CACHE.least, memory().available * CACHE.share));
   const one_sequence = Math.ceil(n_ctx / model.block_size);
   return {
     n_ctx,
-    max_blocks: Math.max(one_sequence, Math.floor(budget / model.memory.block_bytes)),
+    max_blocks: Math.min(
+      model.memory.max_blocks,
+      Math.max(one_sequence, Math.floor(budget / model.memory.block_bytes)),
+    ),
     max_step_tokens: 512,
     max_step_sequences: 64,
   };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { lacks } from "../testing/parts.ts";
 import { denoRuntime } from "../testing/runtimes.ts";
-import { describeCases, describeContract } from "../testing/webgpu.ts";
+import { CASES, describeCases, describeContract } from "../testing/webgpu.ts";
 
 describe.skipIf(lacks("vulkan"))("Deno, on lavapipe", () => {
   const { capstan } = denoRuntime();
@@ -25,5 +25,5 @@ describe.skipIf(lacks("vulkan"))("Deno, on lavapipe", () => {
 
   describeContract(denoRuntime);
   describeCases(denoRuntime, "f32");
-  describeCases(denoRuntime, "f16");
+  describeCases(denoRuntime, "f16", CASES, "webgpu_as_hardware");
 });

@@ -1,6 +1,11 @@
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import { lacks } from "../testing/parts.ts";
-import { nodeRuntime } from "../testing/runtimes.ts";
+import { buildDist, nodeRuntime, root } from "../testing/runtimes.ts";
 import { describeCases } from "../testing/webgpu.ts";
 
 /** Of each kind one: SwiftShader takes minutes for all of them (CONTRIBUTING has the command). */
@@ -12,6 +17,21 @@ const SAMPLE = [
   "phi3-longrope-long-4x",
   "qwen3-tied",
 ];
+
+it("Node without the package webgpu says how to install it", { timeout: 300_000 }, () => {
+  buildDist();
+  const folder = mkdtempSync(join(tmpdir(), "capstan-no-webgpu-"));
+  for (const room of ["models", "sdk/platform"]) {
+    cpSync(join(root, "dist", room), join(folder, room), { recursive: true });
+  }
+  const url = pathToFileURL(join(folder, "sdk", "platform", "webgpu.js")).href;
+  const code = `import(${JSON.stringify(url)}).then((m) => m.requireWebGpu("open it")).catch((e) => console.log(e.message))`;
+  const { stdout } = spawnSync(process.execPath, ["--input-type=module", "-e", code], { encoding: "utf8" });
+  rmSync(folder, { recursive: true });
+  expect(stdout.trim()).toBe(
+    "open it: need a runtime with WebGPU, found no package webgpu. Install it: npm install webgpu.",
+  );
+});
 
 describe.skipIf(lacks("webgpu"))("Node, on SwiftShader", () => {
   it("doctor names the software adapter, and auto leaves it alone", async () => {

@@ -23,7 +23,7 @@ export function describeContract(open: () => TestRuntime): void {
     let result: TaskResult<"contract">;
     beforeAll(async () => {
       await using runtime = open();
-      result = await runtime.run("contract", { device: "webgpu", only });
+      result = await runtime.run("contract", { device: "webgpu_as_hardware", only });
     }, PATIENCE);
 
     it.each(only)("%s", (name) => expect(result.errors[name]).toBe(null));
@@ -35,13 +35,14 @@ export function describeCases(
   open: () => TestRuntime,
   dtype: "f32" | "f16",
   names: readonly string[] = CASES,
+  device: "webgpu" | "webgpu_as_hardware" = "webgpu",
 ): void {
   describe(`reference cases: webgpu, ${dtype}`, () => {
     const results = new Map<string, TaskResult<"cases">[number]>();
     beforeAll(async () => {
       await using runtime = open();
       const sources = names.map((name) => join(reference, name));
-      const reports = await runtime.run("cases", { device: "webgpu", dtype, sources });
+      const reports = await runtime.run("cases", { device, dtype, sources });
       for (const [i, name] of names.entries()) results.set(name, reports[i]!);
     }, PATIENCE);
 

@@ -20,7 +20,7 @@ import type { Weight } from "./weights.ts";
 export class TruthModel implements DeviceModel {
   readonly block_size: number;
   readonly n_in_flight = 1;
-  readonly memory: { weight_bytes: number; block_bytes: number };
+  readonly memory: DeviceModel["memory"];
   readonly #program: Program;
   readonly #weights: readonly Weight[];
   readonly #ropes: readonly RopeSpec[];
@@ -48,6 +48,7 @@ export class TruthModel implements DeviceModel {
     this.memory = {
       weight_bytes: weights.reduce((sum, { data }) => sum + data.byteLength, 0),
       block_bytes: this.#cache.block_bytes,
+      max_blocks,
     };
   }
 

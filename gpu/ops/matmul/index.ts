@@ -1,4 +1,4 @@
-import type { Kernel, Pipeline } from "../../context.ts";
+import type { Gpu, Kernel, Pipeline } from "../../context.ts";
 import type { Stage } from "../../plan.ts";
 import type { Resources } from "../../resources.ts";
 import { type Chunk, PACKING, type StoredMatrix } from "../../weights/layout.ts";
@@ -28,45 +28,12 @@ export async function buildMatmul(
   { gpu, weights }: BuildContext,
 ): Promise<Work> {
   const matrix = weights.matrices.get(stage.weight)!;
-  const lanes = lanesOf(gpu.adapter.subgroup_size);
-  const constants = {
-    DTYPE: matrix.dtype,
-    QUANTISED: PACKING[matrix.dtype].quantised,
-    GATED: stage.gated,
-    ACTIVATION: stage.activation ?? "none",
-    BIAS: stage.bias !== null,
-    LOGITS: stage.logits !== null,
-    ...(stage.logits === null
-      ? {}
-      : {
-          LOGIT_SCALE: { f32: stage.logits.scale },
-          SOFTCAPPED: stage.logits.softcap !== null,
-          SOFTCAP: { f32: stage.logits.softcap ?? 1 },
-        }),
-  };
-  const matvec = FEW_ROWS.map((n) =>
-    gpu.pipeline(MATVEC_KERNEL, {
-      ...constants,
-      UNIT: PACKING[matrix.dtype].unit,
-      QUADS: PACKING[matrix.dtype].unit / 4,
-      LANES: lanes,
-      WG: THREADS,
-      R: TEAM_ROWS,
-      N: n,
-      SUBGROUPS: lanes <= gpu.adapter.subgroup_size,
-    }),
-  );
-  const [few_made, many_made] = await Promise.all([
-    Promise.all(matvec),
-    gpu.pipeline(MATMAT_KERNEL, constants),
-  ]);
   const bias = stage.bias === null ? 0 : weights.vectors_at.get(stage.bias)!;
   const rowsOf = (sizes: StepSizes) => (stage.logits !== null ? sizes.n_gathered : sizes.n_rows);
-  const dispatches = (pipeline: Pipeline, inputs: number, outputs: number) =>
+  const dispatches = ({ pipeline, inputs, outputs }: Variant) =>
     matrix.chunks.map((chunk): Dispatch => {
       const words = opWords(stage, matrix, chunk, buffers.stride(stage.out), bias);
-      const pairs = stage.gated ? 2 : 1;
-      const across = Math.ceil((words[7]! * pairs) / outputs);
+      const across = Math.ceil((words[7]! * (stage.gated ? 2 : 1)) / outputs);
       return {
         pipeline,
         words,
@@ -79,18 +46,62 @@ export async function buildMatmul(
         groups: (sizes) => [across, Math.ceil(rowsOf(sizes) / inputs), 1],
       };
     });
-  const team_outputs = (THREADS / lanes) * TEAM_ROWS;
-  const few = few_made.map((made, i) => dispatches(made, FEW_ROWS[i]!, team_outputs));
-  const many = dispatches(many_made, TILE, TILE);
+  const { few, many } = await variants(stage, matrix, gpu);
+  const few_rows = few.map((variant) => dispatches(variant));
+  const many_rows = many === null ? null : dispatches(many);
   return {
-    all: [...few.flat(), ...many],
+    all: [...few_rows.flat(), ...(many_rows ?? [])],
     choose(sizes) {
       const rows = rowsOf(sizes);
       if (rows === 0) return [];
-      if (rows > MOST_FEW_ROWS) return many;
-      return few[FEW_ROWS.findIndex((n) => n >= rows)] ?? few.at(-1)!;
+      if (rows > MOST_FEW_ROWS && many_rows !== null) return many_rows;
+      return few_rows[FEW_ROWS.findIndex((n) => n >= rows)] ?? few_rows.at(-1)!;
     },
   };
+}
+
+/** A pipeline, and the inputs and weight rows that one of its workgroups takes. */
+interface Variant {
+  pipeline: Pipeline;
+  inputs: number;
+  outputs: number;
+}
+
+/** Kernels for few rows of input, by how many, and one for many where the adapter is good at tiles. */
+async function variants(
+  { gated, activation, bias, logits }: MatmulStage,
+  { dtype }: StoredMatrix,
+  gpu: Gpu,
+): Promise<{ few: Variant[]; many: Variant | null }> {
+  const { unit, quantised } = PACKING[dtype];
+  const { features, subgroup_size, tiles } = gpu.adapter;
+  const lanes = lanesOf(subgroup_size);
+  const constants = {
+    DTYPE: dtype,
+    QUANTISED: quantised,
+    GATED: gated,
+    ACTIVATION: activation ?? "none",
+    BIAS: bias !== null,
+    LOGITS: logits !== null,
+    LOGIT_SCALE: { f32: logits?.scale ?? 1 },
+    SOFTCAPPED: logits !== null && logits.softcap !== null,
+    SOFTCAP: { f32: logits?.softcap ?? 1 },
+  };
+  const streams = { UNIT: unit, QUADS: unit / 4, LANES: lanes, WG: THREADS, R: TEAM_ROWS };
+  const matvec = async (n: number): Promise<Variant> => {
+    const own = { ...constants, ...streams, N: n, SUBGROUPS: lanes <= subgroup_size };
+    const pipeline = await gpu.pipeline(MATVEC_KERNEL, own);
+    return { pipeline, inputs: n, outputs: (THREADS / lanes) * TEAM_ROWS };
+  };
+  const matmat = async (): Promise<Variant> => {
+    const pipeline = await gpu.pipeline(MATMAT_KERNEL, {
+      ...constants,
+      F16: features.f16 && dtype === "f16",
+    });
+    return { pipeline, inputs: TILE, outputs: TILE };
+  };
+  const [few, many] = await Promise.all([Promise.all(FEW_ROWS.map(matvec)), tiles ? matmat() : null]);
+  return { few, many };
 }
 
 /** Threads that share one row: a subgroup where there are any and it is not wider than a row needs. */

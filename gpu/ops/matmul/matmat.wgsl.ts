@@ -13,9 +13,15 @@ export const MATMAT = /* wgsl */ `
 //: include matrix
 //: include activation
 
+// What a tile keeps of four weights: halves where they are halves already, at half the memory.
+//: if F16
+alias Weights4 = vec4<f16>;
+//: else
+alias Weights4 = vec4<f32>;
+//: end
 // [depth][row / 4], four rows a vector.
 var<workgroup> input_tile: array<vec4<f32>, 256>;
-var<workgroup> weight_tile: array<vec4<f32>, 256>;
+var<workgroup> weight_tile: array<Weights4, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -46,14 +52,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       let weight_$n = weight_quad(weight_row_$n, quad + block_quad, op.scales_at);
 //: end
 //: each c 4
-      weight_tile[at + 16u * $c] = vec4<f32>(weight_0[$c], weight_1[$c], weight_2[$c], weight_3[$c]);
+      weight_tile[at + 16u * $c] = Weights4(vec4<f32>(weight_0[$c], weight_1[$c], weight_2[$c], weight_3[$c]));
 //: end
     }
     workgroupBarrier();
     for (var depth = 0u; depth < deep; depth += 4u) {
 //: each d 4
       let given_$d = input_tile[16u * (depth + $d) + down];
-      let weight_$d = weight_tile[16u * (depth + $d) + across];
+      let weight_$d = vec4<f32>(weight_tile[16u * (depth + $d) + across]);
 //: each n 4
       sum_$n += given_$d[$n] * weight_$d;
 //: end
