@@ -223,3 +223,9 @@ describe("what stands around a text", () => {
     await expect(loadFixture("llama", { file })).rejects.toMatchObject({ code: "tokenizer" });
   });
 });
+
+test("parts that break when they run are one clear error", async () => {
+  const decoder = { type: "Sequence", decoders: [null] };
+  const tokenizer = await loadFixture("qwen", { file: { decoder } });
+  expect(() => tokenizer.decode([1])).toThrow(expect.objectContaining({ code: "tokenizer" }));
+});

@@ -51,8 +51,7 @@ export class Vocabulary {
    * @param at_start whether the text stands at the start of the sequence: some vocabularies put a space before it
    */
   encode(text: string, at_start: boolean): EncodedText {
-    const words = this.#words(text, at_start);
-    const tokens = this.#model(words);
+    const tokens = guarded(`encode ${show(text)}`, () => this.#model(this.#words(text, at_start)));
     const { tokens_to_ids, unk_token_id } = this.#model;
     const ids = tokens.map((token) => tokens_to_ids.get(token) ?? unk_token_id);
     if (ids.every((id) => id !== undefined)) return { ids: ids as number[], tokens };
@@ -69,7 +68,10 @@ export class Vocabulary {
    */
   lengthOf(text: string, position: "starts" | "begins_piece" | "follows"): number {
     const measure = (one: string) =>
-      this.#words(one, position === "starts").reduce((sum, word) => sum + word.length, 0);
+      guarded("encode a text", () => this.#words(one, position === "starts")).reduce(
+        (sum, word) => sum + word.length,
+        0,
+      );
     // No mark joins with a digit to another character.
     return position === "follows" ? measure(`0${text}`) - measure("0") : measure(text);
   }
@@ -86,7 +88,8 @@ export class Vocabulary {
   decode(ids: readonly number[]): string {
     const known = ids.filter((id) => this.#model.vocab[id] !== undefined);
     if (known.length === 0) return "";
-    return this.#library.decode(known, { skip_special_tokens: false, clean_up_tokenization_spaces: false });
+    const options = { skip_special_tokens: false, clean_up_tokenization_spaces: false };
+    return guarded("decode tokens", () => this.#library.decode(known, options));
   }
 
   #words(text: string, at_start: boolean): string[] {
@@ -99,6 +102,17 @@ export class Vocabulary {
     return pre_tokenizer === null
       ? [normalized]
       : pre_tokenizer(normalized, { section_index: at_start ? 0 : 1 });
+  }
+}
+
+/** The library builds parts out of nearly anything, and finds out when it runs them. */
+function guarded<T>(action: string, run: () => T): T {
+  try {
+    return run();
+  } catch (cause) {
+    const found = (cause instanceof Error ? cause.message : String(cause)).slice(0, 100);
+    const parts = { action, need: "a tokenizer.json whose parts work", found };
+    throw new CapstanError("tokenizer", parts, { cause });
   }
 }
 
