@@ -129,11 +129,17 @@ export class Gpu {
 
   bindGroup(pipeline: Pipeline, buffers: readonly GPUBufferBinding[]): GPUBindGroup {
     this.counters.bind_groups++;
-    return this.device.createBindGroup({
+    this.device.pushErrorScope("validation");
+    const group = this.device.createBindGroup({
       label: pipeline.name,
       layout: pipeline.layout,
       entries: buffers.map((resource, binding) => ({ binding, resource })),
     });
+    this.#check((found) => {
+      const need = "buffers that fit its bindings";
+      return new CapstanError("internal", { action: `bind ${pipeline.name}`, need, found });
+    });
+    return group;
   }
 
   /** The variant of a kernel for its constants: compiled once. Errors name kernel, variant and line. */

@@ -34,6 +34,12 @@ describe.skipIf(lacks("vulkan") || lacks("deno"))("on WebGPU", () => {
     expect(found.memory.works_on).toBe(true);
   });
 
+  it("weights beyond the adapter: says what they would take in each dtype, and leaves nothing behind", () => {
+    expect(found.weights).toMatch(
+      /^out_of_memory: load weights: .*by dtype: f32 [\d.]+ MiB, f16 .*q4 [\d.]+ MiB\. \(0 buffers left\)$/,
+    );
+  });
+
   it("a kernel that does not compile: names op, variant and line, and leaves nothing behind", () => {
     expect(found.shader).toMatch(/^internal: compile attention \{.*"D_HEAD":8.*broken.* at line \d+/);
     expect(found.shader).toMatch(/\(0 buffers left\)$/);

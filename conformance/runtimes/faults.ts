@@ -10,6 +10,7 @@ import { TINIES } from "../contract/tiny.ts";
 export async function faults(args: { source: string }): Promise<{
   loss: Awaited<ReturnType<typeof loss>>;
   memory: Awaited<ReturnType<typeof memory>>;
+  weights: string;
   shader: string;
   no_adapter: string;
   no_device: string;
@@ -18,6 +19,7 @@ export async function faults(args: { source: string }): Promise<{
   return {
     loss: await loss(args.source),
     memory: await memory(),
+    weights: await weights(),
     shader: await brokenShader(),
     no_adapter: await errorOf(() => openWebGpu(gpuWith(async () => null))),
     no_device: await errorOf(async () =>
@@ -102,6 +104,18 @@ async function memory(): Promise<{ error: string; works_on: boolean }> {
   } finally {
     await device.dispose();
   }
+}
+
+/** Weights of which one row is more than a binding holds. */
+async function weights(): Promise<string> {
+  const device = await openWebGpu(await requireWebGpu("run out of memory"), {
+    at_most: { binding_bytes: 64 },
+  });
+  const { decoder, weights } = TINIES[0]!;
+  const options = { dtype: "auto" as const, n_ctx: 64, ropes: decoder.spec.ropes };
+  const error = await errorOf(() => device.load(buildProgram(decoder), weights, options));
+  await device.dispose();
+  return `${error} (${device.counters.buffers} buffers left)`;
 }
 
 /** An adapter that does not take one kernel's code. */

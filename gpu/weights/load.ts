@@ -9,7 +9,7 @@ import { abortedError, CapstanError, show } from "../../models/errors.ts";
 import { openPart } from "../../models/part.ts";
 import type { Program, WeightId, WeightSlot } from "../../models/program.ts";
 import { padded, USAGE } from "../constants.ts";
-import { type Gpu, outOfMemory } from "../context.ts";
+import { type Gpu, mebibytes, outOfMemory } from "../context.ts";
 import type { Readback } from "../readback.ts";
 import { Converter } from "./converter.ts";
 import { type Chunk, cutRows, rowWords, type StoredMatrix } from "./layout.ts";
@@ -97,8 +97,21 @@ export async function loadWeights(
     return weights;
   } catch (error) {
     dispose();
-    throw error;
+    throw error instanceof CapstanError && error.code === "out_of_memory" ? tooLarge(program, error) : error;
   }
+}
+
+/** What would fit is for the caller to say, who knows the memory: here is what each dtype takes. */
+function tooLarge({ weights }: Program, cause: CapstanError): CapstanError {
+  const bytes = (dtype: StoredDtype) =>
+    weights.reduce((sum, { kind, count, rows, cols }) => {
+      const words = rowWords(kind === "vector" ? "f32" : dtype, padded(cols));
+      return sum + 4 * count * rows * (words.weights + words.scales);
+    }, 0);
+  const sizes = (["f32", "f16", "q8", "q4"] as const).map((dtype) => `${dtype} ${mebibytes(bytes(dtype))}`);
+  const { need, found } = cause.parts;
+  const mend = `All weights take, by dtype: ${sizes.join(", ")}.`;
+  return new CapstanError("out_of_memory", { action: "load weights", need, found, mend }, { cause });
 }
 
 type OpenSlot = { slot: WeightSlot; tensors: WeightTensor[] };

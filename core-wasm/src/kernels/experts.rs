@@ -20,13 +20,13 @@ pub fn choose(routes: &mut Rows, logits: &mut Rows, top_k: usize, renormalise: b
         exponentials(shares, highest);
         let mut sum: f64 = shares.iter().copied().map(f64::from).sum();
         for (id, share) in ids.iter_mut().zip(chosen.iter_mut()) {
-            // What is not a number is never chosen: it shows in the shares, whose sum it spoils.
-            let best =
-                shares.iter().enumerate().fold(0, |best, (at, x)| if *x > shares[best] { at } else { best });
+            let larger = |best: usize, (at, x): (usize, &f32)| if *x > shares[best] { at } else { best };
+            let best = shares.iter().enumerate().fold(0, larger);
             (*id, *share) = (best as f32, shares[best]);
             shares[best] = f32::NEG_INFINITY;
         }
-        if renormalise {
+        // A logit that is no number spoils this sum, and must spoil the other, too: it may not have been chosen.
+        if renormalise && sum.is_finite() {
             sum = chosen.iter().copied().map(f64::from).sum();
         }
         for share in chosen {
@@ -138,6 +138,19 @@ mod tests {
             assert_eq!(routes.row(0)[..2], [1.0, 3.0]);
             for (got, want) in routes.row(0)[2..].iter().zip(shares) {
                 assert!((got - want).abs() < 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn a_logit_that_is_no_number_is_never_lost() {
+        for bad in [f32::NAN, f32::INFINITY] {
+            for at in 0..3 {
+                let mut values = [1.0, 2.0, 3.0];
+                values[at] = bad;
+                let (mut logits, mut routes) = (rows(&values, 3), rows(&[0.0; 2], 2));
+                choose(&mut routes, &mut logits, 1, true);
+                assert!(routes.row(0)[1].is_nan(), "{bad} at {at}");
             }
         }
     }
