@@ -126,7 +126,7 @@ describe("readDecoder", () => {
 
   test.each([
     [{ hidden_size: undefined }, "hidden_size (a whole number), found no such field"],
-    [{ hidden_size: "16" }, 'hidden_size to be a whole number from 1, found "16"'],
+    [{ hidden_size: "16" }, 'hidden_size to be a whole number from 1 to 1048576, found "16"'],
     [{ hidden_size: 0 }, "hidden_size"],
     [{ hidden_size: -16 }, "hidden_size"],
     [{ hidden_size: 2 ** 40 }, "hidden_size"],
@@ -199,5 +199,20 @@ describe("rope", () => {
     const partial = readDecoder({ ...LLAMA, head_dim: 8, partial_rotary_factor: 0.5 }).spec.ropes[0]!;
     expect([partial.d_rot, partial.inv_freq.length]).toEqual([4, 2]);
     expect(ropeRows(partial, 0, 1)).toEqual({ cos: Float32Array.of(1, 1), sin: Float32Array.of(0, 0) });
+  });
+});
+
+describe("sizes beyond belief", () => {
+  const MOE = { model_type: "qwen3_moe", num_experts_per_tok: 1, moe_intermediate_size: 8 };
+  test.each([
+    ["layers", { num_hidden_layers: 2 ** 31 - 1 }],
+    ["width", { hidden_size: 2 ** 30 }],
+    ["a head's width", { head_dim: 2 ** 30 }],
+    ["heads", { num_attention_heads: 2 ** 30 }],
+    ["experts in all", { ...MOE, num_hidden_layers: 4096, num_experts: 4096 }],
+  ])("are refused before anything is made of them: %s", (_, change) => {
+    expect(() => readDecoder({ ...LLAMA, ...change })).toThrow(
+      expect.objectContaining({ code: "bad_config" }),
+    );
   });
 });

@@ -13,7 +13,7 @@ export const CASES: readonly string[] = readdirSync(reference).filter((name) =>
 );
 
 /** Adapters in software compile and run slowly, more so when tests share the processors. */
-const PATIENCE = 600_000;
+const PATIENCE = 1_200_000;
 
 /** Holds WebGPU in a runtime to the device contract: one device runs it all, each claim is a test. */
 export function describeContract(open: () => TestRuntime): void {

@@ -18,9 +18,12 @@ export type Sizes = Pick<
   "d_model" | "n_layers" | "n_heads" | "n_kv_heads" | "d_head" | "d_mlp" | "d_vocab" | "n_ctx"
 >;
 
+/** The widest that a model is believed to be: rope tables are made of its heads before any weight is looked at. */
+const WIDEST = 2 ** 20;
+
 /** Reads the sizes under the names most configs use. `d_head` is the family's default where none is written. */
 export function readSizes(config: ConfigReader, defaults: Partial<Sizes> = {}): Sizes {
-  const d_model = config.int("hidden_size", defaults.d_model);
+  const d_model = config.int("hidden_size", defaults.d_model, 1, WIDEST);
   const n_heads = config.count("num_attention_heads", defaults.n_heads);
   const n_kv_heads = config.count("num_key_value_heads", defaults.n_kv_heads ?? n_heads);
   if (n_heads % n_kv_heads !== 0) {
@@ -31,11 +34,24 @@ export function readSizes(config: ConfigReader, defaults: Partial<Sizes> = {}): 
     n_heads,
     n_kv_heads,
     n_layers: config.count("num_hidden_layers", defaults.n_layers),
-    d_head: config.int("head_dim", defaults.d_head ?? headSize(config, d_model, n_heads)),
+    d_head: config.int("head_dim", defaults.d_head ?? headSize(config, d_model, n_heads), 1, WIDEST),
     d_mlp: config.int("intermediate_size", defaults.d_mlp),
     d_vocab: config.int("vocab_size", defaults.d_vocab),
     n_ctx: longestContext(config, config.int("max_position_embeddings", defaults.n_ctx ?? 2048)),
   };
+}
+
+/** The most experts that a model is believed to have in all: each has tensors of its own in the table. */
+const MOST_EXPERTS = 2 ** 17;
+
+/** How many experts a layer has. */
+export function readExpertCount(
+  config: ConfigReader,
+  name: string,
+  fallback: number,
+  n_layers: number,
+): number {
+  return config.int(name, fallback, 1, Math.floor(MOST_EXPERTS / n_layers));
 }
 
 /** d_model / n_heads, for a model without a size of its own; `hidden_size` names the field at fault. */

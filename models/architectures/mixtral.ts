@@ -6,6 +6,7 @@ import {
   gatedLayer,
   matrix,
   readActivation,
+  readExpertCount,
   readSizes,
   readWindow,
   repeat,
@@ -16,7 +17,7 @@ import {
 export function mixtral(config: ConfigReader): Decoder {
   const sizes = readSizes(config, { n_kv_heads: 8, n_ctx: 131_072 });
   const { d_model, d_mlp: d_expert } = sizes;
-  const n_experts = config.count("num_local_experts", 8);
+  const n_experts = readExpertCount(config, "num_local_experts", 8, sizes.n_layers);
   const top_k = config.int("num_experts_per_tok", 2);
   if (top_k > n_experts) config.refuse("num_experts_per_tok", top_k, `at most ${n_experts}`);
   const window = readWindow(config, null);

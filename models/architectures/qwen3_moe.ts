@@ -6,6 +6,7 @@ import {
   gatedLayer,
   matrix,
   readActivation,
+  readExpertCount,
   readLayers,
   readSizes,
   readSwitchedWindow,
@@ -19,7 +20,8 @@ export function qwen3Moe(config: ConfigReader): Decoder {
   const { d_model, n_layers } = sizes;
   const bias = config.bool("attention_bias", false);
   // Published files say `num_experts`, newly saved ones `num_local_experts`.
-  const n_experts = config.count(config.has("num_experts") ? "num_experts" : "num_local_experts", 128);
+  const field = config.has("num_experts") ? "num_experts" : "num_local_experts";
+  const n_experts = readExpertCount(config, field, 128, n_layers);
   const top_k = config.int("num_experts_per_tok", 8);
   if (top_k > n_experts) config.refuse("num_experts_per_tok", top_k, `at most ${n_experts}`);
   const d_expert = config.int("moe_intermediate_size", 768);

@@ -11,6 +11,8 @@ const MOST_WHOLE = 64 * 2 ** 20;
 /** A file on a server, with what of it is here. */
 interface UrlFile extends Ranged {
   pages: Pages;
+  /** Where the last read ended. */
+  last: number;
 }
 
 /**
@@ -43,11 +45,18 @@ export function urlSource(url: string, options: HttpOptions = {}): FileSource {
       if (file === undefined) {
         throw new CapstanError("not_found", { action, need: "the file", found: "none of that name" });
       }
-      if (end <= file.size) return await file.pages.read(file, start, end);
+      if (end <= file.size) return await readNear(file, start, end);
       const parts = { action, need: `bytes ${start} to ${end}`, found: `${file.size} bytes` };
       throw new CapstanError("bad_file", { ...parts, mend: "The file may be cut short." });
     },
   };
+}
+
+/** A read far from the last one is most likely alone (a digest's sample): a whole page for it would be a waste. */
+async function readNear(file: UrlFile, start: number, end: number): Promise<Uint8Array> {
+  const is_near = Math.abs(start - file.last) < PAGE_BYTES || start < PAGE_BYTES;
+  file.last = end;
+  return is_near ? await file.pages.read(file, start, end) : await file.read(start, end);
 }
 
 async function openUrl(client: HttpClient, url: string): Promise<UrlFile | undefined> {
@@ -55,9 +64,11 @@ async function openUrl(client: HttpClient, url: string): Promise<UrlFile | undef
   if (found === undefined) return undefined;
   const { version, first, ranges } = found;
   const { size } = version;
-  if (!ranges) return { size, pages: new Pages(), read: async (start, end) => first.slice(start, end) };
+  if (!ranges)
+    return { size, pages: new Pages(), last: 0, read: async (start, end) => first.slice(start, end) };
   const read = (start: number, end: number) => client.read(url, start, end, version);
-  return { size, pages: new Pages(first.length === Math.min(size, PAGE_BYTES) ? first : undefined), read };
+  const page = first.length === Math.min(size, PAGE_BYTES) ? first : undefined;
+  return { size, pages: new Pages(page), last: 0, read };
 }
 
 function fileUrl(base: URL, name: string): string {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { CapstanError } from "../../../models/index.ts";
 import { load, loadTokenizer } from "../../../sdk/index.ts";
@@ -66,21 +66,15 @@ const INDEX = {
   ),
 };
 
-/** Configs of every family, from the reference cases. */
+/** Small models of every family, from the reference cases. */
 const reference = join(root, "conformance/reference");
-const CONFIGS: Json[] = readdirSync(reference, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory())
-  .flatMap(({ name }) => [
-    join(reference, name, "config.json"),
-    join(reference, name, "model", "config.json"),
-  ])
-  .flatMap((path) => {
-    try {
-      return [JSON.parse(readFileSync(path, "utf8")) as Json];
-    } catch {
-      return [];
-    }
-  });
+const MODELS: { config: Json; weights: Uint8Array }[] = readdirSync(reference)
+  .map((name) => join(reference, name))
+  .filter((folder) => existsSync(join(folder, "model.safetensors")))
+  .map((folder) => ({
+    config: JSON.parse(readFileSync(join(folder, "config.json"), "utf8")),
+    weights: new Uint8Array(readFileSync(join(folder, "model.safetensors"))),
+  }));
 
 interface Fixture {
   file: Json;
@@ -173,11 +167,16 @@ export const TARGETS: readonly Target[] = [
   {
     name: "config",
     weight: 5,
-    make: (random) => ({
-      "config.json": jsonOrText(random.chance(0.3) ? CONFIG : random.pick(CONFIGS), random),
-      "generation_config.json": random.chance(0.3) ? jsonOrText(GENERATION, random) : "{}",
-      "model.safetensors": whole,
-    }),
+    make(random) {
+      const { config, weights } = random.chance(0.3)
+        ? { config: CONFIG, weights: whole }
+        : random.pick(MODELS);
+      return {
+        "config.json": jsonOrText(config, random),
+        "generation_config.json": random.chance(0.3) ? jsonOrText(GENERATION, random) : "{}",
+        "model.safetensors": weights,
+      };
+    },
     run: runModel,
   },
   {
