@@ -1,9 +1,8 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Command } from "commander";
-import { afterAll, beforeAll, expect, it, vi } from "vitest";
-import { addConformance } from "./cli.ts";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { runConformance as run } from "../testing/run_conformance.ts";
 
 const root = join(import.meta.dirname, "..", "reference");
 let folder: string;
@@ -17,28 +16,6 @@ beforeAll(() => {
   writeFileSync(file, JSON.stringify(value));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
-
-/** Runs the verb as the command line does; what it wrote and its exit code. */
-async function run(...args: string[]): Promise<{ stdout: string; stderr: string; code: unknown }> {
-  const texts = { stdout: "", stderr: "" };
-  const spies = (["stdout", "stderr"] as const).map((stream) =>
-    vi.spyOn(process[stream], "write").mockImplementation(((text: string, done?: () => void) => {
-      texts[stream] += text;
-      done?.();
-      return true;
-    }) as typeof process.stdout.write),
-  );
-  const before = process.exitCode;
-  try {
-    const program = new Command("capstan").exitOverride();
-    addConformance(program);
-    await program.parseAsync(["conformance", ...args], { from: "user" });
-    return { ...texts, code: process.exitCode };
-  } finally {
-    process.exitCode = before;
-    for (const spy of spies) spy.mockRestore();
-  }
-}
 
 it("passes over files that a shell's * gives, and exits 0", async () => {
   const { stdout, code } = await run(join(root, "README.md"), join(root, "llama-tied"));
@@ -92,4 +69,12 @@ it("--report and --junit write files, whatever failed", async () => {
   expect(stdout).toContain(`wrote ${page}`);
   expect(readFileSync(page, "utf8")).toMatch(/^<!doctype html>[\s\S]*0 of 1 cases within bounds/);
   expect(readFileSync(xml, "utf8")).toMatch(/^<\?xml [\s\S]*<failure /);
+});
+
+it("a wrong use of a subcommand exits 2, as that of a verb does", async () => {
+  for (const args of [["diff", "a.json"], ["diff", "a", "b", "--factor", "0.5"], ["--melt"]]) {
+    const { stderr, code } = await run(...args);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^error: /);
+  }
 });

@@ -4,6 +4,7 @@ import { EXIT } from "../../sdk/cli/exit.ts";
 import { type Io, verb } from "../../sdk/cli/io.ts";
 import { fileKind, writeFileAtomic } from "../../sdk/platform/index.ts";
 import type { LoadOptions } from "../../sdk/types.ts";
+import { addDiff } from "../report/diff_verb.ts";
 import { htmlReport } from "../report/html.ts";
 import { junitReport } from "../report/junit.ts";
 import { type CheckOptions, checkCase } from "./index.ts";
@@ -18,7 +19,7 @@ interface Options {
 }
 
 export function addConformance(program: Command): void {
-  program
+  const conformance = program
     .command("conformance")
     .description("does this machine compute what the reference computes?")
     .argument("<cases...>", "folders of reference cases (files among them are passed over)")
@@ -49,6 +50,7 @@ Examples:
 Exit code 3: a case is out of its bounds.`,
     )
     .action(verb((io, options: Options, cases: string[]) => run(io, cases, options)));
+  addDiff(conformance);
 }
 
 async function run(io: Io, paths: readonly string[], options: Options): Promise<0 | 3> {

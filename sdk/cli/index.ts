@@ -29,6 +29,8 @@ export async function createCli(verbs: Verbs, args: readonly string[] = argv()):
   const program = new Command("capstan")
     .description("Run transformer language models at the edge and hold them to their persona.")
     .version(packageVersion(), "-V, --version")
+    // What stands after a verb is the verb's, and after a subcommand the subcommand's.
+    .enablePositionalOptions()
     .showHelpAfterError("(capstan <verb> --help shows its options)")
     .addHelpText(
       "after",
@@ -48,7 +50,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 ran but a check fell short, 130 i
 
 /** Parses the command line and runs its verb; the process's exit code says how it went. */
 export async function runCli(program: Command, args: readonly string[] = argv()): Promise<void> {
-  for (const command of [program, ...program.commands]) command.exitOverride();
+  throwOnExit(program);
   try {
     await program.parseAsync([...args], { from: "user" });
   } catch (error) {
@@ -56,4 +58,10 @@ export async function runCli(program: Command, args: readonly string[] = argv())
     // Help and version are errors to commander, of code 0.
     setExitCode(error.exitCode === 0 ? EXIT.done : EXIT.usage);
   }
+}
+
+/** Commander ends the process where it is not told to throw, each subcommand by itself. */
+function throwOnExit(command: Command): void {
+  command.exitOverride();
+  command.commands.forEach(throwOnExit);
 }
