@@ -84,3 +84,12 @@ it.each([
   expect(code).toBe(1);
   expect(stderr).toContain(path);
 });
+
+it("--report and --junit write files, whatever failed", async () => {
+  const [page, xml] = [join(folder, "new", "out.html"), join(folder, "out.xml")];
+  const { stdout, code } = await run(join(folder, "wrong"), "--report", page, "--junit", xml);
+  expect(code).toBe(3);
+  expect(stdout).toContain(`wrote ${page}`);
+  expect(readFileSync(page, "utf8")).toMatch(/^<!doctype html>[\s\S]*0 of 1 cases within bounds/);
+  expect(readFileSync(xml, "utf8")).toMatch(/^<\?xml [\s\S]*<failure /);
+});

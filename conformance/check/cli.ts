@@ -2,8 +2,10 @@ import { type Command, Option } from "commander";
 import { CapstanError } from "../../models/index.ts";
 import { EXIT } from "../../sdk/cli/exit.ts";
 import { type Io, verb } from "../../sdk/cli/io.ts";
-import { fileKind } from "../../sdk/platform/index.ts";
+import { fileKind, writeFileAtomic } from "../../sdk/platform/index.ts";
 import type { LoadOptions } from "../../sdk/types.ts";
+import { htmlReport } from "../report/html.ts";
+import { junitReport } from "../report/junit.ts";
 import { type CheckOptions, checkCase } from "./index.ts";
 import type { CaseReport, Cell, GreedyReport } from "./report.ts";
 
@@ -11,6 +13,8 @@ interface Options {
   device: "auto" | "wasm" | "webgpu" | "truth";
   dtype: NonNullable<LoadOptions["dtype"]>;
   json?: boolean;
+  report?: string;
+  junit?: string;
 }
 
 export function addConformance(program: Command): void {
@@ -28,6 +32,11 @@ export function addConformance(program: Command): void {
         .choices(["auto", "f32", "f16", "q8", "q4"])
         .default("auto"),
     )
+    .option(
+      "--report <file.html>",
+      "write a page: errors against bounds as a heat map, worst cells, greedy tokens",
+    )
+    .option("--junit <file.xml>", "write what passed and failed as JUnit's XML")
     .option("--json", "print one JSON object on stdout and nothing else")
     .addHelpText(
       "after",
@@ -35,6 +44,7 @@ export function addConformance(program: Command): void {
 Examples:
   $ capstan conformance conformance/reference/*
   $ capstan conformance conformance/reference/qwen3-tied --json
+  $ capstan conformance conformance/reference/* --report out.html --junit out.xml
 
 Exit code 3: a case is out of its bounds.`,
     )
@@ -66,8 +76,24 @@ async function run(io: Io, paths: readonly string[], options: Options): Promise<
     `${reports.length - failed.length} of ${reports.length} cases within bounds (${cells} sites compared)`,
   );
   for (const text of skippedLines(reports)) await io.print(text);
+  await writeReports(io, reports, options);
   await io.result({ passed: failed.length === 0, cases: reports });
   return failed.length === 0 ? EXIT.done : EXIT.fell_short;
+}
+
+async function writeReports(
+  io: Io,
+  reports: readonly CaseReport[],
+  { report, junit }: Options,
+): Promise<void> {
+  for (const [path, text] of [
+    [report, htmlReport],
+    [junit, junitReport],
+  ] as const) {
+    if (path === undefined) continue;
+    await writeFileAtomic(path, text(reports));
+    await io.print(`wrote ${path}`);
+  }
 }
 
 /** One case; an error is told with its folder, since the files of all cases have the same names. */

@@ -48,6 +48,7 @@ export async function checkCase(
     const { kind, description } = model.device;
     return {
       case: found.name,
+      architecture: model.spec.family,
       passed: [...report.runs, ...report.generated].every(({ passed }) => passed),
       device: { kind, description },
       dtype: made.dtype,

@@ -46,6 +46,8 @@ export interface GenerateReport {
 
 export interface CaseReport {
   case: string;
+  /** `model_type` of the model's config. */
+  architecture: string;
   passed: boolean;
   device: { kind: string; description: string };
   dtype: string;
