@@ -7,6 +7,7 @@ import type { LoadOptions } from "../../sdk/types.ts";
 import { addDiff } from "../report/diff_verb.ts";
 import { htmlReport } from "../report/html.ts";
 import { junitReport } from "../report/junit.ts";
+import { explained } from "./explained.ts";
 import { type CheckOptions, checkCase } from "./index.ts";
 import type { CaseReport, Cell, GreedyReport } from "./report.ts";
 
@@ -14,6 +15,7 @@ interface Options {
   device: "auto" | "wasm" | "webgpu" | "truth";
   dtype: NonNullable<LoadOptions["dtype"]>;
   json?: boolean;
+  explain?: boolean;
   report?: string;
   junit?: string;
 }
@@ -58,6 +60,7 @@ async function run(io: Io, paths: readonly string[], options: Options): Promise<
   const check: CheckOptions = {
     device: options.device,
     dtype: options.dtype,
+    explain: options.explain === true ? "always" : "failed",
     signal: io.signal,
     on_progress: ({ case: name, run: of, pass }) => io.progress.update(`${name}: ${of}, ${pass}`),
   };
@@ -70,6 +73,10 @@ async function run(io: Io, paths: readonly string[], options: Options): Promise<
   }
   const failed = reports.filter(({ passed }) => !passed);
   for (const report of failed) for (const text of details(report)) await io.print(text);
+  if (options.explain === true) {
+    const rest = reports.filter(({ passed }) => passed);
+    for (const report of rest) await io.print(`${report.case}: ${explained(report.divergence!, true)}`);
+  }
   const cells = reports.reduce(
     (sum, { runs }) => sum + runs.reduce((n, { sites }) => n + sites.length, 0),
     0,
@@ -142,7 +149,7 @@ function line({ case: name, passed, runs, worst }: CaseReport): string {
   return `${passed ? "ok  " : "FAIL"} ${name.padEnd(24)} ${passes} worst ${share} of its bound (${where})`;
 }
 
-function details({ case: name, runs, generated }: CaseReport): string[] {
+function details({ case: name, runs, generated, divergence }: CaseReport): string[] {
   const lines = [`\n${name}`];
   for (const { name: run, pass, passed, worst, greedy } of runs) {
     if (passed) continue;
@@ -150,6 +157,7 @@ function details({ case: name, runs, generated }: CaseReport): string[] {
     lines.push(...wrongToken(`  ${run}, ${pass}`, greedy));
   }
   for (const { name: run, greedy } of generated) lines.push(...wrongToken(`  ${run}, generate`, greedy));
+  if (divergence !== null) lines.push(`  ${explained(divergence, false)}`);
   return lines;
 }
 
