@@ -7,6 +7,7 @@ import type { LoadOptions } from "../../sdk/types.ts";
 import { addDiff } from "../report/diff_verb.ts";
 import { htmlReport } from "../report/html.ts";
 import { junitReport } from "../report/junit.ts";
+import { addTable } from "../report/table_verb.ts";
 import { explained } from "./explained.ts";
 import { type CheckOptions, checkCase } from "./index.ts";
 import type { CaseReport, Cell, GreedyReport } from "./report.ts";
@@ -53,6 +54,7 @@ Exit code 3: a case is out of its bounds.`,
     )
     .action(verb((io, options: Options, cases: string[]) => run(io, cases, options)));
   addDiff(conformance);
+  addTable(conformance);
 }
 
 async function run(io: Io, paths: readonly string[], options: Options): Promise<0 | 3> {
