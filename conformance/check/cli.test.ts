@@ -78,3 +78,13 @@ it("a wrong use of a subcommand exits 2, as that of a verb does", async () => {
     expect(stderr).toMatch(/^error: /);
   }
 });
+
+it("asks the f64 truth about a case that fails, and with --explain about every case", async () => {
+  const failed = await run(join(folder, "wrong"), "--device", "wasm");
+  expect(failed.stdout).toMatch(
+    /against the f64 truth \(floor, prefill\): every site is within its bound, so/,
+  );
+  const { stdout, code } = await run(join(root, "llama-tied"), "--device", "wasm", "--explain");
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^llama-tied: against the f64 truth \(.*\): every site is within its bound$/m);
+});

@@ -7,6 +7,7 @@ import type { LoadOptions } from "../../sdk/types.ts";
 import { addDiff } from "../report/diff_verb.ts";
 import { htmlReport } from "../report/html.ts";
 import { junitReport } from "../report/junit.ts";
+import { addMake } from "../report/make_verb.ts";
 import { addTable } from "../report/table_verb.ts";
 import { explained } from "./explained.ts";
 import { type CheckOptions, checkCase } from "./index.ts";
@@ -36,6 +37,7 @@ export function addConformance(program: Command): void {
         .choices(["auto", "f32", "f16", "q8", "q4"])
         .default("auto"),
     )
+    .option("--explain", "ask the f64 truth about every case: which site is the first to be over its bound")
     .option(
       "--report <file.html>",
       "write a page: errors against bounds as a heat map, worst cells, greedy tokens",
@@ -54,6 +56,7 @@ Exit code 3: a case is out of its bounds.`,
     )
     .action(verb((io, options: Options, cases: string[]) => run(io, cases, options)));
   addDiff(conformance);
+  addMake(conformance);
   addTable(conformance);
 }
 

@@ -39,3 +39,28 @@ export async function runSelf(
     found: `${code}: ${stderr.trim().replace(/\.$/, "")}`,
   });
 }
+
+/**
+ * Runs another program and waits for its end.
+ *
+ * @param signal ends it when aborted
+ * @returns its exit code, null where there is no such program or a signal ended it, and what it wrote
+ */
+export async function runProgram(
+  command: string,
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const { spawn } = system("node:child_process", `run ${command}`);
+  const child = spawn(command, [...args], { stdio: ["ignore", "pipe", "pipe"], signal });
+  const texts = { stdout: "", stderr: "" };
+  for (const stream of ["stdout", "stderr"] as const) {
+    child[stream].setEncoding("utf8").on("data", (text: string) => {
+      texts[stream] += text;
+    });
+  }
+  const code = await new Promise<number | null>((resolve) => {
+    child.on("error", () => resolve(null)).on("close", resolve);
+  });
+  return { code, ...texts };
+}

@@ -1,6 +1,6 @@
 /** What the rest of the SDK may know of its runtime. */
 export { codeFile, packageFile, packageVersion } from "./assets.ts";
-export { runSelf } from "./child.ts";
+export { runProgram, runSelf } from "./child.ts";
 export {
   type GrowingFile,
   type Hasher,
