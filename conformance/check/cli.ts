@@ -7,6 +7,8 @@ import type { LoadOptions } from "../../sdk/types.ts";
 import { addDiff } from "../report/diff_verb.ts";
 import { htmlReport } from "../report/html.ts";
 import { junitReport } from "../report/junit.ts";
+import { addTable } from "../report/table_verb.ts";
+import { explained } from "./explained.ts";
 import { type CheckOptions, checkCase } from "./index.ts";
 import type { CaseReport, Cell, GreedyReport } from "./report.ts";
 
@@ -14,6 +16,7 @@ interface Options {
   device: "auto" | "wasm" | "webgpu" | "truth";
   dtype: NonNullable<LoadOptions["dtype"]>;
   json?: boolean;
+  explain?: boolean;
   report?: string;
   junit?: string;
 }
@@ -51,6 +54,7 @@ Exit code 3: a case is out of its bounds.`,
     )
     .action(verb((io, options: Options, cases: string[]) => run(io, cases, options)));
   addDiff(conformance);
+  addTable(conformance);
 }
 
 async function run(io: Io, paths: readonly string[], options: Options): Promise<0 | 3> {
@@ -58,6 +62,7 @@ async function run(io: Io, paths: readonly string[], options: Options): Promise<
   const check: CheckOptions = {
     device: options.device,
     dtype: options.dtype,
+    explain: options.explain === true ? "always" : "failed",
     signal: io.signal,
     on_progress: ({ case: name, run: of, pass }) => io.progress.update(`${name}: ${of}, ${pass}`),
   };
@@ -70,6 +75,10 @@ async function run(io: Io, paths: readonly string[], options: Options): Promise<
   }
   const failed = reports.filter(({ passed }) => !passed);
   for (const report of failed) for (const text of details(report)) await io.print(text);
+  if (options.explain === true) {
+    const rest = reports.filter(({ passed }) => passed);
+    for (const report of rest) await io.print(`${report.case}: ${explained(report.divergence!, true)}`);
+  }
   const cells = reports.reduce(
     (sum, { runs }) => sum + runs.reduce((n, { sites }) => n + sites.length, 0),
     0,
@@ -142,7 +151,7 @@ function line({ case: name, passed, runs, worst }: CaseReport): string {
   return `${passed ? "ok  " : "FAIL"} ${name.padEnd(24)} ${passes} worst ${share} of its bound (${where})`;
 }
 
-function details({ case: name, runs, generated }: CaseReport): string[] {
+function details({ case: name, runs, generated, divergence }: CaseReport): string[] {
   const lines = [`\n${name}`];
   for (const { name: run, pass, passed, worst, greedy } of runs) {
     if (passed) continue;
@@ -150,6 +159,7 @@ function details({ case: name, runs, generated }: CaseReport): string[] {
     lines.push(...wrongToken(`  ${run}, ${pass}`, greedy));
   }
   for (const { name: run, greedy } of generated) lines.push(...wrongToken(`  ${run}, generate`, greedy));
+  if (divergence !== null) lines.push(`  ${explained(divergence, false)}`);
   return lines;
 }
 

@@ -6,14 +6,20 @@ import { relativeBound } from "../bounds.ts";
 import { createTruthDevice } from "../truth/index.ts";
 import { type CaseRun, readCase } from "./case.ts";
 import { compareGreedy, compareRun, type Made, worstOf } from "./compare.ts";
+import { explain } from "./explain.ts";
 import { runGenerate, runPass } from "./passes.ts";
 import { type Reference, readReference } from "./reference.ts";
-import type { CaseReport, GenerateReport, Pass } from "./report.ts";
+import type { CaseReport, Divergence, GenerateReport, Pass } from "./report.ts";
 
 export interface CheckOptions {
   /** As `load` has it, or `truth` (f64, slow), or a device of the caller's making. Default: auto. */
   device?: LoadOptions["device"] | "truth" | (() => Promise<Device>);
   dtype?: LoadOptions["dtype"];
+  /**
+   * Whether to run the f64 truth beside the device (slow) and name the first site that errs and the ops before it:
+   * of the first pass that failed, or `always` of the worst one. Default: failed.
+   */
+  explain?: "failed" | "always" | "never";
   signal?: AbortSignal;
   /** Called as each pass of a run begins. */
   on_progress?: (progress: { case: string; run: string; pass: Pass | "generate" }) => void;
@@ -45,6 +51,10 @@ export async function checkCase(
       const reference = await readReference(files, run, model.spec);
       await checkRun(model, found.name, run, reference, made, options, report);
     }
+    const worst = worstOf(report.runs.map(({ name, pass, worst }) => ({ ...worst, name, pass })));
+    const asked = whichToExplain(report, worst, options.explain ?? "failed");
+    const divergence =
+      asked === null ? null : await explainRun(files, model, found.runs, asked, made, options.signal);
     const { kind, description } = model.device;
     return {
       case: found.name,
@@ -53,7 +63,8 @@ export async function checkCase(
       device: { kind, description },
       dtype: made.dtype,
       ...report,
-      worst: worstOf(report.runs.map(({ name, pass, worst }) => ({ ...worst, name, pass }))),
+      divergence,
+      worst,
     };
   } finally {
     await model.dispose();
@@ -66,6 +77,34 @@ export async function* checkCases(
   options: CheckOptions = {},
 ): AsyncGenerator<CaseReport, void, undefined> {
   for (const source of sources) yield await checkCase(source, options);
+}
+
+type RunPass = Pick<CaseReport["worst"], "name" | "pass">;
+
+function whichToExplain(
+  { runs, generated }: Parts,
+  worst: RunPass,
+  when: NonNullable<CheckOptions["explain"]>,
+): RunPass | null {
+  if (when === "never") return null;
+  const failed = runs.find(({ passed }) => !passed);
+  if (failed !== undefined) return failed;
+  // What generate wrote is computed step by step.
+  const wrong = generated.find(({ passed }) => !passed);
+  if (wrong !== undefined) return { name: wrong.name, pass: "stepwise" };
+  return when === "always" ? worst : null;
+}
+
+async function explainRun(
+  files: FileSource,
+  model: Model,
+  runs: readonly CaseRun[],
+  { name, pass }: RunPass,
+  made: Made,
+  signal: AbortSignal | undefined,
+): Promise<Divergence> {
+  const reference = await readReference(files, runs.find((run) => run.name === name)!, model.spec);
+  return await explain(files, { model, made, run: name, pass, reference, signal });
 }
 
 type Parts = Pick<CaseReport, "runs" | "generated" | "skipped">;

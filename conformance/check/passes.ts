@@ -11,6 +11,7 @@ export async function runPass(
   pass: Pass,
   { tokens, n_prompt, hooks }: Reference,
   signal: AbortSignal | undefined,
+  capture: readonly string[] = ["blocks.*.hook_resid_post"],
 ): Promise<Computed> {
   const cuts = pass === "prefill" ? [tokens.length] : [n_prompt, ...ones(tokens.length - n_prompt)];
   const session = await model.session({ hooks });
@@ -20,7 +21,7 @@ export async function runPass(
       const chunk = tokens.subarray(session.n_tokens, session.n_tokens + length);
       parts.push(
         await session.forward(chunk, {
-          capture: ["blocks.*.hook_resid_post"],
+          capture,
           logits: "all",
           ...(signal === undefined ? {} : { signal }),
         }),

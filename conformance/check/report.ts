@@ -44,6 +44,23 @@ export interface GenerateReport {
   greedy: GreedyReport;
 }
 
+/** The first site, in the order of a forward pass, that is further from the f64 truth than its bound. */
+export interface DivergedSite extends Cell {
+  /** The last site that was still within its bound, and how far it was off; null where this is the first of all. */
+  before: { site: string; relative_error: number } | null;
+  /** The ops that ran between the two, with the tensors they read. */
+  ops: string[];
+}
+
+/** What the f64 truth says of a pass, run over the same tokens under the same hooks. */
+export type Divergence = { run: string; pass: Pass } & (
+  | { first: DivergedSite }
+  /** The device agrees with the truth at every site: the reference is of another model, or made otherwise. */
+  | { first: null }
+  /** Why the truth could not be asked. */
+  | { unknown: string }
+);
+
 export interface CaseReport {
   case: string;
   /** `model_type` of the model's config. */
@@ -55,6 +72,8 @@ export interface CaseReport {
   generated: GenerateReport[];
   /** Passes that the reference says nothing about, and why. */
   skipped: { name: string; pass: Pass; reason: string }[];
+  /** Where it first went wrong, of the first pass that failed (or the worst, where asked); null where nobody asked. */
+  divergence: Divergence | null;
   /** The worst cell of all runs. */
   worst: Cell & { name: string; pass: Pass };
 }

@@ -1,3 +1,4 @@
+import { explained } from "../check/explained.ts";
 import type { CaseReport, Cell, GreedyReport, Pass } from "../check/report.ts";
 import { groupBy, type HeatCell, heatRow, shareOf } from "./heat.ts";
 import { element, escapeMarkup } from "./markup.ts";
@@ -21,6 +22,7 @@ export function htmlReport(reports: readonly CaseReport[]): string {
     element("h1", {}, "Conformance"),
     verdict(reports),
     ...sections,
+    ...divergences(reports),
     element("h2", {}, "Worst cells"),
     element(
       "p",
@@ -106,6 +108,17 @@ function tint(share: number): string {
 function shareText(share: number): string {
   if (!Number.isFinite(share)) return "∞";
   return share >= 100 ? share.toExponential(0) : share.toFixed(2);
+}
+
+/** What the f64 truth said of the cases that it was asked about. */
+function divergences(reports: readonly CaseReport[]): string[] {
+  const asked = reports.filter(({ divergence }) => divergence !== null);
+  if (asked.length === 0) return [];
+  const lines = asked.map(({ case: name, divergence, passed }) => {
+    const text = escapeMarkup(explained(divergence!, passed));
+    return element("li", {}, element("b", {}, escapeMarkup(name)), ` ${text}`);
+  });
+  return [element("h2", {}, "Where it first went wrong"), element("ul", {}, ...lines)];
 }
 
 function worstCells(reports: readonly CaseReport[]): string {

@@ -31,5 +31,6 @@ td.over, .heat td.cell.over { background: var(--bad); color: var(--bad-ink); fon
 .legend i { display: inline-block; width: 26px; height: 13px; margin-right: 6px; vertical-align: -2px; border: 1px solid var(--line);
   background: rgba(var(--heat), calc(var(--share) * var(--most))); }
 .legend i.over { background: var(--bad); }
+ul { margin: 8px 0; padding-left: 20px; } li { margin-bottom: 6px; overflow-wrap: anywhere; }
 code { font: 12.5px/1.4 ui-monospace, monospace; }
 `;

@@ -1,0 +1,133 @@
+import {
+  allSites,
+  type BufferName,
+  CapstanError,
+  type Op,
+  type Program,
+  type Site,
+  siteName,
+  type WeightId,
+} from "../../models/index.ts";
+import { loadOn } from "../../sdk/load.ts";
+import type { FileSource, Model } from "../../sdk/types.ts";
+import { relativeBound, worstRow } from "../bounds.ts";
+import { createTruthDevice } from "../truth/index.ts";
+import type { Computed, Made } from "./compare.ts";
+import { runPass } from "./passes.ts";
+import type { Reference } from "./reference.ts";
+import type { DivergedSite, Divergence, Pass } from "./report.ts";
+
+/** What is to be explained: a pass of a run, on the model that ran it. */
+export interface Asked {
+  model: Model;
+  made: Made;
+  run: string;
+  pass: Pass;
+  reference: Reference;
+  signal: AbortSignal | undefined;
+}
+
+/**
+ * Runs the same tokens under the same hooks on the f64 truth, and finds the first site in the order of a forward
+ * pass (all kinds, then the logits) whose worst row is further from the truth than its bound.
+ */
+export async function explainPass(files: FileSource, asked: Asked): Promise<Divergence> {
+  const { model, made, run, pass, reference, signal } = asked;
+  const sites = allSites(model.spec);
+  const got = await runPass(model, pass, reference, signal, sites);
+  const { truth, program } = await runTruth(files, asked, sites);
+  const n_tokens = reference.tokens.length;
+  let before: DivergedSite["before"] = null;
+  for (const site of [...sites, "logits"] as const) {
+    const [expected, found] = [valuesAt(truth, site), valuesAt(got, site)];
+    const { row: token, ...error } = worstRow(expected, found, expected.length / n_tokens);
+    const layer = site === "logits" ? model.spec.n_layers : Number(site.split(".")[1]);
+    const bound = relativeBound(made.kind, made.dtype, layer);
+    if (!(error.relative_error <= bound)) {
+      return { run, pass, first: { site, token, ...error, bound, before, ops: opsBefore(program, site) } };
+    }
+    before = { site, relative_error: error.relative_error };
+  }
+  return { run, pass, first: null };
+}
+
+/** As `explainPass`; what keeps the truth from running is told, and the report is not lost. */
+export async function explain(files: FileSource, asked: Asked): Promise<Divergence> {
+  try {
+    return await explainPass(files, asked);
+  } catch (error) {
+    if (asked.signal?.aborted || !(error instanceof CapstanError || error instanceof RangeError)) throw error;
+    return { run: asked.run, pass: asked.pass, unknown: error.message };
+  }
+}
+
+function valuesAt({ captures, logits }: Computed, site: Site | "logits"): Float32Array {
+  return site === "logits" ? logits : captures[site]!;
+}
+
+async function runTruth(
+  files: FileSource,
+  { model, pass, reference, signal }: Asked,
+  sites: readonly Site[],
+): Promise<{ truth: Computed; program: Program }> {
+  let program: Program | undefined;
+  const truth_model = await loadOn(
+    files,
+    { n_ctx: model.n_ctx, ...(signal === undefined ? {} : { signal }) },
+    async () => {
+      const device = createTruthDevice();
+      return {
+        ...device,
+        load: (of, ...rest) => {
+          program = of;
+          return device.load(of, ...rest);
+        },
+      };
+    },
+  );
+  try {
+    const truth = await runPass(truth_model, pass, reference, signal, sites);
+    return { truth, program: program! };
+  } finally {
+    await truth_model.dispose();
+  }
+}
+
+/** The ops between a site and the one before it, in words, with the tensors that they read. */
+export function opsBefore(program: Program, site: Site | "logits"): string[] {
+  let ops: (Op | string)[] = [];
+  const told = () => ops.map((op) => (typeof op === "string" ? op : describeOp(program, op)));
+  for (const op of program.ops) {
+    if (op.op === "residual_add") {
+      // What comes after delta is written is the next add's: a parallel MLP's norm reads h before this one.
+      const end = 1 + ops.findLastIndex((other) => typeof other !== "string" && outOf(other) === op.in);
+      const later = ops.splice(end);
+      if (siteName(op.in_site) === site) return told();
+      ops = later;
+    }
+    ops.push(op);
+    for (const id of "sites" in op ? op.sites : []) {
+      if (siteName(id) === site) return told();
+      // The same value, but for what hooks of this site do to it.
+      ops = [`hooks of ${siteName(id)}`, ...ops.filter((other) => other !== op && typeof other !== "string")];
+    }
+    if (op.op === "logits") break;
+  }
+  return told();
+}
+
+function outOf(op: Op): BufferName | null {
+  return "out" in op ? op.out : null;
+}
+
+function describeOp({ weights }: Program, op: Op): string {
+  const ids: (WeightId | null)[] = [];
+  for (const name of ["weight", "bias", "positions", "q_norm", "k_norm", "gate_up", "down"] as const) {
+    const value = (op as Partial<Record<typeof name, unknown>>)[name];
+    if (typeof value === "number") ids.push(value);
+  }
+  const tensors = ids.flatMap((id) => weights[id!]!.parts.map((part) => part.name));
+  const [first, ...more] = new Set(tensors);
+  if (first === undefined) return op.op;
+  return `${op.op} (${more.length > 3 ? `${first} and ${more.length} more` : [first, ...more].join(", ")})`;
+}

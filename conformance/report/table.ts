@@ -1,0 +1,38 @@
+import { groupBy, shareOf } from "./heat.ts";
+import type { ReadCase } from "./read.ts";
+
+/**
+ * Architecture x device x dtype as a Markdown table. A figure is the worst relative error of any row of the
+ * architecture's cases as a share of its bound; where some fell short, how many passed.
+ */
+export function conformanceTable(runs: readonly (readonly ReadCase[])[]): string {
+  const all = runs.flat();
+  const made = groupBy(all, ({ device, dtype }) => `${device.kind} ${dtype}`);
+  const families = [...groupBy(all, ({ architecture }) => architecture)].sort(([a], [b]) => (a < b ? -1 : 1));
+  const rows = families.map(([architecture, of]) => {
+    const names = [...new Set(of.map((one) => one.case))].map((name) => `\`${name}\``);
+    const figures = [...made.keys()].map((key) =>
+      figure(of.filter(({ device, dtype }) => `${device.kind} ${dtype}` === key)),
+    );
+    return [architecture, ...figures, names.join(", ")];
+  });
+  const heads = ["architecture", ...made.keys(), "cases"];
+  const devices = new Set(all.map(({ device }) => `${device.kind}: ${device.description}.`));
+  return [line(heads), line(heads.map(() => "---")), ...rows.map(line), "", ...devices].join("\n");
+}
+
+function line(cells: readonly string[]): string {
+  return `| ${cells.map((cell) => cell.replaceAll("|", "\\|").replace(/\s+/g, " ")).join(" | ")} |`;
+}
+
+function figure(cases: readonly ReadCase[]): string {
+  if (cases.length === 0) return "";
+  const shares = cases.flatMap(({ runs }) =>
+    runs.flatMap(({ sites }) =>
+      sites.map(({ worst_relative_error: relative_error, bound }) => shareOf({ relative_error, bound })),
+    ),
+  );
+  const worst = Math.max(0, ...shares).toFixed(2);
+  const passed = cases.filter((one) => one.passed).length;
+  return passed === cases.length ? worst : `**${worst}** (${passed} of ${cases.length} pass)`;
+}
