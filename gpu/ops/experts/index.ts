@@ -32,7 +32,7 @@ async function half(
   is_down: boolean,
   { gpu }: BuildContext,
 ): Promise<Dispatch[]> {
-  const lanes = lanesOf(0);
+  const lanes = lanesOf(gpu.adapter);
   const pipeline = await gpu.pipeline(KERNEL, {
     DTYPE: matrix.dtype,
     QUANTISED: PACKING[matrix.dtype].quantised,

@@ -1,3 +1,4 @@
+import type { AdapterReport } from "../../adapter.ts";
 import type { Gpu, Kernel, Pipeline } from "../../context.ts";
 import type { Stage } from "../../plan.ts";
 import type { Resources } from "../../resources.ts";
@@ -75,7 +76,7 @@ async function variants(
 ): Promise<{ few: Variant[]; many: Variant | null }> {
   const { unit, quantised } = PACKING[dtype];
   const { features, subgroup_size, tiles } = gpu.adapter;
-  const lanes = lanesOf(subgroup_size);
+  const lanes = lanesOf(gpu.adapter);
   const constants = {
     DTYPE: dtype,
     QUANTISED: quantised,
@@ -104,9 +105,13 @@ async function variants(
   return { few, many };
 }
 
-/** Threads that share one row: a subgroup where there are any and it is not wider than a row needs. */
-export function lanesOf(subgroup_size: number): number {
-  return subgroup_size > 1 ? Math.min(32, subgroup_size) : 32;
+/**
+ * Threads that share one row: a subgroup, or 32 where sums go through workgroup memory. Software adapters, whose threads
+ * take turns, do with few.
+ */
+export function lanesOf({ subgroup_size, tiles }: AdapterReport): number {
+  if (subgroup_size > 1) return Math.min(32, subgroup_size);
+  return tiles ? 32 : 4;
 }
 
 function opWords(

@@ -5,6 +5,9 @@ import { SAMPLE } from "./sample.wgsl.ts";
 
 const KERNEL: Kernel = { name: "sample", source: SAMPLE, bindings: ["write", "write"] };
 
+/** Up to here few threads, with few barriers to meet at, draw sooner than many. */
+const SMALL_VOCAB = 8192;
+
 /** A token for each sequence that asks for one, drawn from its row of logits. */
 export async function buildSample(
   { buffers }: Resources,
@@ -12,7 +15,7 @@ export async function buildSample(
 ): Promise<Work> {
   const all: Dispatch[] = [
     {
-      pipeline: await gpu.pipeline(KERNEL, { WG: 256 }),
+      pipeline: await gpu.pipeline(KERNEL, { WG: d_vocab <= SMALL_VOCAB ? 64 : 256 }),
       words: [d_vocab, buffers.stride("logits")],
       bindings: ({ buffers }) => [buffers.activation("logits"), buffers.results],
       groups: ({ n_samples }) => [n_samples, 1, 1],
