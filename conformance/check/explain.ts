@@ -2,6 +2,7 @@ import {
   allSites,
   type BufferName,
   CapstanError,
+  type Hook,
   type Op,
   type Program,
   type Site,
@@ -44,7 +45,11 @@ export async function explainPass(files: FileSource, asked: Asked): Promise<Dive
     const layer = site === "logits" ? model.spec.n_layers : Number(site.split(".")[1]);
     const bound = relativeBound(made.kind, made.dtype, layer);
     if (!(error.relative_error <= bound)) {
-      return { run, pass, first: { site, token, ...error, bound, before, ops: opsBefore(program, site) } };
+      return {
+        run,
+        pass,
+        first: { site, token, ...error, bound, before, ops: opsBefore(program, site, reference.hooks) },
+      };
     }
     before = { site, relative_error: error.relative_error };
   }
@@ -94,24 +99,26 @@ async function runTruth(
 }
 
 /** The ops between a site and the one before it, in words, with the tensors that they read. */
-export function opsBefore(program: Program, site: Site | "logits"): string[] {
-  let ops: (Op | string)[] = [];
-  const told = () => ops.map((op) => (typeof op === "string" ? op : describeOp(program, op)));
+export function opsBefore(program: Program, site: Site | "logits", hooks: readonly Hook[]): string[] {
+  let ops: Op[] = [];
+  const hooked = hooks.some((hook) => hook.site === site) ? [`hooks of ${site}`] : [];
+  const told = () => [...ops.map((op) => describeOp(program, op)), ...hooked];
   for (const op of program.ops) {
+    let later: Op[] = [];
     if (op.op === "residual_add") {
       // What comes after delta is written is the next add's: a parallel MLP's norm reads h before this one.
-      const end = 1 + ops.findLastIndex((other) => typeof other !== "string" && outOf(other) === op.in);
-      const later = ops.splice(end);
-      if (siteName(op.in_site) === site) return told();
-      ops = later;
+      later = ops.splice(1 + ops.findLastIndex((other) => outOf(other) === op.in));
+      if (siteName(op.in_site) === site)
+        return op.scale === 1 ? told() : [...told(), "residual_add (its scale)"];
+      ops = [];
     }
     ops.push(op);
-    for (const id of "sites" in op ? op.sites : []) {
+    if (!("sites" in op)) continue;
+    for (const id of op.sites) {
       if (siteName(id) === site) return told();
-      // The same value, but for what hooks of this site do to it.
-      ops = [`hooks of ${siteName(id)}`, ...ops.filter((other) => other !== op && typeof other !== "string")];
+      ops = [];
     }
-    if (op.op === "logits") break;
+    ops = later;
   }
   return told();
 }
