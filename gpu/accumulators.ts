@@ -1,9 +1,9 @@
 import type { AccumulatorId } from "../models/device.ts";
+import { unknownId } from "../models/errors.ts";
 import type { SiteId } from "../models/hooks.ts";
 import { Arena } from "./arena.ts";
 import type { Gpu } from "./context.ts";
 import type { Readback } from "./readback.ts";
-import { unknownId } from "./refusals.ts";
 
 export interface Accumulator {
   sites: readonly SiteId[];

@@ -1,8 +1,8 @@
 import type { BlockId } from "../models/device.ts";
+import { unknownId } from "../models/errors.ts";
 import type { Program } from "../models/program.ts";
 import { padded, USAGE } from "./constants.ts";
 import { type Gpu, mebibytes, outOfMemory } from "./context.ts";
-import { unknownId } from "./refusals.ts";
 
 /** Tokens in a block. */
 export const BLOCK_SIZE = 16;

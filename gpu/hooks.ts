@@ -1,9 +1,9 @@
 import type { HookSetId } from "../models/device.ts";
+import { unknownId } from "../models/errors.ts";
 import type { DeviceHook } from "../models/hooks.ts";
 import { Arena } from "./arena.ts";
 import { NONE } from "./constants.ts";
 import type { Gpu } from "./context.ts";
-import { unknownId } from "./refusals.ts";
 
 const OPS = { clamp: 0, shift: 1, remove: 2, project: 3 } as const;
 /** Words of one hook's record, as `wgsl/hooks.ts` reads it. */

@@ -1,3 +1,4 @@
+import { type BatchLimits, checkBatch, checkSites } from "../models/check_batch.ts";
 import type {
   AccumulatorId,
   BlockId,
@@ -9,12 +10,11 @@ import type {
 } from "../models/device.ts";
 import { CapstanError } from "../models/errors.ts";
 import { type DeviceHook, SITE_KINDS, type SiteId } from "../models/hooks.ts";
-import type { Program } from "../models/program.ts";
+import { type Program, programSites } from "../models/program.ts";
 import { Accumulators } from "./accumulators.ts";
 import { type PackedBatch, packBatch } from "./batch.ts";
 import { Buffers } from "./buffers.ts";
 import { BLOCK_SIZE, Cache } from "./cache.ts";
-import { checkBatch } from "./check_batch.ts";
 import type { Gpu } from "./context.ts";
 import { HookStore } from "./hooks.ts";
 import { prefillTile } from "./ops/attention/index.ts";
@@ -48,7 +48,8 @@ export class GpuModel implements WebGpuModel {
   readonly n_in_flight = N_IN_FLIGHT;
   readonly #gpu: Gpu;
   readonly #program: Program;
-  readonly #n_ctx: number;
+  readonly #batch_limits: BatchLimits;
+  readonly #piece_limits: PieceLimits;
   readonly #weights: Weights;
   readonly #readback: Readback;
   readonly #resources: Resources;
@@ -63,13 +64,27 @@ export class GpuModel implements WebGpuModel {
   private constructor(made: Made, on_dispose: () => void) {
     this.#gpu = made.gpu;
     this.#program = made.program;
-    this.#n_ctx = made.n_ctx;
     this.#weights = made.weights;
     this.#readback = made.readback;
     this.#resources = made.resources;
     this.#runner = made.runner;
     this.#tile = made.tile;
     this.#on_dispose = on_dispose;
+    const { cache, hooks, accumulators, buffers } = made.resources;
+    this.#batch_limits = {
+      d_vocab: made.program.d_vocab,
+      n_ctx: made.n_ctx,
+      block_size: BLOCK_SIZE,
+      sites: new Set(programSites(made.program)),
+      hasBlock: (id) => cache.has(id),
+      hasHooks: (id) => hooks.get(id) !== undefined,
+      hasAccumulator: (id) => accumulators.get(id) !== undefined,
+      drew: (entry) => this.#drew.has(entry),
+    };
+    const { most } = buffers;
+    // Half the results are for what is not counted by rows: flags, tokens, projections.
+    const result_words = Math.floor(most.result_words / 2);
+    this.#piece_limits = { ...most, result_words, d_model: made.program.d_model };
   }
 
   static async load(
@@ -125,6 +140,11 @@ export class GpuModel implements WebGpuModel {
 
   addHooks(hooks: readonly DeviceHook[]): HookSetId {
     this.#alive("use hooks");
+    checkSites(
+      hooks.map(({ site }) => site),
+      this.#batch_limits.sites,
+      "use hooks",
+    );
     return this.#resources.hooks.add(hooks);
   }
 
@@ -135,6 +155,7 @@ export class GpuModel implements WebGpuModel {
 
   addAccumulator(sites: readonly SiteId[]): AccumulatorId {
     this.#alive("add an accumulator");
+    checkSites(sites, this.#batch_limits.sites, "add an accumulator");
     return this.#resources.accumulators.add(sites);
   }
 
@@ -150,7 +171,7 @@ export class GpuModel implements WebGpuModel {
 
   async step(batch: readonly StepEntry[]): Promise<StepResult[]> {
     this.#alive("run a step");
-    checkBatch(batch, this.#program, this.#n_ctx, this.#resources, this.#drew);
+    const pieces = this.#cut(batch);
     const drawn_from = this.#half * DRAWN_SLOTS;
     this.#half = 1 - this.#half;
     const drawn_to = this.#half * DRAWN_SLOTS;
@@ -158,7 +179,6 @@ export class GpuModel implements WebGpuModel {
     for (const { accumulate } of batch) {
       for (const { id, start, end } of accumulate) this.#resources.accumulators.get(id)!.count += end - start;
     }
-    const pieces = cutBatch(batch, this.#limits(), this.#resources.accumulators);
     const results = await Promise.all(pieces.map((piece) => this.#run(piece, drawn_from, drawn_to)));
     await this.#gpu.settled();
     return joinResults(batch, pieces, results);
@@ -166,9 +186,8 @@ export class GpuModel implements WebGpuModel {
 
   async profile(batch: readonly StepEntry[]): Promise<StageTime[]> {
     this.#alive("profile a step");
-    checkBatch(batch, this.#program, this.#n_ctx, this.#resources, this.#drew);
     const times: StageTime[] = [];
-    for (const piece of cutBatch(batch, this.#limits(), this.#resources.accumulators)) {
+    for (const piece of this.#cut(batch)) {
       // What it draws goes where nobody looks any more: the last step's tokens can still be followed.
       const { sizes } = this.#pack(piece, this.#half * DRAWN_SLOTS, (1 - this.#half) * DRAWN_SLOTS);
       times.push(...(await timeStages(this.#gpu, this.#runner, this.#readback, sizes)));
@@ -256,10 +275,14 @@ export class GpuModel implements WebGpuModel {
     });
   }
 
-  #limits(): PieceLimits {
-    const most = this.#resources.buffers.most;
-    // Half the results are for what is not counted by rows: flags, tokens, projections.
-    return { ...most, result_words: Math.floor(most.result_words / 2), d_model: this.#program.d_model };
+  /** The batch in pieces that the adapter's bindings hold, once it is known to be right. */
+  #cut(batch: readonly StepEntry[]): Piece[] {
+    checkBatch(batch, this.#batch_limits);
+    if (batch.length > DRAWN_SLOTS) {
+      const [need, found] = [`at most ${DRAWN_SLOTS} entries`, `${batch.length}`];
+      throw new CapstanError("bad_request", { action: "run a step", need, found });
+    }
+    return cutBatch(batch, this.#piece_limits, this.#resources.accumulators);
   }
 
   #alive(action: string): void {

@@ -61,6 +61,11 @@ export function abortedError(action: string, signal?: AbortSignal): CapstanError
   );
 }
 
+/** The error of an id that nobody has, or no longer. */
+export function unknownId(action: string, what: string, id: number): CapstanError {
+  return new CapstanError("bad_request", { action, need: `a ${what} in use`, found: `${what} ${id}` });
+}
+
 /** A value as it reads well inside an error message: short, quoted when text. */
 export function show(value: unknown): string {
   const text = typeof value === "string" ? JSON.stringify(value) : String(JSON.stringify(value) ?? value);

@@ -6,9 +6,10 @@ export {
   readDecoder,
 } from "./architectures/index.ts";
 export { buildProgram } from "./build_program.ts";
+export { type BatchLimits, checkBatch, checkSites } from "./check_batch.ts";
 export { ConfigReader, type RawConfig } from "./config.ts";
 export type * from "./device.ts";
-export { abortedError, CapstanError, type ErrorCode, type ErrorParts, show } from "./errors.ts";
+export { abortedError, CapstanError, type ErrorCode, type ErrorParts, show, unknownId } from "./errors.ts";
 export { resolveFollows } from "./follow.ts";
 export {
   allSites,

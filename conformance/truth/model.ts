@@ -1,17 +1,21 @@
 import {
+  type BatchLimits,
   CapstanError,
+  checkBatch,
+  checkSites,
   type DeviceHook,
   type DeviceLoadOptions,
   type DeviceModel,
   type Program,
+  programSites,
   type RopeSpec,
   resolveFollows,
   type SiteId,
   type StepEntry,
   type StepResult,
+  unknownId,
 } from "../../models/index.ts";
 import { Cache } from "./cache.ts";
-import { checkBatch } from "./check_batch.ts";
 import { runOp } from "./ops/index.ts";
 import type { Accumulator, EntryRun, Row, Run } from "./run.ts";
 import type { Weight } from "./weights.ts";
@@ -24,7 +28,7 @@ export class TruthModel implements DeviceModel {
   readonly #program: Program;
   readonly #weights: readonly Weight[];
   readonly #ropes: readonly RopeSpec[];
-  readonly #n_ctx: number;
+  readonly #limits: BatchLimits;
   readonly #cache: Cache;
   readonly #hooks = new Map<number, readonly DeviceHook[]>();
   readonly #accumulators = new Map<number, Accumulator>();
@@ -42,9 +46,18 @@ export class TruthModel implements DeviceModel {
     this.#program = program;
     this.#weights = weights;
     this.#ropes = ropes;
-    this.#n_ctx = n_ctx;
     this.#cache = new Cache(program, block_size, max_blocks);
     this.block_size = block_size;
+    this.#limits = {
+      d_vocab: program.d_vocab,
+      n_ctx,
+      block_size,
+      sites: new Set(programSites(program)),
+      hasBlock: (id) => this.#cache.has(id),
+      hasHooks: (id) => this.#hooks.has(id),
+      hasAccumulator: (id) => this.#accumulators.has(id),
+      drew: (entry) => (this.#drawn[entry] ?? -1) >= 0,
+    };
     this.memory = {
       weight_bytes: weights.reduce((sum, { data }) => sum + data.byteLength, 0),
       block_bytes: this.#cache.block_bytes,
@@ -69,17 +82,23 @@ export class TruthModel implements DeviceModel {
 
   addHooks(hooks: readonly DeviceHook[]): number {
     this.#alive("add hooks");
+    checkSites(
+      hooks.map(({ site }) => site),
+      this.#limits.sites,
+      "add hooks",
+    );
     this.#hooks.set(this.#next_id, structuredClone(hooks));
     return this.#next_id++;
   }
 
   freeHooks(id: number): void {
     this.#alive("free hooks");
-    if (!this.#hooks.delete(id)) throw unknown("free hooks", "hook set", id);
+    if (!this.#hooks.delete(id)) throw unknownId("free hooks", "hook set", id);
   }
 
   addAccumulator(sites: readonly SiteId[]): number {
     this.#alive("add an accumulator");
+    checkSites(sites, this.#limits.sites, "add an accumulator");
     const sum = new Float64Array(sites.length * this.#program.d_model);
     this.#accumulators.set(this.#next_id, { sites: [...sites], sum, count: 0 });
     return this.#next_id++;
@@ -88,26 +107,20 @@ export class TruthModel implements DeviceModel {
   async readAccumulator(id: number): Promise<{ mean: Float32Array; count: number }> {
     this.#alive("read an accumulator");
     const accumulator = this.#accumulators.get(id);
-    if (accumulator === undefined) throw unknown("read an accumulator", "accumulator", id);
+    if (accumulator === undefined) throw unknownId("read an accumulator", "accumulator", id);
     const { sum, count } = accumulator;
     return { mean: Float32Array.from(sum, (x) => (count === 0 ? 0 : x / count)), count };
   }
 
   freeAccumulator(id: number): void {
     this.#alive("free an accumulator");
-    if (!this.#accumulators.delete(id)) throw unknown("free an accumulator", "accumulator", id);
+    if (!this.#accumulators.delete(id)) throw unknownId("free an accumulator", "accumulator", id);
   }
 
   async step(asked: readonly StepEntry[]): Promise<StepResult[]> {
     this.#alive("run a step");
+    checkBatch(asked, this.#limits);
     const batch = resolveFollows(asked, this.#drawn);
-    checkBatch(batch, {
-      program: this.#program,
-      cache: this.#cache,
-      n_ctx: this.#n_ctx,
-      has_hooks: (id) => this.#hooks.has(id),
-      has_accumulator: (id) => this.#accumulators.has(id),
-    });
     const run = this.#begin(batch);
     for (const op of this.#program.ops) runOp(run, op);
     for (const { accumulate } of batch) {
@@ -181,10 +194,6 @@ function emptyResult(program: Program, ask: StepEntry, hooks: readonly DeviceHoo
     captures: ask.captures.map(() => new Float32Array(n_tokens * program.d_model)),
     projections: new Float32Array(n_projections * n_tokens),
   };
-}
-
-function unknown(action: string, what: string, id: number): CapstanError {
-  return new CapstanError("bad_request", { action, need: `a ${what} in use`, found: `${what} ${id}` });
 }
 
 /** The error of every call on what has been disposed. */

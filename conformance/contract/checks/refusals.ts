@@ -1,16 +1,18 @@
-import type { StepEntry } from "../../../models/index.ts";
+import { SITE_KINDS, type StepEntry } from "../../../models/index.ts";
 import { check, checkRefused } from "../assert.ts";
 import type { Check } from "../check.ts";
 import { TINIES } from "../tiny.ts";
 import type { Twin } from "../twin.ts";
 
 const tiny = TINIES[0]!;
+const parallel = TINIES.find(({ name }) => name.startsWith("parallel"))!;
 
 /** What a step refuses before anything runs, and that it runs as before afterwards. */
 export const refusalChecks: Check[] = [
   { name: "a step refuses tokens and positions that do not fit", tiny, run: tokens },
   { name: "a step refuses blocks that are too few or not allocated", tiny, run: blocks },
   { name: "a step refuses ids of hooks, accumulators and sites that are not there", tiny, run: ids },
+  { name: "a step refuses a site that a parallel block does not pass", tiny: parallel, run: unpassedSite },
   { name: "a refused entry stops the whole step, and the next runs as before", tiny, run: wholeStep },
   { name: "freeing what is not there is refused", tiny, run: frees },
   { name: "more blocks than memory: out_of_memory, and none allocated", tiny, run: outOfMemory },
@@ -78,6 +80,17 @@ async function ids(twin: Twin): Promise<void> {
   await refuse(twin, "a freed accumulator", { accumulate: [{ id, start: 0, end: 1 }] });
   await refuse(twin, "a site past the last layer", { captures: [15] });
   await refuse(twin, "a negative site", { captures: [-1] });
+}
+
+/** A parallel block has no stream between attention and MLP. */
+async function unpassedSite(twin: Twin): Promise<void> {
+  const mid = SITE_KINDS.indexOf("hook_resid_mid");
+  await refuse(twin, "a capture there", { captures: [mid] });
+  const direction = Float32Array.from({ length: twin.program.d_model }, (_, i) => (i === 0 ? 1 : 0));
+  await checkRefused(["bad_request"], "a hook there", () =>
+    twin.device.addHooks([{ op: "project", site: mid, direction, output: 0 }]),
+  );
+  await checkRefused(["bad_request"], "a mean there", () => twin.device.addAccumulator([mid]));
 }
 
 async function wholeStep(twin: Twin): Promise<void> {
