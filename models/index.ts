@@ -27,8 +27,9 @@ export {
   siteId,
   siteName,
 } from "./hooks.ts";
+export { badElement, knownDtype, openProgramWeights, streamParts } from "./load_weights.ts";
 export { type MemoryNeed, memoryNeed } from "./memory.ts";
-export { openPart } from "./part.ts";
+export { openPart, readExactly } from "./part.ts";
 export {
   type BufferName,
   type Op,

@@ -1,5 +1,5 @@
 import type { WeightSource, WeightTensor } from "./device.ts";
-import { CapstanError, show } from "./errors.ts";
+import { abortedError, CapstanError, show } from "./errors.ts";
 import { FILE_DTYPES, isFileDtype, toFloats } from "./file_dtypes.ts";
 import type { TensorSpec } from "./spec.ts";
 
@@ -45,9 +45,7 @@ function rowsOf(tensor: WeightTensor, { start, end }: { start: number; end: numb
 function transposed(tensor: WeightTensor): WeightTensor {
   const [height, width] = [tensor.shape[0]!, tensor.shape[1]!];
   const turn = async () => {
-    const bytes = await tensor.read(0, tensor.byte_length);
-    if (bytes.length !== tensor.byte_length) return bytes;
-    const whole = bytes.slice();
+    const whole = (await readExactly(tensor, 0, tensor.byte_length)).slice();
     if (FILE_DTYPES[tensor.dtype].size === 2) return turned(new Uint16Array(whole.buffer), height, width);
     return turned(new Uint32Array(whole.buffer), height, width);
   };
@@ -65,7 +63,7 @@ function turned(from: Uint16Array | Uint32Array, height: number, width: number):
 /** The sum is taken in float64 and kept in float32, which holds every value of a file. */
 function added(tensor: WeightTensor, add: number): WeightTensor {
   const sum = async () => {
-    const values = toFloats(await tensor.read(0, tensor.byte_length), tensor.dtype);
+    const values = toFloats(await readExactly(tensor, 0, tensor.byte_length), tensor.dtype);
     return new Uint8Array(values.map((value) => value + add).buffer);
   };
   const byte_length = (tensor.byte_length / FILE_DTYPES[tensor.dtype].size) * 4;
@@ -81,6 +79,25 @@ function once(whole: () => Promise<Uint8Array>): WeightTensor["read"] {
   };
 }
 
-function bad(need: string, found: string): CapstanError {
-  return new CapstanError("bad_weights", { action: "load weights", need, found });
+/**
+ * Bytes [start, end) of a tensor, all of them.
+ *
+ * @throws CapstanError `bad_weights` when fewer come (or more), `aborted`
+ */
+export async function readExactly(
+  tensor: WeightTensor,
+  start: number,
+  end: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  const bytes = await tensor.read(start, end);
+  if (signal?.aborted) throw abortedError("load weights", signal);
+  if (bytes.length === end - start) return bytes;
+  const need = `bytes ${start} to ${end} of ${tensor.name}`;
+  throw bad(need, `${bytes.length} bytes`, "The file may be cut short.");
+}
+
+function bad(need: string, found: string, mend?: string): CapstanError {
+  const parts = { action: "load weights", need, found };
+  return new CapstanError("bad_weights", mend === undefined ? parts : { ...parts, mend });
 }

@@ -1,6 +1,9 @@
-import { CapstanError, type Device, type DeviceLoadOptions, type DeviceModel } from "../../models/index.ts";
+import { type Device, type DeviceLoadOptions, type DeviceModel, knownDtype } from "../../models/index.ts";
 import { lost, TruthModel } from "./model.ts";
 import { loadWeights } from "./weights.ts";
+
+/** Exact whatever the file has. */
+const DTYPES = ["f32"] as const;
 
 export interface TruthOptions {
   /** Tokens in a KV block. Small by default, so that short sequences span several. */
@@ -20,16 +23,10 @@ export function createTruthDevice(options: TruthOptions = {}): Device {
   return {
     kind: "truth",
     description: "f64 reference in plain TypeScript",
-    dtypes: ["f32"],
+    dtypes: DTYPES,
     async load(program, source, load: DeviceLoadOptions) {
       if (disposed) throw lost("load a model");
-      if (load.dtype !== "auto" && load.dtype !== "f32") {
-        throw new CapstanError("unsupported", {
-          action: "load a model on the truth device",
-          need: "dtype auto or f32 (both exact)",
-          found: load.dtype,
-        });
-      }
+      knownDtype(load.dtype, DTYPES, "truth");
       const weights = await loadWeights(program, source, load);
       const model = new TruthModel(program, weights, load, { block_size, max_blocks });
       models.add(model);
