@@ -1,3 +1,4 @@
+import { concatFloats } from "../models/arrays.ts";
 import type { StepEntry, StepResult } from "../models/device.ts";
 import type { Accumulators } from "./accumulators.ts";
 import { wantedRows } from "./batch.ts";
@@ -100,7 +101,9 @@ export function joinResults(
 function joined({ tokens, captures, logits }: StepEntry, parts: readonly StepResult[]): StepResult {
   const last = parts.at(-1)!;
   const n_projections =
-    last.projections.length === 0 ? 0 : totalOf(parts.map((p) => p.projections)) / tokens.length;
+    last.projections.length === 0
+      ? 0
+      : parts.reduce((sum, { projections }) => sum + projections.length, 0) / tokens.length;
   const projections = Array.from({ length: n_projections }, (_, row) =>
     parts.map(({ projections }) => {
       const n = projections.length / n_projections;
@@ -110,22 +113,8 @@ function joined({ tokens, captures, logits }: StepEntry, parts: readonly StepRes
   return {
     ...last,
     non_finite: parts.find(({ non_finite }) => non_finite !== null)?.non_finite ?? null,
-    logits: logits === "all" ? concat(parts.map((part) => part.logits!)) : last.logits,
-    captures: captures.map((_, i) => concat(parts.map((part) => part.captures[i]!))),
-    projections: concat(projections.flat()),
+    logits: logits === "all" ? concatFloats(parts.map((part) => part.logits!)) : last.logits,
+    captures: captures.map((_, i) => concatFloats(parts.map((part) => part.captures[i]!))),
+    projections: concatFloats(projections.flat()),
   };
-}
-
-function totalOf(parts: readonly Float32Array[]): number {
-  return parts.reduce((sum, { length }) => sum + length, 0);
-}
-
-function concat(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(totalOf(parts));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

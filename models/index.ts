@@ -5,6 +5,7 @@ export {
   knownArchitectures,
   readDecoder,
 } from "./architectures/index.ts";
+export { concatBytes, concatFloats } from "./arrays.ts";
 export { buildProgram } from "./build_program.ts";
 export { type BatchLimits, checkBatch, checkSites } from "./check_batch.ts";
 export { ConfigReader, type RawConfig } from "./config.ts";

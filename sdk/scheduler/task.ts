@@ -1,4 +1,5 @@
 import type { AccumulatorId, SampleParams, SiteId, StepResult } from "../../models/index.ts";
+import { concatFloats } from "../../models/index.ts";
 import type { Sequence } from "./sequence.ts";
 
 /** One forward call of a sequence: the tokens to feed, and what is wanted of them. */
@@ -106,21 +107,10 @@ export class RunningCall {
     return {
       token: last.token,
       logprobs: last.logprobs,
-      logits: joined(this.#logits),
-      captures: this.#captures.map(joined),
-      projections: this.#projections.map(joined),
+      logits: concatFloats(this.#logits),
+      captures: this.#captures.map(concatFloats),
+      projections: this.#projections.map(concatFloats),
       cached: this.cached,
     };
   }
-}
-
-function joined(pieces: readonly Float32Array[]): Float32Array {
-  if (pieces.length === 1) return pieces[0]!;
-  const whole = new Float32Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }
