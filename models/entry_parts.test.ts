@@ -1,0 +1,103 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { cutEntry, joinResults, type StepEntry, type StepResult } from "./index.ts";
+
+const D_MODEL = 2;
+const D_VOCAB = 3;
+
+/** A device whose every number says which token, at which position, it is of. */
+function pretend(n_projections: number) {
+  const summed: string[] = [];
+  const run = (entry: StepEntry): StepResult => {
+    const { tokens, position, ends_call, sample, logits, captures, accumulate } = entry;
+    const rows = (width: number, what: number, from = 0) =>
+      Float32Array.from({ length: (tokens.length - from) * width }, (_, i) => {
+        const index = from + Math.floor(i / width);
+        const is_end = ends_call && index === tokens.length - 1;
+        return (
+          (1000 * what + 100 * (position + index) + 10 * (i % width) + tokens[index]!) * (is_end ? -1 : 1)
+        );
+      });
+    for (const { id, start, end } of accumulate) {
+      for (let i = start; i < end; i++) summed.push(`${id}: ${tokens[i]} at ${position + i}`);
+    }
+    const projections = Array.from({ length: n_projections }, (_, row) => [...rows(1, row)]);
+    return {
+      non_finite: null,
+      token: sample === null ? -1 : position + tokens.length,
+      logprobs: null,
+      logits: logits === "none" ? null : rows(D_VOCAB, 7, logits === "all" ? 0 : tokens.length - 1),
+      captures: captures.map((site) => rows(D_MODEL, 8 + site)),
+      projections: Float32Array.from(projections.flat()),
+    };
+  };
+  return { run, summed };
+}
+
+const sample = {
+  temperature: 0,
+  top_k: 0,
+  top_p: 1,
+  min_p: 0,
+  repetition_penalty: 1,
+  frequency_penalty: 0,
+  presence_penalty: 0,
+  logit_bias: [],
+  history: null,
+  n_prompt: 0,
+  seed: [0, 0],
+  draw: 0,
+  top_logprobs: -1,
+} as const;
+
+const asks = fc.integer({ min: 1, max: 12 }).chain((n_tokens) =>
+  fc.record({
+    tokens: fc.array(fc.nat(9), { minLength: n_tokens, maxLength: n_tokens }),
+    position: fc.nat(5),
+    ends_call: fc.boolean(),
+    draws: fc.boolean(),
+    logits: fc.constantFrom("none", "last", "all"),
+    captures: fc.uniqueArray(fc.nat(4), { maxLength: 3 }),
+    spans: fc.array(fc.tuple(fc.nat(n_tokens), fc.nat(n_tokens)), { maxLength: 3 }),
+    n_projections: fc.nat(3),
+    cuts: fc.uniqueArray(fc.integer({ min: 1, max: n_tokens }), { maxLength: 4 }),
+  }),
+);
+
+it("an entry cut anywhere gives, part after part, what it gives whole", () => {
+  const property = fc.property(asks, ({ tokens, draws, spans, n_projections, cuts, ...asked }) => {
+    const entry: StepEntry = {
+      ...asked,
+      tokens: Int32Array.from(tokens),
+      follows: null,
+      blocks: Int32Array.of(4, 2),
+      hooks: 3,
+      sample: draws ? sample : null,
+      accumulate: spans.map(([a, b], id) => ({ id, start: Math.min(a, b), end: Math.max(a, b) })),
+    };
+    const n_tokens = tokens.length;
+    const bounds = [...new Set([0, ...cuts, n_tokens])].sort((a, b) => a - b);
+    const [whole, cut] = [pretend(n_projections), pretend(n_projections)];
+    const parts = bounds.slice(1).map((end, i) => cutEntry(entry, bounds[i]!, end));
+    expect(joinResults(parts.map(cut.run), n_tokens)).toEqual(whole.run(entry));
+    expect(cut.summed.sort()).toEqual(whole.summed.sort());
+    expect(parts.every(({ blocks, hooks }) => blocks === entry.blocks && hooks === 3)).toBe(true);
+  });
+  fc.assert(property, { numRuns: 500 });
+});
+
+it("a part that is not finite spoils the whole", () => {
+  const { run } = pretend(0);
+  const entry = { tokens: Int32Array.of(1, 2, 3), position: 0, follows: null, blocks: Int32Array.of(0) };
+  const wants = {
+    hooks: 0,
+    ends_call: true,
+    sample: null,
+    logits: "last",
+    captures: [],
+    accumulate: [],
+  } as const;
+  const parts = [0, 1, 2].map((i) => run(cutEntry({ ...entry, ...wants }, i, i + 1)));
+  parts[1]!.non_finite = "residual";
+  expect(joinResults(parts, 3).non_finite).toBe("residual");
+});
