@@ -22,6 +22,7 @@ export {
   type HookPlan,
   type Positions,
   planHooks,
+  projectionCount,
   SITE_KINDS,
   type Site,
   type SiteId,
