@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { stepEntry } from "../conformance/contract/entry.ts";
+import { GREEDY } from "../conformance/contract/params.ts";
 import { cutEntry, joinResults, type StepEntry, type StepResult } from "./index.ts";
 
 const D_MODEL = 2;
@@ -34,22 +36,6 @@ function pretend(n_projections: number) {
   return { run, summed };
 }
 
-const sample = {
-  temperature: 0,
-  top_k: 0,
-  top_p: 1,
-  min_p: 0,
-  repetition_penalty: 1,
-  frequency_penalty: 0,
-  presence_penalty: 0,
-  logit_bias: [],
-  history: null,
-  n_prompt: 0,
-  seed: [0, 0],
-  draw: 0,
-  top_logprobs: -1,
-} as const;
-
 const asks = fc.integer({ min: 1, max: 12 }).chain((n_tokens) =>
   fc.record({
     tokens: fc.array(fc.nat(9), { minLength: n_tokens, maxLength: n_tokens }),
@@ -66,15 +52,14 @@ const asks = fc.integer({ min: 1, max: 12 }).chain((n_tokens) =>
 
 it("an entry cut anywhere gives, part after part, what it gives whole", () => {
   const property = fc.property(asks, ({ tokens, draws, spans, n_projections, cuts, ...asked }) => {
-    const entry: StepEntry = {
+    const entry = stepEntry({
       ...asked,
       tokens: Int32Array.from(tokens),
-      follows: null,
       blocks: Int32Array.of(4, 2),
       hooks: 3,
-      sample: draws ? sample : null,
+      sample: draws ? GREEDY : null,
       accumulate: spans.map(([a, b], id) => ({ id, start: Math.min(a, b), end: Math.max(a, b) })),
-    };
+    });
     const n_tokens = tokens.length;
     const bounds = [...new Set([0, ...cuts, n_tokens])].sort((a, b) => a - b);
     const [whole, cut] = [pretend(n_projections), pretend(n_projections)];
@@ -88,16 +73,8 @@ it("an entry cut anywhere gives, part after part, what it gives whole", () => {
 
 it("a part that is not finite spoils the whole", () => {
   const { run } = pretend(0);
-  const entry = { tokens: Int32Array.of(1, 2, 3), position: 0, follows: null, blocks: Int32Array.of(0) };
-  const wants = {
-    hooks: 0,
-    ends_call: true,
-    sample: null,
-    logits: "last",
-    captures: [],
-    accumulate: [],
-  } as const;
-  const parts = [0, 1, 2].map((i) => run(cutEntry({ ...entry, ...wants }, i, i + 1)));
+  const entry = stepEntry({ tokens: Int32Array.of(1, 2, 3), blocks: Int32Array.of(0) });
+  const parts = [0, 1, 2].map((i) => run(cutEntry(entry, i, i + 1)));
   parts[1]!.non_finite = "residual";
   expect(joinResults(parts, 3).non_finite).toBe("residual");
 });
