@@ -1,6 +1,14 @@
-import { CapstanError, type Device, type DeviceLoadOptions, type DeviceModel } from "../../models/index.ts";
+import {
+  CapstanError,
+  type Device,
+  type DeviceLoadOptions,
+  type DeviceModel,
+  type StoredDtype,
+} from "../../models/index.ts";
 import { lost, TruthModel } from "./model.ts";
 import { loadWeights } from "./weights.ts";
+
+const DTYPES = ["f32", "q8", "q4"] as const satisfies readonly StoredDtype[];
 
 export interface TruthOptions {
   /** Tokens in a KV block. Small by default, so that short sequences span several. */
@@ -11,7 +19,7 @@ export interface TruthOptions {
 
 /**
  * The device that the others are measured against: f64 weights, activations, cache and sums, one naive loop an
- * op. Slow on purpose; meant for models of a few layers.
+ * op. Slow on purpose; meant for models of a few layers. In q8 and q4 it computes exactly with the rounded weights.
  */
 export function createTruthDevice(options: TruthOptions = {}): Device {
   const { block_size = 8, max_blocks = 65_536 } = options;
@@ -20,13 +28,13 @@ export function createTruthDevice(options: TruthOptions = {}): Device {
   return {
     kind: "truth",
     description: "f64 reference in plain TypeScript",
-    dtypes: ["f32"],
+    dtypes: DTYPES,
     async load(program, source, load: DeviceLoadOptions) {
       if (disposed) throw lost("load a model");
-      if (load.dtype !== "auto" && load.dtype !== "f32") {
+      if (![...DTYPES, "auto"].includes(load.dtype)) {
         throw new CapstanError("unsupported", {
           action: "load a model on the truth device",
-          need: "dtype auto or f32 (both exact)",
+          need: "dtype auto or f32 (both exact), q8 or q4",
           found: load.dtype,
         });
       }

@@ -8,6 +8,7 @@ import {
   toFloats,
   type WeightSource,
 } from "../../models/index.ts";
+import { isQuantised, quantisedWeights, quantiseRows } from "./quantise.ts";
 
 /** [rows, cols] row-major (a vector has one row), or several of these one after the other. Float32 holds every F32, F16 and BF16 value exactly. */
 export interface Weight {
@@ -17,7 +18,7 @@ export interface Weight {
 }
 
 /**
- * Reads every weight of a program, its parts stacked on rows.
+ * Reads every weight of a program, its parts stacked on rows; with dtype q8 or q4, rounded as those are.
  *
  * @throws CapstanError `bad_weights` for a short read or a value that is not finite; `aborted`
  */
@@ -27,9 +28,11 @@ export async function loadWeights(
   options: DeviceLoadOptions,
 ): Promise<Weight[]> {
   const total = sum(program.weights.flatMap(({ parts }) => parts.map((part) => bytesOf(source, part))));
+  const { dtype } = options;
+  const rounded = quantisedWeights(program);
   let done = 0;
   const weights: Weight[] = [];
-  for (const { count, rows, cols, parts } of program.weights) {
+  for (const [id, { count, rows, cols, parts }] of program.weights.entries()) {
     const weight = { rows, cols, data: new Float32Array(count * rows * cols) };
     let at = 0;
     for (const part of parts) {
@@ -38,6 +41,7 @@ export async function loadWeights(
       done += bytesOf(source, part);
       options.on_progress?.(done, total);
     }
+    if (isQuantised(dtype) && rounded.has(id)) quantiseRows(weight.data, cols, dtype);
     weights.push(weight);
   }
   return weights;
