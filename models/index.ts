@@ -10,6 +10,7 @@ export { type BatchLimits, checkBatch, checkSites } from "./check_batch.ts";
 export { ConfigReader, type RawConfig } from "./config.ts";
 export type * from "./device.ts";
 export { abortedError, CapstanError, type ErrorCode, type ErrorParts, show, unknownId } from "./errors.ts";
+export { isFileDtype, toFloats } from "./file_dtypes.ts";
 export { resolveFollows } from "./follow.ts";
 export {
   allSites,
@@ -26,8 +27,9 @@ export {
   siteId,
   siteName,
 } from "./hooks.ts";
+export { badElement, knownDtype, openProgramWeights, streamParts } from "./load_weights.ts";
 export { type MemoryNeed, memoryNeed } from "./memory.ts";
-export { openPart, toFloats } from "./part.ts";
+export { openPart, readExactly } from "./part.ts";
 export {
   type BufferName,
   type Op,

@@ -1,14 +1,9 @@
-import {
-  CapstanError,
-  type Device,
-  type DeviceLoadOptions,
-  type DeviceModel,
-  type StoredDtype,
-} from "../../models/index.ts";
+import { type Device, type DeviceLoadOptions, type DeviceModel, knownDtype } from "../../models/index.ts";
 import { lost, TruthModel } from "./model.ts";
 import { loadWeights } from "./weights.ts";
 
-const DTYPES = ["f32", "q8", "q4"] as const satisfies readonly StoredDtype[];
+/** f32 is exact, whatever the file has. */
+const DTYPES = ["f32", "q8", "q4"] as const;
 
 export interface TruthOptions {
   /** Tokens in a KV block. Small by default, so that short sequences span several. */
@@ -31,13 +26,7 @@ export function createTruthDevice(options: TruthOptions = {}): Device {
     dtypes: DTYPES,
     async load(program, source, load: DeviceLoadOptions) {
       if (disposed) throw lost("load a model");
-      if (![...DTYPES, "auto"].includes(load.dtype)) {
-        throw new CapstanError("unsupported", {
-          action: "load a model on the truth device",
-          need: "dtype auto or f32 (both exact), q8 or q4",
-          found: load.dtype,
-        });
-      }
+      knownDtype(load.dtype, DTYPES, "truth");
       const weights = await loadWeights(program, source, load);
       const model = new TruthModel(program, weights, load, { block_size, max_blocks });
       models.add(model);
