@@ -39,6 +39,7 @@ export async function runGenerate(
   { tokens, n_prompt, hooks }: Reference,
   signal: AbortSignal | undefined,
 ): Promise<Int32Array> {
+  if (tokens.length === n_prompt) return new Int32Array(0);
   const reply = generate(model, tokens.subarray(0, n_prompt), {
     hooks,
     temperature: 0,

@@ -12,7 +12,7 @@ import {
   type StepResult,
 } from "../../models/index.ts";
 import type { FidelityDtype } from "../bounds.ts";
-import { createTruthDevice } from "../truth/index.ts";
+import { createTruthDevice, isQuantised } from "../truth/index.ts";
 import { compareResults } from "./compare.ts";
 import { stepEntry } from "./entry.ts";
 import type { Tiny } from "./tiny.ts";
@@ -65,7 +65,7 @@ export interface TwinResult {
  */
 export class Twin {
   readonly kind: Device["kind"];
-  /** How the device keeps weights: decides the bounds. The truth is always exact. */
+  /** How the device keeps weights: decides the bounds. The truth's are exact, or quantised by the rule. */
   readonly dtype: FidelityDtype;
   readonly tiny: Tiny;
   readonly program: Program;
@@ -163,7 +163,10 @@ export async function openTwin(device: Device, tiny: Tiny, dtype: FidelityDtype 
   const options = { n_ctx: spec.n_ctx, ropes: spec.ropes };
   const model = await device.load(program, tiny.weights, { ...options, dtype });
   const truth = createTruthDevice({ block_size: model.block_size });
-  const exact = await truth.load(program, tiny.weights, { ...options, dtype: "auto" });
+  const exact = await truth.load(program, tiny.weights, {
+    ...options,
+    dtype: isQuantised(dtype) ? dtype : "auto",
+  });
   return new Twin(device.kind, dtype, tiny, model, exact);
 }
 

@@ -99,6 +99,7 @@ it("errors below rounding are the same; not finite is worse than any", () => {
         sites: [{ site: "logits", worst_relative_error, bound: 1e-5 }],
       },
     ],
+    quantisation: null,
   });
   const worse = (a: number, b: number) => diffRuns([one(a)], [one(b)], 2).worse;
   expect(worse(0, 5e-8)).toBe(false);

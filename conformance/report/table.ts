@@ -3,7 +3,8 @@ import type { ReadCase } from "./read.ts";
 
 /**
  * Architecture x device x dtype as a Markdown table. A figure is the worst relative error of any row of the
- * architecture's cases as a share of its bound; where some fell short, how many passed.
+ * architecture's cases as a share of its bound; where some fell short, how many passed; with q8 and q4 what they
+ * themselves lose.
  */
 export function conformanceTable(runs: readonly (readonly ReadCase[])[]): string {
   const all = runs.flat();
@@ -18,7 +19,14 @@ export function conformanceTable(runs: readonly (readonly ReadCase[])[]): string
   });
   const heads = ["architecture", ...made.keys(), "cases"];
   const devices = new Set(all.map(({ device }) => `${device.kind}: ${device.description}.`));
-  return [line(heads), line(heads.map(() => "---")), ...rows.map(line), "", ...devices].join("\n");
+  return [
+    line(heads),
+    line(heads.map(() => "---")),
+    ...rows.map(line),
+    "",
+    ...devices,
+    ...lossLines(all),
+  ].join("\n");
 }
 
 function line(cells: readonly string[]): string {
@@ -34,5 +42,21 @@ function figure(cases: readonly ReadCase[]): string {
   );
   const worst = Math.max(0, ...shares).toFixed(2);
   const passed = cases.filter((one) => one.passed).length;
-  return passed === cases.length ? worst : `**${worst}** (${passed} of ${cases.length} pass)`;
+  const figure = passed === cases.length ? worst : `**${worst}** (${passed} of ${cases.length} pass)`;
+  const losses = cases.flatMap(({ quantisation }) => quantisation?.worst.relative_error ?? []);
+  return losses.length === 0 ? figure : `${figure}, loss ${Math.max(...losses).toPrecision(2)}`;
+}
+
+/** What is said of losses below the table, once for each dtype. */
+function lossLines(all: readonly ReadCase[]): string[] {
+  const named = new Map(
+    all.flatMap(({ dtype, quantisation }) =>
+      quantisation === null ? [] : [[dtype, quantisation.compared_with] as const],
+    ),
+  );
+  return [...named].map(
+    ([dtype, compared_with]) =>
+      `${dtype}: errors are against the f64 truth with ${dtype} weights. The loss is that truth's own relative error ` +
+      `against the reference, which the design puts at ${compared_with.toExponential()} and nothing is judged by.`,
+  );
 }

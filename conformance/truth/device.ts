@@ -2,8 +2,8 @@ import { type Device, type DeviceLoadOptions, type DeviceModel, knownDtype } fro
 import { lost, TruthModel } from "./model.ts";
 import { loadWeights } from "./weights.ts";
 
-/** Exact whatever the file has. */
-const DTYPES = ["f32"] as const;
+/** f32 is exact, whatever the file has. */
+const DTYPES = ["f32", "q8", "q4"] as const;
 
 export interface TruthOptions {
   /** Tokens in a KV block. Small by default, so that short sequences span several. */
@@ -14,7 +14,7 @@ export interface TruthOptions {
 
 /**
  * The device that the others are measured against: f64 weights, activations, cache and sums, one naive loop an
- * op. Slow on purpose; meant for models of a few layers.
+ * op. Slow on purpose; meant for models of a few layers. In q8 and q4 it computes exactly with the rounded weights.
  */
 export function createTruthDevice(options: TruthOptions = {}): Device {
   const { block_size = 8, max_blocks = 65_536 } = options;

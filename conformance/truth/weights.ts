@@ -8,6 +8,7 @@ import {
   toFloats,
   type WeightSource,
 } from "../../models/index.ts";
+import { isQuantised, quantisedWeights, quantiseRows } from "./quantise.ts";
 
 /** [rows, cols] row-major (a vector has one row), or several of these one after the other. Float32 holds every F32, F16 and BF16 value exactly. */
 export interface Weight {
@@ -17,7 +18,7 @@ export interface Weight {
 }
 
 /**
- * Reads every weight of a program, its parts stacked on rows.
+ * Reads every weight of a program, its parts stacked on rows; with dtype q8 or q4, rounded as those are.
  *
  * @throws CapstanError `bad_weights` for a short read or a value that is not finite; `aborted`
  */
@@ -26,15 +27,18 @@ export async function loadWeights(
   source: WeightSource,
   options: DeviceLoadOptions,
 ): Promise<Weight[]> {
+  const { dtype } = options;
+  const rounded = quantisedWeights(program);
   const open = openProgramWeights(program, source);
   const weights = program.weights.map(({ count, rows, cols }): Weight => {
     return { rows, cols, data: new Float32Array(count * rows * cols) };
   });
-  await streamParts(open, options, async ({ tensor, weight, start }) => {
+  await streamParts(open, options, async ({ tensor, weight, slot, start }) => {
     const bytes = await readExactly(tensor, 0, tensor.byte_length, options.signal);
     const values = toFloats(bytes, tensor.dtype);
     const strange = values.findIndex((value) => !Number.isFinite(value));
     if (strange >= 0) throw badElement(tensor, `${values[strange]}`, strange);
+    if (isQuantised(dtype) && rounded.has(weight)) quantiseRows(values, slot.cols, dtype);
     weights[weight]!.data.set(values, start);
   });
   return weights;
