@@ -197,6 +197,12 @@ export function readLayers(
   });
 }
 
+/** Layers of which those from `max_window_layers` on have a window, where windows are switched on. */
+export function readLateWindows(config: ConfigReader, n_layers: number): LayerSpec[] {
+  const first = config.int("max_window_layers", 28, 0);
+  return readLayers(config, n_layers, readSwitchedWindow(config), (layer) => layer >= first);
+}
+
 function layerType(slides: boolean): string {
   return slides ? "sliding_attention" : "full_attention";
 }
