@@ -2,12 +2,10 @@ import type { SampleParams, StepEntry } from "../models/device.ts";
 import { SITE_KINDS } from "../models/hooks.ts";
 import type { Program } from "../models/program.ts";
 import type { Accumulators } from "./accumulators.ts";
-import { NONE, UNIFORM_STRIDE } from "./constants.ts";
+import { MAX_F32, NONE, UNIFORM_STRIDE } from "./constants.ts";
 import type { HookStore } from "./hooks.ts";
 import { uniform } from "./random.ts";
 import { planResults, type ResultsPlan } from "./results.ts";
-
-const MAX_F32 = 3.4028234663852886e38;
 
 /** A step's words as `wgsl/step.ts` reads them, and the sizes that dispatches go by. */
 export interface PackedBatch {
@@ -162,14 +160,12 @@ function writeSample(
   words.set(at + 13, out, follows, flag, saved);
 }
 
-export function changesLogits(sample: SampleParams): boolean {
+function changesLogits(sample: SampleParams): boolean {
   return sample.repetition_penalty !== 1 || sample.frequency_penalty !== 0 || sample.presence_penalty !== 0;
 }
 
 /** Ids whose logits penalties or biases may change, once each. */
-export function adjustments(
-  sample: SampleParams,
-): { id: number; appeared: boolean; count: number; bias: number }[] {
+function adjustments(sample: SampleParams): { id: number; appeared: boolean; count: number; bias: number }[] {
   const items = new Map<number, { id: number; appeared: boolean; count: number; bias: number }>();
   const item = (id: number) => {
     const found = items.get(id) ?? { id, appeared: false, count: 0, bias: 0 };

@@ -12,11 +12,12 @@ export const COMPUTE_STAGE = 0x4;
 
 /** Bytes of a uniform record: dynamic offsets must be multiples of 256 on any adapter. */
 export const UNIFORM_STRIDE = 256;
-/** Words of a uniform record that kernels may use. */
-export const UNIFORM_WORDS = 16;
 
 /** Rows of every activation and matrix are padded with zeros to a multiple of this many values. */
-export const ROW_PADDING = 64;
+const ROW_PADDING = 64;
+
+/** The largest float32: shaders may take for granted that there are no infinities. */
+export const MAX_F32 = 3.4028234663852886e38;
 
 /** Stands for "none" where a word holds an address. */
 export const NONE = 0xffffffff;

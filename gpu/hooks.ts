@@ -2,14 +2,12 @@ import type { HookSetId } from "../models/device.ts";
 import { unknownId } from "../models/errors.ts";
 import { type DeviceHook, projectionCount } from "../models/hooks.ts";
 import { Arena } from "./arena.ts";
-import { NONE } from "./constants.ts";
+import { MAX_F32, NONE } from "./constants.ts";
 import type { Gpu } from "./context.ts";
 
 const OPS = { clamp: 0, shift: 1, remove: 2, project: 3 } as const;
 /** Words of one hook's record, as `wgsl/hooks.ts` reads it. */
 const RECORD = 8;
-/** Bounds that no finite projection passes: shaders may take infinities for granted not to be there. */
-const MAX_F32 = 3.4028234663852886e38;
 
 /** A set as the device holds it: a table of sites (where each site's records begin), records, vectors. */
 export interface HookSet {
@@ -85,6 +83,7 @@ export class HookStore {
         words[record + 2] = store("direction" in hook ? hook.direction : null);
         words[record + 3] = store("delta" in hook ? hook.delta : null);
         if (hook.op === "clamp") {
+          // Bounds that no finite projection passes stand for none.
           floats[record + 4] = Math.max(hook.floor, -MAX_F32);
           floats[record + 5] = Math.min(hook.ceiling, MAX_F32);
         }

@@ -17,11 +17,6 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const built = join(root, "dist", ".built");
 const rooms = ["models", "core-wasm", "gpu", "sdk", "edge-worker", "conformance", "bin"];
 
-/** Whether this is a checkout of the sources (and not an installed package). */
-export function isCheckout() {
-  return existsSync(join(root, "tsconfig.build.json"));
-}
-
 /** Installs the npm packages of the lock file when they are missing or older than it. */
 export function install() {
   const stamp = join(root, "node_modules", ".package-lock.json");

@@ -167,7 +167,7 @@ function isEmbedding(name: string): boolean {
   return /embed_(tokens|in)|wte|wpe/.test(name);
 }
 
-export function makeWeights(decoder: Decoder, dtype: FileDtype, fill: Fill, seed: number): WeightSource {
+function makeWeights(decoder: Decoder, dtype: FileDtype, fill: Fill, seed: number): WeightSource {
   const random = new Random(seed);
   const tensors = new Map<string, Uint8Array>();
   const shapes = new Map<string, number[]>();

@@ -5,7 +5,7 @@ import type { RoleDefinition } from "./roles.ts";
 /** An experiment on the fake model, for the tests of this folder. */
 
 /** Fourteen roles between 0.3 and 0.95 from the Assistant, with themes that do not go by distance. */
-export const DISTANCES = Array.from({ length: 14 }, (_, i) => 0.3 + 0.05 * i);
+const DISTANCES = Array.from({ length: 14 }, (_, i) => 0.3 + 0.05 * i);
 export const NAMES = DISTANCES.map((_, i) => `role${String(i).padStart(2, "0")}`);
 export const ROLES: Record<string, RoleDefinition> = Object.fromEntries(
   DISTANCES.map((d, i) => {

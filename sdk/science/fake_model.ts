@@ -24,7 +24,7 @@ export const N_LAYERS = 4;
 export const D_MODEL = 24;
 export const GAIN = 8;
 /** Distance of the model without any `[d=...]`. */
-export const DEFAULT_D = 0.1;
+const DEFAULT_D = 0.1;
 const WORDS = ["plainly", "warmly", "vividly", "grandly", "mystically"];
 
 /** The planted axis of a layer, unit length; it points to the Assistant. */
@@ -144,7 +144,7 @@ export function fakeModel(options: FakeOptions = {}): Model {
   } as unknown as Model;
 }
 
-export function mapSource(files: Record<string, string>): FileSource {
+function mapSource(files: Record<string, string>): FileSource {
   const bytes = (name: string) =>
     files[name] === undefined ? undefined : new TextEncoder().encode(files[name]);
   return {

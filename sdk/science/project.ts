@@ -125,7 +125,7 @@ function meanWhere(
 }
 
 /** The messages of a transcript. Throws `bad_file`. */
-export async function readTranscript(input: TranscriptInput): Promise<Message[]> {
+async function readTranscript(input: TranscriptInput): Promise<Message[]> {
   const value: unknown = typeof input === "string" ? parseJson(await readText(input), input) : input;
   const where = typeof input === "string" ? input : "the transcript";
   const list = Array.isArray(value) ? value : (value as { conversation?: unknown } | null)?.conversation;

@@ -65,7 +65,7 @@ export function itemsOf(value: Value): Value[] {
   throw new Error(`'${value.type}' is not iterable`);
 }
 
-export const attributeOf = (value: Value, path: Value): Value => {
+const attributeOf = (value: Value, path: Value): Value => {
   let found = value;
   for (const part of isNumber(path) ? [path.value] : String(path.value).split(".")) {
     if (isList(found)) found = found.value.at(Number(part)) ?? undefinedValue;

@@ -79,7 +79,7 @@ export function str(value: Value, spend: Spend): string {
 }
 
 /** Python's `repr(value)`. */
-export function repr(value: Value, spend: Spend): string {
+function repr(value: Value, spend: Spend): string {
   spend(1);
   if (isText(value)) return reprText(value.value);
   if (isList(value)) {
