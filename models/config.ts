@@ -1,4 +1,5 @@
 import { CapstanError, show } from "./errors.ts";
+import { isObject } from "./json.ts";
 
 /** A parsed config.json, unchecked. */
 export type RawConfig = Record<string, unknown>;
@@ -78,8 +79,8 @@ export class ConfigReader {
   child(name: string): ConfigReader | undefined {
     if (!this.has(name)) return undefined;
     const value = this.raw[name];
-    if (typeof value !== "object" || Array.isArray(value)) throw this.#wrong(name, "an object", value);
-    return new ConfigReader(value as RawConfig, `${this.#where} ${name}`, this.wanted_n_ctx);
+    if (!isObject(value)) throw this.#wrong(name, "an object", value);
+    return new ConfigReader(value, `${this.#where} ${name}`, this.wanted_n_ctx);
   }
 
   /** [length] finite numbers. */

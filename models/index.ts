@@ -30,6 +30,7 @@ export {
   siteId,
   siteName,
 } from "./hooks.ts";
+export { isObject } from "./json.ts";
 export { badElement, knownDtype, openProgramWeights, streamParts } from "./load_weights.ts";
 export { type MemoryNeed, memoryNeed } from "./memory.ts";
 export { openPart, readExactly } from "./part.ts";

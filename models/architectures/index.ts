@@ -1,5 +1,6 @@
 import { ConfigReader, type RawConfig } from "../config.ts";
 import { CapstanError, show } from "../errors.ts";
+import { isObject } from "../json.ts";
 import type { Decoder } from "../spec.ts";
 import { cohere } from "./cohere.ts";
 import { cohere2 } from "./cohere2.ts";
@@ -87,7 +88,7 @@ export function knownArchitectures(): string[] {
  *   for a missing or impossible field
  */
 export function readDecoder(config: RawConfig, generation?: RawConfig, n_ctx?: number): Decoder {
-  if (typeof config !== "object" || config === null || Array.isArray(config)) {
+  if (!isObject(config)) {
     throw new CapstanError("bad_config", {
       action: "read config.json",
       need: "an object",

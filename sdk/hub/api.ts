@@ -1,4 +1,4 @@
-import { CapstanError, show } from "../../models/index.ts";
+import { CapstanError, isObject, show } from "../../models/index.ts";
 import { isPlainName } from "../source/folder.ts";
 import type { HttpClient } from "../source/http.ts";
 import { statusError } from "../source/http_answers.ts";
@@ -163,8 +163,4 @@ function unexpected(url: string, need: string, found: unknown): CapstanError {
   const action = `ask ${new URL(url).origin}`;
   const mend = "Is HF_ENDPOINT a hub?";
   return new CapstanError("bad_file", { action, need, found: show(found ?? null), mend });
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,3 +1,5 @@
+import { isObject } from "../../models/index.ts";
+
 /**
  * JSON lines that carry a checksum, so that a line cut by a kill is told from a whole one. A line without a
  * checksum, as another tool would write it, is taken as it is.
@@ -31,7 +33,7 @@ function parseLine(line: string): unknown {
   if (sum !== null && crc32(body) !== sum[1]) return undefined;
   try {
     const record: unknown = JSON.parse(body);
-    return typeof record === "object" && record !== null && !Array.isArray(record) ? record : undefined;
+    return isObject(record) ? record : undefined;
   } catch {
     return undefined;
   }

@@ -1,4 +1,4 @@
-import { CapstanError, show } from "../../models/index.ts";
+import { CapstanError, isObject, show } from "../../models/index.ts";
 import { type Dtype, isDtype, itemBytes } from "./dtypes.ts";
 
 /** What a safetensors header says of one tensor. */
@@ -140,10 +140,6 @@ function checkCover(tensors: TensorInfo[], data_start: number, file_bytes: numbe
 
 function isSize(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 const CUT_SHORT = "The file may be cut short: fetch it again.";

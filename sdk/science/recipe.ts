@@ -1,5 +1,5 @@
 import { CapstanError, show } from "../../models/index.ts";
-import { readSourceText as readOptionalText } from "../source/read.ts";
+import { readSourceJson, readSourceText } from "../source/read.ts";
 import type { FileSource, Model } from "../types.ts";
 import type { LayerRange } from "./layers.ts";
 
@@ -33,27 +33,22 @@ export interface Recipe {
   cap?: { layers: LayerRange; percentile: number };
 }
 
-/** The model's recipe; empty when its folder carries none. Throws `bad_file` when it is not JSON. */
+/** The model's recipe; empty when its folder carries none. Throws `bad_file` when it is not an object of JSON. */
 export async function readRecipe(model: Pick<Model, "files">): Promise<Recipe> {
-  if (model.files === null || (await model.files.size("capstan.json")) === undefined) return {};
-  const recipe = await readJson(model.files, "capstan.json");
-  if (typeof recipe !== "object" || recipe === null || Array.isArray(recipe)) {
-    const parts = { action: "read capstan.json", need: "an object", found: show(recipe) };
-    throw new CapstanError("bad_file", parts);
-  }
-  return recipe as Recipe;
+  if (model.files === null) return {};
+  return (await readSourceJson(model.files, "capstan.json")) ?? {};
 }
 
 /** A whole file of a source as text. Throws `not_found`, and `bad_file` when it is no text. */
-export async function readSourceText(files: FileSource, name: string): Promise<string> {
-  const text = await readOptionalText(files, name);
+export async function readModelText(files: FileSource, name: string): Promise<string> {
+  const text = await readSourceText(files, name);
   if (text !== undefined) return text;
   const parts = { action: `read ${name}`, need: "the file in the model's folder", found: "none" };
   throw new CapstanError("not_found", parts);
 }
 
 export async function readJson(files: FileSource, name: string): Promise<unknown> {
-  return parseJson(await readSourceText(files, name), name);
+  return parseJson(await readModelText(files, name), name);
 }
 
 /** JSON of a file by its name. Throws `bad_file`. */

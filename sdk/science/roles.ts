@@ -1,7 +1,7 @@
 import { CapstanError, show } from "../../models/index.ts";
 import { basename, fileKind, joinPath, listFolder, readText } from "../platform/index.ts";
 import type { Model } from "../types.ts";
-import { parseJson, parseJsonLines, type Recipe, readJson, readSourceText } from "./recipe.ts";
+import { parseJson, parseJsonLines, type Recipe, readJson, readModelText } from "./recipe.ts";
 
 /** A role in the published format: five system prompts, and what a judge is told. */
 export interface RoleDefinition {
@@ -150,7 +150,7 @@ async function rawQuestions(
   if (model.files === null || recipe.questions === undefined) {
     throw noRoles("questions: a file of JSON lines, or a list", "a model whose capstan.json names none");
   }
-  return parseJsonLines(await readSourceText(model.files, recipe.questions), recipe.questions);
+  return parseJsonLines(await readModelText(model.files, recipe.questions), recipe.questions);
 }
 
 function checkQuestion(value: unknown, index: number): Question {

@@ -2,7 +2,7 @@ import { CapstanError, show } from "../../models/index.ts";
 import { fileKind, readText } from "../platform/index.ts";
 import type { Message, Model } from "../types.ts";
 import { type Check, readCheck } from "./checks.ts";
-import { parseJsonLines, type Recipe, readSourceText } from "./recipe.ts";
+import { parseJsonLines, type Recipe, readModelText } from "./recipe.ts";
 
 export const SUITES = ["jailbreak", "capability", "refusal"] as const;
 export type SuiteName = (typeof SUITES)[number];
@@ -32,7 +32,7 @@ export async function readCases(input: string, model: Pick<Model, "files">, reci
     const need = `a file of prompts, or a split of the model (${known})`;
     throw new CapstanError("not_found", { action: "evaluate", need, found: show(input) });
   }
-  const text = own === undefined ? await readText(input) : await readSourceText(model.files!, own);
+  const text = own === undefined ? await readText(input) : await readModelText(model.files!, own);
   const name = own ?? input;
   const cases = parseJsonLines(text, name).map((value, index) =>
     readCase(value, `${name} prompt ${index + 1}`),

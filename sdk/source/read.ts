@@ -1,4 +1,4 @@
-import { CapstanError, show } from "../../models/index.ts";
+import { CapstanError, isObject, show } from "../../models/index.ts";
 import type { FileSource } from "../types.ts";
 
 /** The most a text file of a model may weigh; the largest real one (a tokenizer.json) is under 40 MB. */
@@ -35,9 +35,7 @@ export async function readSourceJson(
       cause,
     );
   }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-    return value as Record<string, unknown>;
-  }
+  if (isObject(value)) return value;
   throw broken(name, "a JSON object", show(value));
 }
 

@@ -1,4 +1,4 @@
-import { CapstanError, show } from "../../models/index.ts";
+import { CapstanError, isObject, show } from "../../models/index.ts";
 
 /** What a tokenizer puts around a text that begins a sequence: `<s>` for most models, nothing for some. */
 export interface Frame {
@@ -69,11 +69,8 @@ function tokenOf(pair: unknown, idOf: (token: string) => number | undefined): nu
   throw bad("a special token with its id", show(pair ?? null));
 }
 
-function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isId(value: unknown): value is number {
+/** Ids beyond any vocabulary would make tables of a size that no file justifies. */
+export function isId(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 2 ** 22;
 }
 

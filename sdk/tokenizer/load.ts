@@ -1,8 +1,8 @@
-import { CapstanError, show } from "../../models/index.ts";
+import { CapstanError, isObject, show } from "../../models/index.ts";
 import { readSourceJson, readSourceText, resolveSource } from "../source/index.ts";
 import type { FileSource, TemplateArgs, Tokenizer } from "../types.ts";
 import { type AddedToken, AddedTokens } from "./added.ts";
-import { readFrame } from "./frame.ts";
+import { isId, readFrame } from "./frame.ts";
 import { checkPatterns } from "./patterns.ts";
 import { ChatTemplate } from "./template.ts";
 import { type ChooseTemplate, makeTokenizer, missingTokenizer } from "./tokenizer.ts";
@@ -171,15 +171,6 @@ function templateSources(
     named.set(entry.name, entry.template);
   }
   return named;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** Ids beyond any vocabulary would make tables of a size that no file justifies. */
-function isId(value: unknown): value is number {
-  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 2 ** 22;
 }
 
 function isMerge(merge: unknown): boolean {

@@ -1,4 +1,4 @@
-import { CapstanError, show } from "../../models/index.ts";
+import { CapstanError, isObject, show } from "../../models/index.ts";
 import { isPlainName, readSourceJson } from "../source/index.ts";
 import type { FileSource } from "../types.ts";
 
@@ -49,7 +49,7 @@ export async function findWeightFiles(source: FileSource): Promise<WeightFiles> 
 }
 
 function readWeightMap({ weight_map: map }: Record<string, unknown>): Map<string, string> {
-  if (typeof map !== "object" || map === null || Array.isArray(map) || Object.keys(map).length === 0) {
+  if (!isObject(map) || Object.keys(map).length === 0) {
     throw badIndex("weight_map with a file for each tensor", show(map ?? null));
   }
   for (const [tensor, file] of Object.entries(map)) {

@@ -1,6 +1,7 @@
 import {
   CapstanError,
   isFileDtype,
+  isObject,
   type RawConfig,
   show,
   type TensorSpec,
@@ -49,7 +50,7 @@ export async function openWeights(
 /** `quantization_config`, where the checkpoint has been quantized. */
 function readQuantization({ quantization_config: value }: RawConfig): RawConfig | undefined {
   if (value === undefined || value === null) return undefined;
-  if (typeof value === "object" && !Array.isArray(value)) return value as RawConfig;
+  if (isObject(value)) return value;
   const parts = { action: "read config.json", need: "quantization_config as an object", found: show(value) };
   throw new CapstanError("bad_config", parts);
 }
