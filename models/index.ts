@@ -5,11 +5,14 @@ export {
   knownArchitectures,
   readDecoder,
 } from "./architectures/index.ts";
+export { concatBytes, concatFloats } from "./arrays.ts";
 export { buildProgram } from "./build_program.ts";
 export { type BatchLimits, checkBatch, checkSites } from "./check_batch.ts";
 export { ConfigReader, type RawConfig } from "./config.ts";
 export type * from "./device.ts";
+export { cutEntry, joinResults } from "./entry_parts.ts";
 export { abortedError, CapstanError, type ErrorCode, type ErrorParts, show, unknownId } from "./errors.ts";
+export { isFileDtype, toFloats } from "./file_dtypes.ts";
 export { resolveFollows } from "./follow.ts";
 export {
   allSites,
@@ -19,6 +22,7 @@ export {
   type HookPlan,
   type Positions,
   planHooks,
+  projectionCount,
   SITE_KINDS,
   type Site,
   type SiteId,
@@ -26,8 +30,9 @@ export {
   siteId,
   siteName,
 } from "./hooks.ts";
+export { badElement, knownDtype, openProgramWeights, streamParts } from "./load_weights.ts";
 export { type MemoryNeed, memoryNeed } from "./memory.ts";
-export { openPart, toFloats } from "./part.ts";
+export { openPart, readExactly } from "./part.ts";
 export {
   type BufferName,
   type Op,

@@ -46,6 +46,22 @@ it("--json prints one object and nothing else", async () => {
   });
 });
 
+it("with q4, says who judges and what q4 itself costs", async () => {
+  const args = [join(root, "llama-tied"), "--device", "truth", "--dtype", "q4"];
+  const { stdout, code } = await run(...args);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/, dtype q4, in node .*, held to the f64 truth with q4 weights$/m);
+  expect(stdout).toMatch(
+    /^ok {3}llama-tied .*; q4 itself costs \d\.\de-1, \d\.\d times the design's 1\.5e-1 \(\w+: .*, token \d+\)$/m,
+  );
+  const [report] = JSON.parse((await run(...args, "--json")).stdout).cases;
+  expect(report.quantisation).toMatchObject({
+    compared_with: 0.15,
+    worst: { name: expect.any(String), site: expect.any(String), relative_error: expect.any(Number) },
+  });
+  expect(report.quantisation.worst).not.toHaveProperty("bound");
+});
+
 it("exits 2 on files alone", async () => {
   const { stderr, code } = await run(join(root, "README.md"));
   expect(code).toBe(2);

@@ -10,7 +10,7 @@ import { htmlReport } from "../report/html.ts";
 import { junitReport } from "../report/junit.ts";
 import { addMake } from "../report/make_verb.ts";
 import { addTable } from "../report/table_verb.ts";
-import { explained } from "./explained.ts";
+import { explained, judgeOf, lossText } from "./explained.ts";
 import { type CheckOptions, checkCase } from "./index.ts";
 import type { CaseReport, Cell, GreedyReport } from "./report.ts";
 
@@ -35,7 +35,7 @@ export function addConformance(program: Command): void {
         .default("auto"),
     )
     .addOption(
-      new Option("--dtype <dtype>", "how weights are kept: decides the bounds")
+      new Option("--dtype <dtype>", "how weights are kept: decides the bounds, and with q8 and q4 the judge")
         .choices(["auto", "f32", "f16", "q8", "q4"])
         .default("auto"),
     )
@@ -79,7 +79,8 @@ async function run(io: Io, paths: readonly string[], options: Options): Promise<
   for (const folder of folders) {
     const report = await checkFolder(io, folder, checker.check);
     if (reports.length === 0) {
-      await io.print(`${report.device.description}, dtype ${report.dtype}, in ${report.runtime}`);
+      const { device, dtype, runtime } = report;
+      await io.print(`${device.description}, dtype ${dtype}, in ${runtime}, held to ${judgeOf(dtype)}`);
     }
     reports.push(report);
     await io.print(line(report));
@@ -88,7 +89,7 @@ async function run(io: Io, paths: readonly string[], options: Options): Promise<
   for (const report of failed) for (const text of details(report)) await io.print(text);
   if (options.explain === true) {
     const rest = reports.filter(({ passed }) => passed);
-    for (const report of rest) await io.print(`${report.case}: ${explained(report.divergence!, true)}`);
+    for (const report of rest) await io.print(`${report.case}: ${explained(report, report.divergence!)}`);
   }
   const cells = reports.reduce(
     (sum, { runs }) => sum + runs.reduce((n, { sites }) => n + sites.length, 0),
@@ -180,14 +181,16 @@ async function foldersOf(io: Io, paths: readonly string[]): Promise<string[]> {
 }
 
 /** `ok   qwen3-tied    6 passes, worst 0.31 of its bound (floor, stepwise: logits, token 12)` */
-function line({ case: name, passed, runs, worst }: CaseReport): string {
+function line({ case: name, passed, runs, worst, dtype, quantisation }: CaseReport): string {
   const share = (worst.relative_error / worst.bound).toFixed(2);
   const where = `${worst.name}, ${worst.pass}: ${worst.site}, token ${worst.token}`;
   const passes = `${runs.length} passes`.padEnd(10);
-  return `${passed ? "ok  " : "FAIL"} ${name.padEnd(24)} ${passes} worst ${share} of its bound (${where})`;
+  const loss = quantisation === null ? "" : `; ${lossText(dtype, quantisation)}`;
+  return `${passed ? "ok  " : "FAIL"} ${name.padEnd(24)} ${passes} worst ${share} of its bound (${where})${loss}`;
 }
 
-function details({ case: name, runs, generated, divergence }: CaseReport): string[] {
+function details(report: CaseReport): string[] {
+  const { case: name, runs, generated, divergence } = report;
   const lines = [`\n${name}`];
   for (const { name: run, pass, passed, worst, greedy } of runs) {
     if (passed) continue;
@@ -195,7 +198,7 @@ function details({ case: name, runs, generated, divergence }: CaseReport): strin
     lines.push(...wrongToken(`  ${run}, ${pass}`, greedy));
   }
   for (const { name: run, greedy } of generated) lines.push(...wrongToken(`  ${run}, generate`, greedy));
-  if (divergence !== null) lines.push(`  ${explained(divergence, false)}`);
+  if (divergence !== null) lines.push(`  ${explained(report, divergence)}`);
   return lines;
 }
 

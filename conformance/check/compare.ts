@@ -24,11 +24,8 @@ export function compareRun(
   { kind, dtype }: Made,
 ): RunReport {
   const n_tokens = reference.tokens.length;
-  const cells = reference.sites.map(({ site, values }, block) =>
-    worstCell(site, values, computed.captures[site]!, n_tokens, relativeBound(kind, dtype, block)),
-  );
+  const cells = cellsOf(reference, computed, (block) => relativeBound(kind, dtype, block));
   const logits_bound = relativeBound(kind, dtype, reference.sites.length);
-  cells.push(worstCell("logits", reference.logits, computed.logits, n_tokens, logits_bound));
   const chosen = (row: number) => likeliest(computed.logits, row, computed.logits.length / n_tokens).id;
   const greedy = compareGreedy(reference, logits_bound, (token) => chosen(token - 1), "go on");
   return {
@@ -43,6 +40,18 @@ export function compareRun(
     })),
     greedy,
   };
+}
+
+/** The worst row of every site and of the logits, each with the bound of its block (the logits' is `n_layers`). */
+export function cellsOf(
+  { tokens, sites, logits }: Reference,
+  computed: Computed,
+  bound: (block: number) => number,
+): Cell[] {
+  const cells = sites.map(({ site, values }, block) =>
+    worstCell(site, values, computed.captures[site]!, tokens.length, bound(block)),
+  );
+  return [...cells, worstCell("logits", logits, computed.logits, tokens.length, bound(sites.length))];
 }
 
 function isWithin({ relative_error, bound }: Cell): boolean {

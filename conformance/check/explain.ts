@@ -12,7 +12,7 @@ import {
 import { loadOn } from "../../sdk/load.ts";
 import type { FileSource, Model } from "../../sdk/types.ts";
 import { relativeBound, worstRow } from "../bounds.ts";
-import { createTruthDevice } from "../truth/index.ts";
+import { createTruthDevice, isQuantised } from "../truth/index.ts";
 import type { Computed, Made } from "./compare.ts";
 import { runPass } from "./passes.ts";
 import type { Reference } from "./reference.ts";
@@ -29,7 +29,7 @@ export interface Asked {
 }
 
 /**
- * Runs the same tokens under the same hooks on the f64 truth, and finds the first site in the order of a forward
+ * Runs the same tokens under the same hooks on the f64 truth (with weights quantised as the device's are), and finds the first site in the order of a forward
  * pass (all kinds, then the logits) whose worst row is further from the truth than its bound.
  */
 export async function explainPass(files: FileSource, asked: Asked): Promise<Divergence> {
@@ -72,13 +72,17 @@ function valuesAt({ captures, logits }: Computed, site: Site | "logits"): Float3
 
 async function runTruth(
   files: FileSource,
-  { model, pass, reference, signal }: Asked,
+  { model, made, pass, reference, signal }: Asked,
   sites: readonly Site[],
 ): Promise<{ truth: Computed; program: Program }> {
   let program: Program | undefined;
   const truth_model = await loadOn(
     files,
-    { n_ctx: model.n_ctx, ...(signal === undefined ? {} : { signal }) },
+    {
+      n_ctx: model.n_ctx,
+      ...(isQuantised(made.dtype) ? { dtype: made.dtype } : {}),
+      ...(signal === undefined ? {} : { signal }),
+    },
     async () => {
       const device = createTruthDevice();
       return {

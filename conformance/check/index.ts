@@ -4,13 +4,14 @@ import { runtimeName } from "../../sdk/platform/index.ts";
 import { resolveSource } from "../../sdk/source/index.ts";
 import type { FileSource, LoadOptions, Model } from "../../sdk/types.ts";
 import { relativeBound } from "../bounds.ts";
-import { createTruthDevice } from "../truth/index.ts";
-import { type CaseRun, readCase } from "./case.ts";
+import { createTruthDevice, isQuantised } from "../truth/index.ts";
+import { type Case, type CaseRun, readCase } from "./case.ts";
 import { compareGreedy, compareRun, type Made, worstOf } from "./compare.ts";
 import { explain } from "./explain.ts";
 import { runGenerate, runPass } from "./passes.ts";
+import { QuantisedTruth, worstLoss } from "./quantised.ts";
 import { type Reference, readReference } from "./reference.ts";
-import type { CaseReport, Divergence, GenerateReport, Pass } from "./report.ts";
+import type { CaseReport, Divergence, GenerateReport, Pass, QuantisationLoss } from "./report.ts";
 
 export interface CheckOptions {
   /** As `load` has it, or `truth` (f64, slow), or a device of the caller's making. Default: auto. */
@@ -22,13 +23,14 @@ export interface CheckOptions {
    */
   explain?: "failed" | "always" | "never";
   signal?: AbortSignal;
-  /** Called as each pass of a run begins. */
-  on_progress?: (progress: { case: string; run: string; pass: Pass | "generate" }) => void;
+  /** Called as each pass of a run begins; `truth` is the f64 truth's, with q8 and q4. */
+  on_progress?: (progress: { case: string; run: string; pass: Pass | "generate" | "truth" }) => void;
 }
 
 /**
  * Holds a device to a reference case: every site of every layer, the logits and the greedy tokens of every run,
- * in prefill and step by step, and what `generate` writes.
+ * in prefill and step by step, and what `generate` writes. With dtype q8 or q4 to what the f64 truth makes of the
+ * case with weights quantised alike; what quantising itself costs is told beside it, and not judged.
  *
  * @param source a case's folder, or a file source (REFERENCE-CASE gives the format)
  * @returns a report: `passed` says whether all rows are within their bounds (DESIGN, section 5)
@@ -44,31 +46,15 @@ export async function checkCase(
 ): Promise<CaseReport> {
   const { files } = await resolveSource(source);
   const found = await readCase(files, typeof source === "string" ? source : "a reference case");
-  const model = await loadCase(files, found.n_ctx, options);
+  const model = await loadCase(files, found, options);
+  let truth: QuantisedTruth | null = null;
   try {
-    const made: Made = { kind: model.device.kind, dtype: options.dtype ?? "auto" };
-    const report: Parts = { runs: [], generated: [], skipped: [] };
-    for (const run of found.runs) {
-      const reference = await readReference(files, run, model.spec);
-      await checkRun(model, found.name, run, reference, made, options, report);
-    }
-    const worst = worstOf(report.runs.map(({ name, pass, worst }) => ({ ...worst, name, pass })));
-    const asked = whichToExplain(report, worst, options.explain ?? "failed");
-    const divergence =
-      asked === null ? null : await explainRun(files, model, found.runs, asked, made, options.signal);
-    const { kind, description } = model.device;
-    return {
-      case: found.name,
-      architecture: model.spec.family,
-      passed: [...report.runs, ...report.generated].every(({ passed }) => passed),
-      device: { kind, description },
-      runtime: runtimeName(),
-      dtype: made.dtype,
-      ...report,
-      divergence,
-      worst,
-    };
+    const dtype = options.dtype ?? "auto";
+    if (isQuantised(dtype)) truth = await QuantisedTruth.load(files, dtype, loadOptions(found, options));
+    const made: Made = { kind: model.device.kind, dtype };
+    return await checkRuns({ files, found, model, truth, made, options });
   } finally {
+    await truth?.dispose();
     await model.dispose();
   }
 }
@@ -79,6 +65,43 @@ export async function* checkCases(
   options: CheckOptions = {},
 ): AsyncGenerator<CaseReport, void, undefined> {
   for (const source of sources) yield await checkCase(source, options);
+}
+
+/** A case, what is checked on it and what judges. */
+interface Opened {
+  files: FileSource;
+  found: Case;
+  model: Model;
+  /** Judges in the reference's place, where weights are quantised. */
+  truth: QuantisedTruth | null;
+  made: Made;
+  options: CheckOptions;
+}
+
+async function checkRuns(opened: Opened): Promise<CaseReport> {
+  const { found, model, made, options } = opened;
+  const report: Parts = { runs: [], generated: [], skipped: [] };
+  const losses: QuantisationLoss[] = [];
+  for (const run of found.runs) {
+    const { reference, loss } = await judgeOf(opened, run);
+    if (loss !== null) losses.push(loss);
+    await checkRun(opened, run, reference, report);
+  }
+  const worst = worstOf(report.runs.map(({ name, pass, worst }) => ({ ...worst, name, pass })));
+  const asked = whichToExplain(report, worst, options.explain ?? "failed");
+  const { kind, description } = model.device;
+  return {
+    case: found.name,
+    architecture: model.spec.family,
+    passed: [...report.runs, ...report.generated].every(({ passed }) => passed),
+    device: { kind, description },
+    runtime: runtimeName(),
+    dtype: made.dtype,
+    ...report,
+    divergence: asked === null ? null : await explainRun(opened, asked),
+    quantisation: worstLoss(losses),
+    worst,
+  };
 }
 
 type RunPass = Pick<CaseReport["worst"], "name" | "pass">;
@@ -97,39 +120,45 @@ function whichToExplain(
   return when === "always" ? worst : null;
 }
 
-async function explainRun(
-  files: FileSource,
-  model: Model,
-  runs: readonly CaseRun[],
-  { name, pass }: RunPass,
-  made: Made,
-  signal: AbortSignal | undefined,
-): Promise<Divergence> {
-  const reference = await readReference(files, runs.find((run) => run.name === name)!, model.spec);
-  return await explain(files, { model, made, run: name, pass, reference, signal });
+async function explainRun(opened: Opened, { name, pass }: RunPass): Promise<Divergence> {
+  const { files, found, model, made, options } = opened;
+  const { reference } = await judgeOf(opened, found.runs.find((run) => run.name === name)!);
+  return await explain(files, { model, made, run: name, pass, reference, signal: options.signal });
 }
 
 type Parts = Pick<CaseReport, "runs" | "generated" | "skipped">;
 
-function loadCase(files: FileSource, n_ctx: number | undefined, options: CheckOptions): Promise<Model> {
-  const { device, dtype, signal } = options;
-  const load_options: LoadOptions = {
-    ...(n_ctx === undefined ? {} : { n_ctx }),
-    ...(dtype === undefined ? {} : { dtype }),
-    ...(signal === undefined ? {} : { signal }),
-  };
+function loadCase(files: FileSource, found: Case, options: CheckOptions): Promise<Model> {
+  const { device, dtype } = options;
+  const load_options = { ...loadOptions(found, options), ...(dtype === undefined ? {} : { dtype }) };
   if (typeof device === "function") return loadOn(files, load_options, device);
   if (device === "truth") return loadOn(files, load_options, async () => createTruthDevice());
   return load(files, { ...load_options, ...(device === undefined ? {} : { device }) });
 }
 
+function loadOptions({ n_ctx }: Case, { signal }: CheckOptions): LoadOptions {
+  return { ...(n_ctx === undefined ? {} : { n_ctx }), ...(signal === undefined ? {} : { signal }) };
+}
+
+/** What a run is held to: its reference, or what the truth makes of it, with how far that is from the reference. */
+async function judgeOf(
+  { files, found, model, truth, options: { signal, on_progress } }: Opened,
+  run: CaseRun,
+): Promise<{ reference: Reference; loss: QuantisationLoss | null }> {
+  const reference = await readReference(files, run, model.spec);
+  if (truth === null) return { reference, loss: null };
+  on_progress?.({ case: found.name, run: run.name, pass: "truth" });
+  const pass = whyNot(run, "prefill") === null ? "prefill" : "stepwise";
+  return {
+    reference: await truth.remake(reference, pass, signal),
+    loss: await truth.lossOf(run.name, reference, pass, signal),
+  };
+}
+
 async function checkRun(
-  model: Model,
-  case_name: string,
+  { found, model, made, options: { signal, on_progress } }: Opened,
   run: CaseRun,
   reference: Reference,
-  made: Made,
-  { signal, on_progress }: CheckOptions,
   report: Parts,
 ): Promise<void> {
   for (const pass of ["prefill", "stepwise"] as const) {
@@ -138,11 +167,11 @@ async function checkRun(
       report.skipped.push({ name: run.name, pass, reason });
       continue;
     }
-    on_progress?.({ case: case_name, run: run.name, pass });
+    on_progress?.({ case: found.name, run: run.name, pass });
     const computed = await runPass(model, pass, reference, signal);
     report.runs.push(compareRun(run.name, pass, reference, computed, made));
   }
-  on_progress?.({ case: case_name, run: run.name, pass: "generate" });
+  on_progress?.({ case: found.name, run: run.name, pass: "generate" });
   const tokens = await runGenerate(model, reference, signal);
   report.generated.push(judgeGenerated(run.name, reference, tokens, made));
 }

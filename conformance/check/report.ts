@@ -61,6 +61,17 @@ export type Divergence = { run: string; pass: Pass } & (
   | { unknown: string }
 );
 
+/**
+ * What quantising the weights costs, whatever the device: the f64 truth with quantised weights against the reference,
+ * over the reference's tokens. It is told beside the verdict and has no part in it.
+ */
+export interface QuantisationLoss {
+  /** The relative error that DESIGN names for the dtype (section 5): of tiny random models the loss is often more. */
+  compared_with: number;
+  /** The row that is furthest off, of all runs. */
+  worst: Omit<Cell, "bound"> & { name: string };
+}
+
 export interface CaseReport {
   case: string;
   /** `model_type` of the model's config. */
@@ -76,6 +87,8 @@ export interface CaseReport {
   skipped: { name: string; pass: Pass; reason: string }[];
   /** Where it first went wrong, of the first pass that failed (or the worst, where asked); null where nobody asked. */
   divergence: Divergence | null;
+  /** With q8 and q4 alone: there, the rows of `runs` are judged by the f64 truth with weights quantised alike. */
+  quantisation: QuantisationLoss | null;
   /** The worst cell of all runs. */
   worst: Cell & { name: string; pass: Pass };
 }

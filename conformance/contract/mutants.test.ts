@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Device, DeviceModel, StepEntry, StepResult } from "../../models/index.ts";
+import type { Device, DeviceLoadOptions, DeviceModel, StepEntry, StepResult } from "../../models/index.ts";
 import { createTruthDevice } from "../truth/index.ts";
 import { ContractError } from "./assert.ts";
 import { CONTRACT, runCheck } from "./index.ts";
@@ -7,6 +7,7 @@ import { CONTRACT, runCheck } from "./index.ts";
 /** A contract that no device can break proves nothing: each of these devices has one fault, and must be caught. */
 
 interface Fault {
+  load?: (options: DeviceLoadOptions) => DeviceLoadOptions;
   entry?: (entry: StepEntry, index: number, batch: readonly StepEntry[]) => StepEntry;
   result?: (result: StepResult, entry: StepEntry, index: number) => void;
   model?: (model: DeviceModel) => void;
@@ -17,8 +18,8 @@ function faulty(fault: Fault): () => Promise<Device> {
     const device = createTruthDevice();
     return {
       ...device,
-      async load(...args: Parameters<Device["load"]>) {
-        const model = await device.load(...args);
+      async load(program, weights, options) {
+        const model = await device.load(program, weights, fault.load?.(options) ?? options);
         const step = model.step.bind(model);
         model.step = async (batch) => {
           const results = await step(batch.map(fault.entry ?? ((entry) => entry)));
@@ -226,6 +227,12 @@ const FAULTS: [string, string, Fault][] = [
           : { ...e, sample: { ...e.sample, n_prompt: e.sample.n_prompt + 1 } },
     },
   ],
+  [
+    "weights are not quantised",
+    "q8: symmetric blocks",
+    { load: (options) => ({ ...options, dtype: "auto" }) },
+  ],
+  ["weights have too few bits", "q8: symmetric blocks", { load: (options) => ({ ...options, dtype: "q4" }) }],
   ["what drew nothing is followed by token 0", "drew nothing", { model: followNothing }],
   ["results are views that the next step overwrites", "results stay", { result: keepInOnePlace() }],
   [

@@ -12,8 +12,9 @@ import {
   type StepResult,
 } from "../../models/index.ts";
 import type { FidelityDtype } from "../bounds.ts";
-import { createTruthDevice } from "../truth/index.ts";
+import { createTruthDevice, isQuantised } from "../truth/index.ts";
 import { compareResults } from "./compare.ts";
+import { stepEntry } from "./entry.ts";
 import type { Tiny } from "./tiny.ts";
 
 /** An id on the device under test and what it is on the truth. */
@@ -64,7 +65,7 @@ export interface TwinResult {
  */
 export class Twin {
   readonly kind: Device["kind"];
-  /** How the device keeps weights: decides the bounds. The truth is always exact. */
+  /** How the device keeps weights: decides the bounds. The truth's are exact, or quantised by the rule. */
   readonly dtype: FidelityDtype;
   readonly tiny: Tiny;
   readonly program: Program;
@@ -162,22 +163,23 @@ export async function openTwin(device: Device, tiny: Tiny, dtype: FidelityDtype 
   const options = { n_ctx: spec.n_ctx, ropes: spec.ropes };
   const model = await device.load(program, tiny.weights, { ...options, dtype });
   const truth = createTruthDevice({ block_size: model.block_size });
-  const exact = await truth.load(program, tiny.weights, { ...options, dtype: "auto" });
+  const exact = await truth.load(program, tiny.weights, {
+    ...options,
+    dtype: isQuantised(dtype) ? dtype : "auto",
+  });
   return new Twin(device.kind, dtype, tiny, model, exact);
 }
 
-function toEntry(ask: Ask, side: "device" | "truth"): StepEntry {
-  const { sequence, accumulate = [] } = ask;
-  return {
-    tokens: Int32Array.from(ask.tokens),
-    follows: ask.follows ?? null,
+function toEntry(
+  { sequence, tokens, hooks, accumulate = [], ...wants }: Ask,
+  side: "device" | "truth",
+): StepEntry {
+  return stepEntry({
+    tokens: Int32Array.from(tokens),
     position: sequence.n_tokens,
     blocks: Int32Array.from(sequence[side]),
-    hooks: ask.hooks?.[side] ?? 0,
-    ends_call: ask.ends_call ?? true,
-    sample: ask.sample ?? null,
-    logits: ask.logits ?? "last",
-    captures: ask.captures ?? [],
+    hooks: hooks?.[side] ?? 0,
     accumulate: accumulate.map(({ accumulator, start, end }) => ({ id: accumulator[side], start, end })),
-  };
+    ...wants,
+  });
 }

@@ -90,6 +90,7 @@ it("errors below rounding are the same; not finite is worse than any", () => {
     architecture: "llama",
     passed: true,
     device: { kind: "wasm", description: "WASM" },
+    runtime: "node 20",
     dtype: "auto",
     runs: [
       {
@@ -99,6 +100,7 @@ it("errors below rounding are the same; not finite is worse than any", () => {
         sites: [{ site: "logits", worst_relative_error, bound: 1e-5 }],
       },
     ],
+    quantisation: null,
   });
   const worse = (a: number, b: number) => diffRuns([one(a)], [one(b)], 2).worse;
   expect(worse(0, 5e-8)).toBe(false);

@@ -1,10 +1,10 @@
-import { explained } from "../check/explained.ts";
-import type { CaseReport, Cell, GreedyReport, Pass } from "../check/report.ts";
+import { explained, judgeOf } from "../check/explained.ts";
+import type { CaseReport, Cell, GreedyReport, Pass, QuantisationLoss } from "../check/report.ts";
 import { groupBy, type HeatCell, heatRow, shareOf } from "./heat.ts";
 import { element, escapeMarkup } from "./markup.ts";
 import { STYLE } from "./style.ts";
 
-/** How many of the worst cells the report lists. */
+/** How many of the worst cells, and of the largest losses, the report lists. */
 const N_WORST = 15;
 
 /**
@@ -13,10 +13,15 @@ const N_WORST = 15;
  * greedy choices.
  */
 export function htmlReport(reports: readonly CaseReport[]): string {
-  const devices = groupBy(reports, ({ device, dtype }) => `${device.description}, dtype ${dtype}`);
+  const devices = groupBy(
+    reports,
+    ({ device, dtype, runtime }) => `${device.description}, dtype ${dtype}, in ${runtime}`,
+  );
   const sections = [...devices].flatMap(([device, of]) => [
     element("h2", {}, escapeMarkup(device)),
+    element("p", {}, `Held to ${escapeMarkup(judgeOf(of[0]!.dtype))}.`),
     heatMap(of),
+    ...lossSection(of),
   ]);
   const body = [
     element("h1", {}, "Conformance"),
@@ -34,8 +39,8 @@ export function htmlReport(reports: readonly CaseReport[]): string {
     element(
       "p",
       {},
-      "Tokens of the reference's continuation that it chooses by more than the bound, and how many came out so: from ",
-      "its own tokens in each pass, and as generate writes by itself.",
+      "Tokens of the continuation that the reference (with q8 and q4: the truth) chooses by more than the bound, and how ",
+      "many came out so: from its own tokens in each pass, and as generate writes by itself.",
     ),
     greedySection(reports),
   ];
@@ -110,13 +115,54 @@ function shareText(share: number): string {
   return share >= 100 ? share.toExponential(0) : share.toFixed(2);
 }
 
+/** What quantising itself costs, the case that loses most first. */
+function lossSection(reports: readonly CaseReport[]): string[] {
+  const lines = reports
+    .flatMap(({ case: name, quantisation }) => (quantisation === null ? [] : [{ name, ...quantisation }]))
+    .sort((a, b) => b.worst.relative_error - a.worst.relative_error)
+    .slice(0, N_WORST);
+  if (lines.length === 0) return [];
+  const { dtype } = reports[0]!;
+  const compared_with = lines[0]!.compared_with.toExponential();
+  return [
+    element("h3", {}, `What ${escapeMarkup(dtype)} itself costs`),
+    element(
+      "p",
+      {},
+      `The f64 truth with ${escapeMarkup(dtype)} weights against the reference: the row that is furthest off, of the cases `,
+      `that lose most, also as a multiple of the ${compared_with} that the design names. No device can help it, and nothing is judged by it.`,
+    ),
+    table(
+      ["case", "run", "site", "token", "loss", `of ${compared_with}`].map((head, i) => ({
+        head,
+        number: i > 2,
+      })),
+      lines.map(lossLine),
+    ),
+  ];
+}
+
+function lossLine({ name, compared_with, worst }: QuantisationLoss & { name: string }): string {
+  const { name: run, site, token, relative_error } = worst;
+  const times = shareText(relative_error / compared_with);
+  return element(
+    "tr",
+    {},
+    ...[name, run].map((text) => element("td", {}, escapeMarkup(text))),
+    element("td", {}, element("code", {}, escapeMarkup(site))),
+    ...[token, relative_error.toExponential(2), `${times} ×`].map((number) =>
+      element("td", { class: "number" }, String(number)),
+    ),
+  );
+}
+
 /** What the f64 truth said of the cases that it was asked about. */
 function divergences(reports: readonly CaseReport[]): string[] {
   const asked = reports.filter(({ divergence }) => divergence !== null);
   if (asked.length === 0) return [];
-  const lines = asked.map(({ case: name, divergence, passed }) => {
-    const text = escapeMarkup(explained(divergence!, passed));
-    return element("li", {}, element("b", {}, escapeMarkup(name)), ` ${text}`);
+  const lines = asked.map((report) => {
+    const text = escapeMarkup(explained(report, report.divergence!));
+    return element("li", {}, element("b", {}, escapeMarkup(report.case)), ` ${text}`);
   });
   return [element("h2", {}, "Where it first went wrong"), element("ul", {}, ...lines)];
 }

@@ -1,3 +1,4 @@
+import { judgeOf, lossText } from "../check/explained.ts";
 import type { CaseReport, GreedyReport, RunReport } from "../check/report.ts";
 import { element, escapeMarkup } from "./markup.ts";
 
@@ -29,10 +30,15 @@ function total(counts: readonly Counts[]): Counts {
 }
 
 function suite(report: CaseReport): string {
-  const { case: name, architecture, device, dtype, runs, generated, skipped } = report;
-  const properties = Object.entries({ architecture, device: device.description, dtype }).map(([key, value]) =>
-    element("property", { name: key, value }),
-  );
+  const { case: name, architecture, device, dtype, runs, generated, skipped, quantisation } = report;
+  const told = {
+    architecture,
+    device: device.description,
+    dtype,
+    judged_by: judgeOf(dtype),
+    ...(quantisation === null ? {} : { quantisation: lossText(dtype, quantisation) }),
+  };
+  const properties = Object.entries(told).map(([key, value]) => element("property", { name: key, value }));
   const test = (run: string, ...inner: string[]) =>
     `\n  ${element("testcase", { classname: `${architecture}.${name}`, name: run }, ...inner)}`;
   return element(

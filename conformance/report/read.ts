@@ -5,6 +5,15 @@ import type { CaseReport, Pass } from "../check/report.ts";
 /** What a later command reads of a case that `capstan conformance --json` told of. */
 export interface ReadCase extends Pick<CaseReport, "case" | "architecture" | "passed" | "device" | "dtype"> {
   runs: ReadRun[];
+  /** Null in files of versions that did not tell it. */
+  runtime: string | null;
+  /** With q8 and q4. */
+  quantisation: ReadLoss | null;
+}
+
+export interface ReadLoss {
+  compared_with: number;
+  worst: { relative_error: number };
 }
 
 export interface ReadRun {
@@ -61,8 +70,21 @@ class Reader {
         kind: this.#text(device, "kind", `${where}.device`),
         description: this.#text(device, "description", `${where}.device`),
       },
+      runtime:
+        this.#field(value, "runtime", where) === undefined ? null : this.#text(value, "runtime", where),
       dtype: this.#text(value, "dtype", where),
       runs: this.#list(value, "runs", where).map((run, i) => this.#run(run, `${where}.runs[${i}]`)),
+      quantisation: this.#loss(this.#field(value, "quantisation", where), `${where}.quantisation`),
+    };
+  }
+
+  /** Nothing in the files of versions that did not tell it. */
+  #loss(value: unknown, where: string): ReadLoss | null {
+    if (value === null || value === undefined) return null;
+    const worst = this.#field(value, "worst", where);
+    return {
+      compared_with: this.#number(this.#field(value, "compared_with", where), `${where}.compared_with`),
+      worst: { relative_error: this.#error(worst, "relative_error", `${where}.worst`) },
     };
   }
 
@@ -78,7 +100,7 @@ class Reader {
         const at = `${where}.sites[${i}]`;
         return {
           site: this.#text(site, "site", at),
-          worst_relative_error: this.#error(site, at),
+          worst_relative_error: this.#error(site, "worst_relative_error", at),
           bound: this.#number(this.#field(site, "bound", at), `${at}.bound`),
         };
       }),
@@ -86,9 +108,9 @@ class Reader {
   }
 
   /** JSON has no Infinity: null is what stands for it. */
-  #error(value: unknown, where: string): number {
-    const error = this.#field(value, "worst_relative_error", where);
-    return error === null ? Number.POSITIVE_INFINITY : this.#number(error, `${where}.worst_relative_error`);
+  #error(value: unknown, name: string, where: string): number {
+    const error = this.#field(value, name, where);
+    return error === null ? Number.POSITIVE_INFINITY : this.#number(error, `${where}.${name}`);
   }
 
   #number(value: unknown, where: string): number {

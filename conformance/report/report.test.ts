@@ -53,6 +53,37 @@ describe("the page", () => {
   });
 });
 
+describe("of quantised weights", () => {
+  let quantised: CaseReport;
+  beforeAll(async () => {
+    quantised = await checkCase(join(reference, "qwen3-tied"), { device: "truth", dtype: "q4" });
+  });
+
+  it("the page says who judges, and what they cost", () => {
+    const page = htmlReport([quantised]);
+    const { run, loss } = told(quantised);
+    expect(page).toContain("Held to the f64 truth with q4 weights.");
+    expect(page).toContain("What q4 itself costs");
+    expect(page).toMatch(new RegExp(`<td>qwen3-tied</td><td>${run}</td>.*>${loss}</td>`));
+    expect(htmlReport([good])).toContain("Held to the reference.");
+    expect(htmlReport([good])).not.toContain("itself costs");
+  });
+
+  it("JUnit's XML says so as properties", () => {
+    const xml = junitReport([quantised]);
+    expect(xml).toContain('name="judged_by" value="the f64 truth with q4 weights"');
+    expect(xml).toMatch(
+      /name="quantisation" value="q4 itself costs [\d.e-]+, [\d.]+ times the design&#39;s 1\.5e-1 /,
+    );
+    expect(junitReport([good])).not.toContain("quantisation");
+  });
+
+  function told({ quantisation }: CaseReport): { run: string; loss: string } {
+    const { name, relative_error } = quantisation!.worst;
+    return { run: name, loss: relative_error.toExponential(2) };
+  }
+});
+
 describe("JUnit's XML", () => {
   it("has a test for each pass, and a failure for each that fell short", () => {
     const xml = junitReport([good, bad]);

@@ -10,6 +10,7 @@ body { margin: 0; background: var(--page); color: var(--ink); font: 14px/1.5 sys
 main { max-width: 1180px; margin: 0 auto; padding: 32px 24px 64px; }
 h1 { font-size: 24px; margin: 0 0 4px; text-wrap: balance; }
 h2 { font-size: 17px; margin: 40px 0 4px; }
+h3 { font-size: 15px; margin: 28px 0 4px; }
 p { margin: 0 0 12px; color: var(--quiet); max-width: 80ch; }
 .verdict { font-size: 16px; color: var(--ink); }
 .verdict b { color: var(--good); } .verdict b.bad { color: var(--bad); }

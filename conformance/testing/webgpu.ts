@@ -33,7 +33,7 @@ export function describeContract(open: () => TestRuntime): void {
 /** Holds WebGPU in a runtime to reference cases. */
 export function describeCases(
   open: () => TestRuntime,
-  dtype: "f32" | "f16",
+  dtype: "f32" | "f16" | "q8" | "q4",
   names: readonly string[] = CASES,
   device: "webgpu" | "webgpu_as_hardware" = "webgpu",
 ): void {

@@ -1,6 +1,9 @@
-import { CapstanError, type Device, type DeviceLoadOptions, type DeviceModel } from "../../models/index.ts";
+import { type Device, type DeviceLoadOptions, type DeviceModel, knownDtype } from "../../models/index.ts";
 import { lost, TruthModel } from "./model.ts";
 import { loadWeights } from "./weights.ts";
+
+/** f32 is exact, whatever the file has. */
+const DTYPES = ["f32", "q8", "q4"] as const;
 
 export interface TruthOptions {
   /** Tokens in a KV block. Small by default, so that short sequences span several. */
@@ -11,7 +14,7 @@ export interface TruthOptions {
 
 /**
  * The device that the others are measured against: f64 weights, activations, cache and sums, one naive loop an
- * op. Slow on purpose; meant for models of a few layers.
+ * op. Slow on purpose; meant for models of a few layers. In q8 and q4 it computes exactly with the rounded weights.
  */
 export function createTruthDevice(options: TruthOptions = {}): Device {
   const { block_size = 8, max_blocks = 65_536 } = options;
@@ -20,16 +23,10 @@ export function createTruthDevice(options: TruthOptions = {}): Device {
   return {
     kind: "truth",
     description: "f64 reference in plain TypeScript",
-    dtypes: ["f32"],
+    dtypes: DTYPES,
     async load(program, source, load: DeviceLoadOptions) {
       if (disposed) throw lost("load a model");
-      if (load.dtype !== "auto" && load.dtype !== "f32") {
-        throw new CapstanError("unsupported", {
-          action: "load a model on the truth device",
-          need: "dtype auto or f32 (both exact)",
-          found: load.dtype,
-        });
-      }
+      knownDtype(load.dtype, DTYPES, "truth");
       const weights = await loadWeights(program, source, load);
       const model = new TruthModel(program, weights, load, { block_size, max_blocks });
       models.add(model);

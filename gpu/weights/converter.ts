@@ -1,5 +1,6 @@
 import type { StoredDtype, WeightTensor } from "../../models/device.ts";
-import { abortedError, CapstanError } from "../../models/errors.ts";
+import { badElement, type WeightPart } from "../../models/load_weights.ts";
+import { readExactly } from "../../models/part.ts";
 import { padded, UNIFORM_STRIDE, USAGE } from "../constants.ts";
 import type { Gpu, Kernel, Pipeline } from "../context.ts";
 import type { Readback } from "../readback.ts";
@@ -58,13 +59,7 @@ export class Converter {
   }
 
   /** A part of a vector, to floats from word `to` on. */
-  async vector(
-    number: number,
-    tensor: WeightTensor,
-    size: number,
-    target: GPUBuffer,
-    to: number,
-  ): Promise<void> {
+  async vector({ tensor, size, number }: WeightPart, target: GPUBuffer, to: number): Promise<void> {
     const cols = tensor.byte_length / size;
     const bytes = await readExactly(tensor, 0, tensor.byte_length);
     const blocks = Math.ceil(cols / 64);
@@ -81,16 +76,15 @@ export class Converter {
     await this.#convert(number, tensor, bytes, { rows: 1, cols, first_element: 0 }, place);
   }
 
-  /** A part of a matrix, whose first row is the matrix's row `start` (before any interleaving). */
+  /** A part of a matrix, to the rows that are its own. */
   async matrix(
-    number: number,
-    tensor: WeightTensor,
-    size: number,
+    { tensor, size, number, start: start_element }: WeightPart,
     matrix: StoredMatrix,
-    start: number,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const { cols, k, dtype, interleaved, rows } = matrix;
+    // The matrix's row that is the part's first, before any interleaving.
+    const start = start_element / cols;
     const half = rows / 2;
     const step = rowsOfChunk(cols * size);
     const n_rows = tensor.byte_length / size / cols;
@@ -104,8 +98,7 @@ export class Converter {
       const room = Math.ceil((chunk.first_row + chunk.n_rows - stored) / row_step);
       const half_room = interleaved ? half - (within % half) : rows - within;
       const count = Math.min(step, n_rows - row, room, half_room);
-      const bytes = await readExactly(tensor, row * cols * size, (row + count) * cols * size);
-      if (signal?.aborted) throw abortedError("load weights", signal);
+      const bytes = await readExactly(tensor, row * cols * size, (row + count) * cols * size, signal);
       const words = rowWords(dtype, k);
       await this.#convert(
         number,
@@ -137,11 +130,7 @@ export class Converter {
     ]);
     for (const [i, element] of new Uint32Array(part!).entries()) {
       if (element === 0xffffffff) continue;
-      throw new CapstanError("bad_weights", {
-        action: "load weights",
-        need: `finite numbers in ${this.#tensors[i]!.name}`,
-        found: `NaN, infinity or a number too large for its dtype at element ${element}`,
-      });
+      throw badElement(this.#tensors[i]!, "NaN, infinity or a number too large for its dtype", element);
     }
   }
 
@@ -253,15 +242,4 @@ function chunkBytes({ shape, byte_length }: WeightTensor): number {
   if (shape.length < 2) return padded(byte_length, 4);
   const row_bytes = byte_length / Math.max(1, shape[0]!);
   return padded(Math.min(byte_length, rowsOfChunk(row_bytes) * row_bytes), 4);
-}
-
-async function readExactly(tensor: WeightTensor, start: number, end: number): Promise<Uint8Array> {
-  const bytes = await tensor.read(start, end);
-  if (bytes.length === end - start) return bytes;
-  throw new CapstanError("bad_weights", {
-    action: "load weights",
-    need: `bytes ${start} to ${end} of ${tensor.name}`,
-    found: `${bytes.length} bytes`,
-    mend: "The file may be cut short.",
-  });
 }

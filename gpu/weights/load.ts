@@ -1,12 +1,13 @@
-import type {
-  DeviceLoadOptions,
-  FileDtype,
-  StoredDtype,
-  WeightSource,
-  WeightTensor,
-} from "../../models/device.ts";
-import { abortedError, CapstanError, show } from "../../models/errors.ts";
-import { openPart } from "../../models/part.ts";
+import type { DeviceLoadOptions, StoredDtype, WeightSource } from "../../models/device.ts";
+import { CapstanError } from "../../models/errors.ts";
+import {
+  autoDtype,
+  knownDtype,
+  type OpenWeight,
+  openProgramWeights,
+  streamParts,
+} from "../../models/load_weights.ts";
+import { memoryNeed } from "../../models/memory.ts";
 import type { Program, WeightId, WeightSlot } from "../../models/program.ts";
 import { padded, USAGE } from "../constants.ts";
 import { type Gpu, mebibytes, outOfMemory } from "../context.ts";
@@ -16,12 +17,6 @@ import { type Chunk, cutRows, rowWords, type StoredMatrix } from "./layout.ts";
 
 /** Types that matrices can be stored in. */
 export const STORED_DTYPES = ["f32", "f16", "bf16", "q8", "q4"] as const satisfies readonly StoredDtype[];
-
-const FILE_DTYPES: Record<FileDtype, { size: number; stored: StoredDtype }> = {
-  F32: { size: 4, stored: "f32" },
-  F16: { size: 2, stored: "f16" },
-  BF16: { size: 2, stored: "bf16" },
-};
 
 /** A program's weights on the GPU: matrices by id, and all vectors in one buffer of f32. */
 export interface Weights {
@@ -58,11 +53,8 @@ export async function loadWeights(
   storage: MatrixStorage,
   options: DeviceLoadOptions,
 ): Promise<Weights> {
-  if (![...STORED_DTYPES, "auto"].includes(options.dtype)) throw unknownDtype(options.dtype);
-  const slots = program.weights.map((slot) => ({
-    slot,
-    tensors: slot.parts.map((part) => openPart(source, part)),
-  }));
+  const dtype = knownDtype(options.dtype, STORED_DTYPES, "webgpu");
+  const open = openProgramWeights(program, source);
   const made: GPUBuffer[] = [];
   const dispose = () => {
     for (const buffer of made) gpu.release(buffer);
@@ -72,15 +64,16 @@ export async function loadWeights(
     const vector_buffer = allocate(gpu, "vectors", 4 * vectors.length);
     made.push(vector_buffer);
     const matrices = new Map<WeightId, StoredMatrix>();
-    for (const [id, { slot, tensors }] of slots.entries()) {
+    for (const [id, weight] of open.entries()) {
+      const { slot } = weight;
       if (slot.kind !== "matrix") continue;
       if (storage.among_vectors.has(id)) {
         matrices.set(id, amongVectors(slot, vector_buffer, vectors.at.get(id)!));
         continue;
       }
-      const chosen = options.dtype === "auto" ? autoDtype(tensors) : options.dtype;
-      const dtype = storage.exact.has(id) ? "f32" : chosen;
-      const matrix = createMatrix(gpu, id, slot, dtype, storage.interleaved.has(id));
+      const chosen = dtype === "auto" ? autoDtype(weight) : dtype;
+      const stored = storage.exact.has(id) ? "f32" : chosen;
+      const matrix = createMatrix(gpu, id, slot, stored, storage.interleaved.has(id));
       made.push(...matrix.chunks.map(({ buffer }) => buffer));
       matrices.set(id, matrix);
     }
@@ -93,7 +86,7 @@ export async function loadWeights(
       bytes: made.reduce((sum, { size }) => sum + size, 0),
       dispose,
     };
-    await stream(gpu, readback, slots, weights, options);
+    await stream(gpu, readback, open, weights, options);
     return weights;
   } catch (error) {
     dispose();
@@ -102,68 +95,35 @@ export async function loadWeights(
 }
 
 /** What would fit is for the caller to say, who knows the memory: here is what each dtype takes. */
-function tooLarge({ weights }: Program, cause: CapstanError): CapstanError {
-  const bytes = (dtype: StoredDtype) =>
-    weights.reduce((sum, { kind, count, rows, cols }) => {
-      const words = rowWords(kind === "vector" ? "f32" : dtype, padded(cols));
-      return sum + 4 * count * rows * (words.weights + words.scales);
-    }, 0);
-  const sizes = (["f32", "f16", "q8", "q4"] as const).map((dtype) => `${dtype} ${mebibytes(bytes(dtype))}`);
+function tooLarge(program: Program, cause: CapstanError): CapstanError {
+  const bytes = memoryNeed(program).weights;
+  const sizes = (["f32", "f16", "q8", "q4"] as const).map((dtype) => `${dtype} ${mebibytes(bytes[dtype])}`);
   const { need, found } = cause.parts;
   const mend = `All weights take, by dtype: ${sizes.join(", ")}.`;
   return new CapstanError("out_of_memory", { action: "load weights", need, found, mend }, { cause });
 }
 
-type OpenSlot = { slot: WeightSlot; tensors: WeightTensor[] };
-
 async function stream(
   gpu: Gpu,
   readback: Readback,
-  slots: readonly OpenSlot[],
-  weights: Weights,
+  open: readonly OpenWeight[],
+  { vectors, vectors_at, matrices }: Weights,
   options: DeviceLoadOptions,
 ): Promise<void> {
-  const tensors = slots.flatMap(({ tensors }) => tensors);
-  const total = tensors.reduce((sum, tensor) => sum + tensor.byte_length, 0);
-  const converter = new Converter(gpu, tensors);
+  const converter = new Converter(
+    gpu,
+    open.flatMap(({ parts }) => parts),
+  );
   try {
-    let done = 0;
-    let number = 0;
-    for (const [id, { slot, tensors }] of slots.entries()) {
-      let start = 0;
-      for (const tensor of tensors) {
-        if (options.signal?.aborted) throw abortedError("load weights", options.signal);
-        const size = FILE_DTYPES[tensor.dtype].size;
-        if (slot.kind === "vector") {
-          const at = weights.vectors_at.get(id)! + start;
-          await converter.vector(number, tensor, size, weights.vectors, at);
-        } else {
-          await converter.matrix(number, tensor, size, weights.matrices.get(id)!, start, options.signal);
-        }
-        start += tensor.byte_length / size / (slot.kind === "vector" ? 1 : slot.cols);
-        number++;
-        done += tensor.byte_length;
-        options.on_progress?.(done, total);
-      }
-    }
+    await streamParts(open, options, async (part) => {
+      const { weight, slot, start } = part;
+      if (slot.kind === "vector") await converter.vector(part, vectors, vectors_at.get(weight)! + start);
+      else await converter.matrix(part, matrices.get(weight)!, options.signal);
+    });
     await converter.check(readback);
   } finally {
     converter.dispose();
   }
-}
-
-function unknownDtype(dtype: string): CapstanError {
-  return new CapstanError("unsupported", {
-    action: "load weights",
-    need: `dtype ${[...STORED_DTYPES, "auto"].join(" or ")} on the webgpu device`,
-    found: show(dtype),
-  });
-}
-
-/** As the file has it; f32, which holds all, where the parts of a stacked matrix differ. */
-function autoDtype(tensors: readonly WeightTensor[]): StoredDtype {
-  const [first, ...others] = tensors.map((tensor) => FILE_DTYPES[tensor.dtype].stored);
-  return first !== undefined && others.every((other) => other === first) ? first : "f32";
 }
 
 /** Vectors lie behind one another, with room for the zeros that pad each of their parts. */

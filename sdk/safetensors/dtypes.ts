@@ -1,4 +1,4 @@
-import { CapstanError } from "../../models/index.ts";
+import { CapstanError, isFileDtype, toFloats } from "../../models/index.ts";
 
 /** Bytes of one element, in the order the official crate ranks dtypes (its writer sorts by it, last first). */
 const ITEM_BYTES = {
@@ -46,15 +46,10 @@ export function dtypeRank(dtype: Dtype): number {
  * @throws CapstanError `unsupported` for 64-bit integers and complex numbers
  */
 export function toFloat32(dtype: Dtype, bytes: Uint8Array, name: string): Float32Array {
+  if (isFileDtype(dtype)) return toFloats(bytes, dtype);
   // A copy is aligned whatever the file's offsets are (and `slice` of a Buffer would be none).
   const buffer = new Uint8Array(bytes).buffer;
   switch (dtype) {
-    case "F32":
-      return new Float32Array(buffer);
-    case "F16":
-      return Float32Array.from(new Uint16Array(buffer), halfToFloat);
-    case "BF16":
-      return fromBfloat16(new Uint16Array(buffer));
     case "F64":
       return Float32Array.from(new Float64Array(buffer));
     case "BOOL":
@@ -90,23 +85,6 @@ export function toFloat32(dtype: Dtype, bytes: Uint8Array, name: string): Float3
   }
 }
 
-/** A bfloat16 is the upper half of a float32. */
-function fromBfloat16(halves: Uint16Array): Float32Array {
-  const words = new Uint32Array(halves.length);
-  for (let i = 0; i < halves.length; i++) words[i] = halves[i]! << 16;
-  return new Float32Array(words.buffer);
-}
-
-/** IEEE half precision: 1 sign, 5 exponent (bias 15), 10 fraction bits. */
-function halfToFloat(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1;
-  const exponent = (half >> 10) & 0x1f;
-  const fraction = half & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
 export type Float8 = Extract<Dtype, `F8_${string}`>;
 
 const float8_tables = new Map<Float8, Float32Array>();
@@ -123,7 +101,7 @@ export function float8Values(dtype: Float8): Float32Array {
 /** The formats of the Open Compute Project (OCP FP8, and MX for E8M0), as PyTorch's float8 types have them. */
 const FLOAT8: Record<Float8, (byte: number) => number> = {
   // Half precision without its lower byte.
-  F8_E5M2: (byte) => halfToFloat(byte << 8),
+  F8_E5M2: (byte) => toFloats(Uint8Array.of(0, byte), "F16")[0]!,
   // 4 exponent bits (bias 7), 3 fraction bits; no infinities, NaN where all seven bits are set.
   F8_E4M3: (byte) => {
     const sign = byte & 0x80 ? -1 : 1;

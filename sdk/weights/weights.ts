@@ -1,6 +1,6 @@
 import {
   CapstanError,
-  type FileDtype,
+  isFileDtype,
   type RawConfig,
   show,
   type TensorSpec,
@@ -13,8 +13,6 @@ import type { FileSource } from "../types.ts";
 import { findWeightFiles, type WeightFiles } from "./files.ts";
 import { decodeFloat8, isFloat8, scaleNames } from "./float8.ts";
 import { resolveNames } from "./names.ts";
-
-const WEIGHT_DTYPES: readonly string[] = ["F32", "F16", "BF16"] satisfies FileDtype[];
 
 /**
  * Opens a model's weights: headers only. Every tensor of the table must be there, with its shape and a dtype that
@@ -105,7 +103,7 @@ class Checkpoint {
     }
     if (isFloat8(dtype))
       return decodeFloat8(tensor, await this.#scaleOf(spec.name), this.#quantization, file);
-    if (isWeightDtype(dtype)) return { ...tensor, dtype };
+    if (isFileDtype(dtype)) return { ...tensor, dtype };
     const mend = "Quantized checkpoints other than 8-bit floats are not read: take the original one.";
     throw badWeights(file, `${spec.name} as F32, F16, BF16, F8_E4M3 or F8_E5M2`, dtype, mend);
   }
@@ -132,10 +130,6 @@ class Checkpoint {
         : `It was quantized with ${show(method)}; of quantized checkpoints only 8-bit floats are read: take the original one.`;
     return badWeights(file, signature(spec), "no such tensor", mend);
   }
-}
-
-function isWeightDtype(dtype: string): dtype is FileDtype {
-  return WEIGHT_DTYPES.includes(dtype);
 }
 
 function signature({ name, shape }: TensorSpec): string {

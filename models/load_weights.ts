@@ -1,0 +1,94 @@
+import type { DeviceLoadOptions, FileDtype, StoredDtype, WeightSource, WeightTensor } from "./device.ts";
+import { abortedError, CapstanError, show } from "./errors.ts";
+import { FILE_DTYPES } from "./file_dtypes.ts";
+import { openPart } from "./part.ts";
+import type { Program, WeightId, WeightSlot } from "./program.ts";
+
+/** What every device does as it streams a program's weights in: only where the numbers go is its own. */
+
+/** A weight of the program and its parts, opened. */
+export interface OpenWeight {
+  slot: WeightSlot;
+  parts: WeightTensor[];
+}
+
+/** A part on its way to a device. */
+export interface WeightPart {
+  tensor: WeightTensor;
+  /** Bytes of an element in the file. */
+  size: number;
+  /** Its number among the parts of all weights. */
+  number: number;
+  weight: WeightId;
+  slot: WeightSlot;
+  /** Elements of the weight that lie before it. */
+  start: number;
+}
+
+/** @throws CapstanError `bad_weights` for a tensor that is not there or not as the program says */
+export function openProgramWeights(program: Program, source: WeightSource): OpenWeight[] {
+  return program.weights.map((slot) => ({ slot, parts: slot.parts.map((part) => openPart(source, part)) }));
+}
+
+/** Bytes that all parts are read from. */
+export function fileBytes(weights: readonly OpenWeight[]): number {
+  return weights.flatMap(({ parts }) => parts).reduce((sum, { byte_length }) => sum + byte_length, 0);
+}
+
+/**
+ * Gives each part to `put` in turn, tells the progress after each, and stops when the signal aborts.
+ *
+ * @throws CapstanError `aborted`, and what `put` throws
+ */
+export async function streamParts(
+  weights: readonly OpenWeight[],
+  { signal, on_progress }: DeviceLoadOptions,
+  put: (part: WeightPart) => Promise<void>,
+): Promise<void> {
+  const total = fileBytes(weights);
+  let done = 0;
+  let number = 0;
+  for (const [weight, { slot, parts }] of weights.entries()) {
+    let start = 0;
+    for (const tensor of parts) {
+      if (signal?.aborted) throw abortedError("load weights", signal);
+      const { size } = FILE_DTYPES[tensor.dtype];
+      await put({ tensor, size, number, weight, slot, start });
+      number++;
+      start += tensor.byte_length / size;
+      done += tensor.byte_length;
+      on_progress?.(done, total);
+    }
+  }
+}
+
+/** As the file has it; f32, which holds all, where the parts of a stacked matrix differ. */
+export function autoDtype({ parts }: OpenWeight): (typeof FILE_DTYPES)[FileDtype]["stored"] {
+  const [first, ...others] = parts.map(({ dtype }) => FILE_DTYPES[dtype].stored);
+  return first !== undefined && others.every((other) => other === first) ? first : "f32";
+}
+
+/** @throws CapstanError `unsupported` for a dtype that the device does not store */
+export function knownDtype<Known extends StoredDtype>(
+  dtype: DeviceLoadOptions["dtype"],
+  dtypes: readonly Known[],
+  device: string,
+): Known | "auto" {
+  const known = [...dtypes, "auto"] as const;
+  const found = known.find((name) => name === dtype);
+  if (found !== undefined) return found;
+  throw new CapstanError("unsupported", {
+    action: "load weights",
+    need: `dtype ${known.join(" or ")} on the ${device} device`,
+    found: show(dtype),
+  });
+}
+
+/** The error of a number that no device keeps; `element` counts within the tensor. */
+export function badElement({ name }: WeightTensor, what: string, element: number): CapstanError {
+  return new CapstanError("bad_weights", {
+    action: "load weights",
+    need: `finite numbers in ${name}`,
+    found: `${what} at element ${element}`,
+  });
+}
