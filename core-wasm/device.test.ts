@@ -2,9 +2,11 @@ import { readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, describe, expect, it } from "vitest";
+import { stepEntry } from "../conformance/contract/entry.ts";
+import { sampling } from "../conformance/contract/params.ts";
 import { Random } from "../conformance/contract/random.ts";
 import { randomFill, type Tiny, tiny } from "../conformance/contract/tiny.ts";
-import type { DeviceLoadOptions, DeviceModel, SampleParams, StepEntry } from "../models/index.ts";
+import type { DeviceLoadOptions, DeviceModel, StepEntry } from "../models/index.ts";
 import {
   allSites,
   buildProgram,
@@ -42,37 +44,12 @@ function load(made: Tiny, changes: Partial<DeviceLoadOptions> = {}): Promise<Dev
   return device.load(buildProgram(made.decoder), made.weights, options);
 }
 
-const SAMPLE: SampleParams = {
-  temperature: 0.9,
-  top_k: 40,
-  top_p: 0.95,
-  min_p: 0,
-  repetition_penalty: 1,
-  frequency_penalty: 0,
-  presence_penalty: 0,
-  logit_bias: [],
-  history: null,
-  n_prompt: 0,
-  seed: [5, 6],
-  draw: 3,
-  top_logprobs: 2,
-};
+const SAMPLE = sampling({ temperature: 0.9, top_k: 40, top_p: 0.95, seed: [5, 6], draw: 3, top_logprobs: 2 });
 
 function entry(model: DeviceModel, tokens: Int32Array, changes: Partial<StepEntry> = {}): StepEntry {
   const end = (changes.position ?? 0) + tokens.length;
-  return {
-    tokens,
-    follows: null,
-    position: 0,
-    blocks: Int32Array.from(model.allocBlocks(Math.ceil(end / model.block_size))),
-    hooks: 0,
-    ends_call: true,
-    sample: SAMPLE,
-    logits: "all",
-    captures: [2, 4, 6, 9],
-    accumulate: [],
-    ...changes,
-  };
+  const blocks = Int32Array.from(model.allocBlocks(Math.ceil(end / model.block_size)));
+  return stepEntry({ tokens, blocks, sample: SAMPLE, logits: "all", captures: [2, 4, 6, 9], ...changes });
 }
 
 async function code(work: () => unknown): Promise<string> {

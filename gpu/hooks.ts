@@ -1,6 +1,6 @@
 import type { HookSetId } from "../models/device.ts";
 import { unknownId } from "../models/errors.ts";
-import type { DeviceHook } from "../models/hooks.ts";
+import { type DeviceHook, projectionCount } from "../models/hooks.ts";
 import { Arena } from "./arena.ts";
 import { NONE } from "./constants.ts";
 import type { Gpu } from "./context.ts";
@@ -48,8 +48,7 @@ export class HookStore {
     const at = this.#arena.take(length);
     const words = this.#pack(hooks, at, length);
     this.#gpu.write(this.#arena.buffer, 4 * at, new Uint8Array(words.buffer));
-    const n_projections = hooks.reduce((n, h) => (h.op === "project" ? Math.max(n, h.output + 1) : n), 0);
-    this.#sets.set(this.#next, { at, length, n_projections });
+    this.#sets.set(this.#next, { at, length, n_projections: projectionCount(hooks) });
     return this.#next++;
   }
 

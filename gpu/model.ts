@@ -18,7 +18,7 @@ import { BLOCK_SIZE, Cache } from "./cache.ts";
 import type { Gpu } from "./context.ts";
 import { HookStore } from "./hooks.ts";
 import { prefillTile } from "./ops/attention/index.ts";
-import { cutBatch, joinResults, type Piece, type PieceLimits } from "./pieces.ts";
+import { cutBatch, joinPieces, type Piece, type PieceLimits } from "./pieces.ts";
 import { planStages, type Stage } from "./plan.ts";
 import { type StageTime, timeStages } from "./profile.ts";
 import { Readback, type Span } from "./readback.ts";
@@ -181,7 +181,7 @@ export class GpuModel implements WebGpuModel {
     }
     const results = await Promise.all(pieces.map((piece) => this.#run(piece, drawn_from, drawn_to)));
     await this.#gpu.settled();
-    return joinResults(batch, pieces, results);
+    return joinPieces(batch, pieces, results);
   }
 
   async profile(batch: readonly StepEntry[]): Promise<StageTime[]> {

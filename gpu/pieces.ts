@@ -1,4 +1,5 @@
 import type { StepEntry, StepResult } from "../models/device.ts";
+import { cutEntry, joinResults } from "../models/entry_parts.ts";
 import type { Accumulators } from "./accumulators.ts";
 import { wantedRows } from "./batch.ts";
 
@@ -45,7 +46,8 @@ export function cutBatch(
         continue;
       }
       const count = Math.min(entry.tokens.length - start, Math.max(1, room));
-      const part = partOf(entry, start, start + count);
+      const is_whole = count === entry.tokens.length;
+      const part = is_whole ? entry : cutEntry(entry, start, start + count);
       piece.entries.push(part);
       piece.places.push(place);
       used.rows += count;
@@ -63,29 +65,8 @@ function rowWords({ captures, accumulate }: StepEntry, d_model: number, accumula
   return sites.size * d_model;
 }
 
-function partOf(entry: StepEntry, start: number, end: number): StepEntry {
-  const { tokens } = entry;
-  if (start === 0 && end === tokens.length) return entry;
-  const is_last = end === tokens.length;
-  return {
-    ...entry,
-    tokens: tokens.subarray(start, end),
-    position: entry.position + start,
-    ends_call: is_last && entry.ends_call,
-    sample: is_last ? entry.sample : null,
-    logits: entry.logits === "last" && !is_last ? "none" : entry.logits,
-    accumulate: entry.accumulate
-      .map((span) => ({
-        id: span.id,
-        start: Math.max(0, span.start - start),
-        end: Math.min(end, span.end) - start,
-      }))
-      .filter((span) => span.start < span.end),
-  };
-}
-
 /** Puts the results of pieces together again, in the order of the caller's batch. */
-export function joinResults(
+export function joinPieces(
   batch: readonly StepEntry[],
   pieces: readonly Piece[],
   results: readonly StepResult[][],
@@ -94,38 +75,5 @@ export function joinResults(
   for (const [i, { places }] of pieces.entries()) {
     for (const [j, place] of places.entries()) parts[place]!.push(results[i]![j]!);
   }
-  return parts.map((found, place) => (found.length === 1 ? found[0]! : joined(batch[place]!, found)));
-}
-
-function joined({ tokens, captures, logits }: StepEntry, parts: readonly StepResult[]): StepResult {
-  const last = parts.at(-1)!;
-  const n_projections =
-    last.projections.length === 0 ? 0 : totalOf(parts.map((p) => p.projections)) / tokens.length;
-  const projections = Array.from({ length: n_projections }, (_, row) =>
-    parts.map(({ projections }) => {
-      const n = projections.length / n_projections;
-      return projections.subarray(row * n, (row + 1) * n);
-    }),
-  );
-  return {
-    ...last,
-    non_finite: parts.find(({ non_finite }) => non_finite !== null)?.non_finite ?? null,
-    logits: logits === "all" ? concat(parts.map((part) => part.logits!)) : last.logits,
-    captures: captures.map((_, i) => concat(parts.map((part) => part.captures[i]!))),
-    projections: concat(projections.flat()),
-  };
-}
-
-function totalOf(parts: readonly Float32Array[]): number {
-  return parts.reduce((sum, { length }) => sum + length, 0);
-}
-
-function concat(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(totalOf(parts));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return parts.map((found, place) => joinResults(found, batch[place]!.tokens.length));
 }

@@ -70,6 +70,11 @@ export interface HookPlan {
   acts_on_last: boolean;
 }
 
+/** Rows of projections that a set of hooks gives. */
+export function projectionCount(hooks: readonly DeviceHook[]): number {
+  return hooks.reduce((n, hook) => (hook.op === "project" ? Math.max(n, hook.output + 1) : n), 0);
+}
+
 const SITE_PATTERN = /^blocks\.(0|[1-9]\d{0,5})\.(hook_[a-z_]+)$/;
 
 /** The id of a site, or a clear error when the model has none of that name. */

@@ -5,10 +5,12 @@ export {
   knownArchitectures,
   readDecoder,
 } from "./architectures/index.ts";
+export { concatBytes, concatFloats } from "./arrays.ts";
 export { buildProgram } from "./build_program.ts";
 export { type BatchLimits, checkBatch, checkSites } from "./check_batch.ts";
 export { ConfigReader, type RawConfig } from "./config.ts";
 export type * from "./device.ts";
+export { cutEntry, joinResults } from "./entry_parts.ts";
 export { abortedError, CapstanError, type ErrorCode, type ErrorParts, show, unknownId } from "./errors.ts";
 export { isFileDtype, toFloats } from "./file_dtypes.ts";
 export { resolveFollows } from "./follow.ts";
@@ -20,6 +22,7 @@ export {
   type HookPlan,
   type Positions,
   planHooks,
+  projectionCount,
   SITE_KINDS,
   type Site,
   type SiteId,

@@ -3,6 +3,7 @@ import { type Hook, planHooks, type StepEntry, type StoredDtype } from "../../mo
 import { generate } from "../../sdk/index.ts";
 import { loadOn } from "../../sdk/load.ts";
 import type { Model } from "../../sdk/types.ts";
+import { stepEntry } from "../contract/entry.ts";
 import { GREEDY } from "../contract/params.ts";
 import { Random } from "../contract/random.ts";
 import { shareOf } from "../share.ts";
@@ -193,18 +194,8 @@ async function kernelTimes(
   const blocks = made.allocBlocks(Math.ceil((load.n_prompt + 1) / made.block_size));
   const set = made.addHooks(planHooks(model.spec, hooks).hooks);
   const prompt = new Random(0).tokens(load.n_prompt, model.spec.d_vocab);
-  const entry: StepEntry = {
-    tokens: prompt,
-    follows: null,
-    position: 0,
-    blocks: Int32Array.from(blocks),
-    hooks: 0,
-    ends_call: true,
-    sample: GREEDY,
-    logits: "none",
-    captures: [],
-    accumulate: [],
-  };
+  const wants = { sample: GREEDY, logits: "none" } as const;
+  const entry = stepEntry({ tokens: prompt, blocks: Int32Array.from(blocks), ...wants });
   const token = { ...entry, tokens: Int32Array.of(1), position: load.n_prompt };
   try {
     const prefill = await profile(made, entry);

@@ -1,4 +1,4 @@
-import type { Site } from "../../models/index.ts";
+import { concatFloats, type Site } from "../../models/index.ts";
 import { generate } from "../../sdk/generate.ts";
 import type { ForwardResult, Model } from "../../sdk/types.ts";
 import type { Computed } from "./compare.ts";
@@ -57,16 +57,6 @@ function ones(count: number): number[] {
 function joinParts(parts: readonly ForwardResult[]): Computed {
   const sites = Object.keys(parts[0]!.captures) as Site[];
   const captures: Record<Site, Float32Array> = {};
-  for (const site of sites) captures[site] = join(parts.map((part) => part.captures[site]!));
-  return { captures, logits: join(parts.map(({ logits }) => logits)) };
-}
-
-function join(arrays: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(arrays.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const array of arrays) {
-    whole.set(array, at);
-    at += array.length;
-  }
-  return whole;
+  for (const site of sites) captures[site] = concatFloats(parts.map((part) => part.captures[site]!));
+  return { captures, logits: concatFloats(parts.map(({ logits }) => logits)) };
 }

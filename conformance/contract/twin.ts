@@ -14,6 +14,7 @@ import {
 import type { FidelityDtype } from "../bounds.ts";
 import { createTruthDevice, isQuantised } from "../truth/index.ts";
 import { compareResults } from "./compare.ts";
+import { stepEntry } from "./entry.ts";
 import type { Tiny } from "./tiny.ts";
 
 /** An id on the device under test and what it is on the truth. */
@@ -169,18 +170,16 @@ export async function openTwin(device: Device, tiny: Tiny, dtype: FidelityDtype 
   return new Twin(device.kind, dtype, tiny, model, exact);
 }
 
-function toEntry(ask: Ask, side: "device" | "truth"): StepEntry {
-  const { sequence, accumulate = [] } = ask;
-  return {
-    tokens: Int32Array.from(ask.tokens),
-    follows: ask.follows ?? null,
+function toEntry(
+  { sequence, tokens, hooks, accumulate = [], ...wants }: Ask,
+  side: "device" | "truth",
+): StepEntry {
+  return stepEntry({
+    tokens: Int32Array.from(tokens),
     position: sequence.n_tokens,
     blocks: Int32Array.from(sequence[side]),
-    hooks: ask.hooks?.[side] ?? 0,
-    ends_call: ask.ends_call ?? true,
-    sample: ask.sample ?? null,
-    logits: ask.logits ?? "last",
-    captures: ask.captures ?? [],
+    hooks: hooks?.[side] ?? 0,
     accumulate: accumulate.map(({ accumulator, start, end }) => ({ id: accumulator[side], start, end })),
-  };
+    ...wants,
+  });
 }

@@ -12,6 +12,7 @@ import { generate } from "../../sdk/index.ts";
 import { loadOn } from "../../sdk/load.ts";
 import { requireWebGpu } from "../../sdk/platform/webgpu.ts";
 import type { GenerateOptions, Model } from "../../sdk/types.ts";
+import { stepEntry } from "../contract/entry.ts";
 import { GREEDY } from "../contract/params.ts";
 import { Random } from "../contract/random.ts";
 import { TINIES } from "../contract/tiny.ts";
@@ -80,17 +81,9 @@ async function stepCost(
   const blocks = changes.map(() => Int32Array.from(model.allocBlocks(16)));
   const position = changes.map(() => 0);
   const step = () => {
-    const batch = changes.map((change, i): StepEntry => {
-      const entry = { tokens: Int32Array.of(i), follows: null, position: position[i]!, blocks: blocks[i]! };
-      const wants = {
-        hooks: 0,
-        ends_call: true,
-        sample: GREEDY,
-        logits: "none",
-        captures: [],
-        accumulate: [],
-      };
-      return { ...entry, ...wants, ...change } as StepEntry;
+    const batch = changes.map((change, i) => {
+      const entry = { tokens: Int32Array.of(i), position: position[i]!, blocks: blocks[i]! };
+      return stepEntry({ ...entry, sample: GREEDY, logits: "none", ...change });
     });
     for (const [i, { tokens }] of batch.entries()) position[i]! += tokens.length;
     return model.step(batch);

@@ -3,6 +3,7 @@ import { buildProgram, CapstanError } from "../../models/index.ts";
 import { generate } from "../../sdk/index.ts";
 import { loadOn } from "../../sdk/load.ts";
 import { requireWebGpu } from "../../sdk/platform/webgpu.ts";
+import { stepEntry } from "../contract/entry.ts";
 import { CONTRACT, runCheck } from "../contract/index.ts";
 import { TINIES } from "../contract/tiny.ts";
 
@@ -96,10 +97,7 @@ async function memory(): Promise<{ error: string; works_on: boolean }> {
     const model = await device.load(buildProgram(decoder), weights, options);
     const error = await errorOf(async () => model.allocBlocks(1000));
     const blocks = Int32Array.from(model.allocBlocks(2));
-    const rest = { follows: null, hooks: 0, ends_call: true, sample: null, captures: [], accumulate: [] };
-    const [result] = await model.step([
-      { tokens: Int32Array.of(1, 2), position: 0, blocks, logits: "last", ...rest },
-    ]);
+    const [result] = await model.step([stepEntry({ tokens: Int32Array.of(1, 2), blocks })]);
     return { error, works_on: result!.logits!.every(Number.isFinite) };
   } finally {
     await device.dispose();

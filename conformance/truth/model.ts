@@ -6,6 +6,7 @@ import {
   type DeviceHook,
   type DeviceLoadOptions,
   type DeviceModel,
+  type HookSetId,
   type Program,
   programSites,
   type RopeSpec,
@@ -17,7 +18,7 @@ import {
 } from "../../models/index.ts";
 import { Cache } from "./cache.ts";
 import { runOp } from "./ops/index.ts";
-import type { Accumulator, EntryRun, Row, Run } from "./run.ts";
+import { type Accumulator, beginRun, type Run } from "./run.ts";
 import type { Weight } from "./weights.ts";
 
 /** A program with its weights: holds ids to what callers made, and runs steps op by op. */
@@ -135,65 +136,23 @@ export class TruthModel implements DeviceModel {
   }
 
   #begin(batch: readonly StepEntry[]): Run {
-    const entries = batch.map((ask): EntryRun => {
-      const hooks = ask.hooks === 0 ? [] : this.#hooks.get(ask.hooks)!;
-      return { ask, hooks, result: emptyResult(this.#program, ask, hooks) };
-    });
-    return {
+    const hooks = (id: HookSetId) => (id === 0 ? [] : this.#hooks.get(id)!);
+    const on = {
       program: this.#program,
       weights: this.#weights,
       ropes: this.#ropes,
       cache: this.#cache,
       accumulators: this.#accumulators,
-      entries,
-      rows: entries.flatMap(entryRows),
-      gathered: [],
-      buffers: {
-        h: [],
-        x: [],
-        qkv: [],
-        attn: [],
-        gate_up: [],
-        act: [],
-        routes: [],
-        delta: [],
-        last: [],
-        logits: [],
-      },
     };
+    return beginRun(
+      on,
+      batch.map((ask) => ({ ask, hooks: hooks(ask.hooks) })),
+    );
   }
 
   #alive(action: string): void {
     if (this.#disposed) throw lost(action);
   }
-}
-
-function entryRows(entry: EntryRun): Row[] {
-  const { tokens, position, ends_call } = entry.ask;
-  return Array.from(tokens, (token, index) => ({
-    entry,
-    index,
-    token,
-    position: position + index,
-    ends_call: ends_call && index === tokens.length - 1,
-  }));
-}
-
-function emptyResult(program: Program, ask: StepEntry, hooks: readonly DeviceHook[]): StepResult {
-  const n_tokens = ask.tokens.length;
-  const n_projections = hooks.reduce(
-    (n, hook) => (hook.op === "project" ? Math.max(n, hook.output + 1) : n),
-    0,
-  );
-  const n_logits = { none: 0, last: 1, all: n_tokens }[ask.logits];
-  return {
-    non_finite: null,
-    token: -1,
-    logprobs: null,
-    logits: n_logits === 0 ? null : new Float32Array(n_logits * program.d_vocab),
-    captures: ask.captures.map(() => new Float32Array(n_tokens * program.d_model)),
-    projections: new Float32Array(n_projections * n_tokens),
-  };
 }
 
 /** The error of every call on what has been disposed. */

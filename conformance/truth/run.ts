@@ -1,12 +1,13 @@
-import type {
-  AccumulatorId,
-  BufferName,
-  DeviceHook,
-  Program,
-  RopeSpec,
-  SiteId,
-  StepEntry,
-  StepResult,
+import {
+  type AccumulatorId,
+  type BufferName,
+  type DeviceHook,
+  type Program,
+  projectionCount,
+  type RopeSpec,
+  type SiteId,
+  type StepEntry,
+  type StepResult,
 } from "../../models/index.ts";
 import type { Cache } from "./cache.ts";
 import type { Weight } from "./weights.ts";
@@ -50,6 +51,44 @@ export interface Run {
   gathered: Row[];
   /** Each a list of rows [width]; empty until an op writes it. */
   buffers: Record<BufferName, Float64Array[]>;
+}
+
+/** A step before its first op. */
+export function beginRun(
+  on: Pick<Run, "program" | "weights" | "ropes" | "cache" | "accumulators">,
+  asks: readonly Pick<EntryRun, "ask" | "hooks">[],
+): Run {
+  const entries = asks.map(({ ask, hooks }): EntryRun => {
+    return { ask, hooks, result: emptyResult(on.program, ask, hooks) };
+  });
+  const of_tokens = { h: [], x: [], qkv: [], attn: [], gate_up: [], act: [], routes: [], delta: [] };
+  const buffers = { ...of_tokens, last: [], logits: [] };
+  return { ...on, entries, rows: entries.flatMap(entryRows), gathered: [], buffers };
+}
+
+function entryRows(entry: EntryRun): Row[] {
+  const { tokens, position, ends_call } = entry.ask;
+  return Array.from(tokens, (token, index) => ({
+    entry,
+    index,
+    token,
+    position: position + index,
+    ends_call: ends_call && index === tokens.length - 1,
+  }));
+}
+
+function emptyResult(program: Program, ask: StepEntry, hooks: readonly DeviceHook[]): StepResult {
+  const n_tokens = ask.tokens.length;
+  const n_projections = projectionCount(hooks);
+  const n_logits = { none: 0, last: 1, all: n_tokens }[ask.logits];
+  return {
+    non_finite: null,
+    token: -1,
+    logprobs: null,
+    logits: n_logits === 0 ? null : new Float32Array(n_logits * program.d_vocab),
+    captures: ask.captures.map(() => new Float32Array(n_tokens * program.d_model)),
+    projections: new Float32Array(n_projections * n_tokens),
+  };
 }
 
 /** The largest float32: beyond it a device in f32 has infinity, and so the truth calls it not finite too. */

@@ -1,4 +1,4 @@
-import { CapstanError } from "../../models/index.ts";
+import { CapstanError, concatBytes } from "../../models/index.ts";
 
 /**
  * SHA-256 of bytes or UTF-8 text, in hex; several parts are hashed as if joined.
@@ -14,17 +14,7 @@ export async function sha256(...parts: (Uint8Array | string)[]): Promise<string>
       found: "one from plain http",
     });
   }
-  const hash = new Uint8Array(await subtle.digest("SHA-256", joined(parts)));
+  const bytes = parts.map((part) => (typeof part === "string" ? new TextEncoder().encode(part) : part));
+  const hash = new Uint8Array(await subtle.digest("SHA-256", concatBytes(bytes)));
   return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-function joined(parts: readonly (Uint8Array | string)[]): Uint8Array<ArrayBuffer> {
-  const all = parts.map((part) => (typeof part === "string" ? new TextEncoder().encode(part) : part));
-  const bytes = new Uint8Array(all.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of all) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }

@@ -1,4 +1,4 @@
-import type { StepEntry } from "../../models/index.ts";
+import { cutEntry, type StepEntry } from "../../models/index.ts";
 import { type Call, RunningCall, type Task } from "./task.ts";
 
 /** What a task has in a step: the next `count` tokens of a call, from `start`. */
@@ -55,7 +55,7 @@ export class Running {
   }
 
   #start(call: Call, cached: number): RunningCall {
-    return new RunningCall(call, cached, this.task.sequence.hooks.plan.projection_names.length);
+    return new RunningCall(call, cached);
   }
 
   #part(call: RunningCall, follows: number | null): Part {
@@ -67,23 +67,17 @@ export class Running {
 export function entryOf({ running, call, start, count, follows }: Part): StepEntry {
   const { sequence } = running.task;
   const { tokens, sample, logits, captures, accumulate } = call.call;
-  const ends_call = start + count === tokens.length;
-  return {
-    tokens: tokens.subarray(start, start + count),
+  const whole: StepEntry = {
+    tokens,
     follows,
-    position: sequence.end - count,
+    position: sequence.end - count - start,
     blocks: Int32Array.from(sequence.blocks),
     hooks: sequence.hooks.id,
-    ends_call,
-    sample: ends_call ? sample : null,
-    logits: logits === "last" && !ends_call ? "none" : logits,
+    ends_call: true,
+    sample,
+    logits,
     captures,
-    accumulate: accumulate
-      .map((span) => ({
-        id: span.id,
-        start: Math.max(0, span.start - start),
-        end: Math.min(count, span.end - start),
-      }))
-      .filter((span) => span.start < span.end),
+    accumulate,
   };
+  return cutEntry(whole, start, start + count);
 }

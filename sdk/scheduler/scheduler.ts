@@ -175,7 +175,7 @@ export class Scheduler {
     running.task.sequence.land(call.accept(result, count));
     if (!call.is_complete) return;
     this.#remember(running.task, call);
-    this.#goOn(running, call.finish(result));
+    this.#goOn(running, call.finish());
   }
 
   #goOn(running: Running, result: CallResult): void {

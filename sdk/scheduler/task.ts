@@ -1,4 +1,10 @@
-import type { AccumulatorId, SampleParams, SiteId, StepResult } from "../../models/index.ts";
+import {
+  type AccumulatorId,
+  joinResults,
+  type SampleParams,
+  type SiteId,
+  type StepResult,
+} from "../../models/index.ts";
 import type { Sequence } from "./sequence.ts";
 
 /** One forward call of a sequence: the tokens to feed, and what is wanted of them. */
@@ -58,17 +64,13 @@ export class RunningCall {
   given: number;
   #call: Call;
   #landed: number;
-  readonly #logits: Float32Array[] = [];
-  readonly #captures: Float32Array[][];
-  readonly #projections: Float32Array[][];
+  readonly #results: StepResult[] = [];
 
-  constructor(call: Call, cached: number, n_projections: number) {
+  constructor(call: Call, cached: number) {
     this.#call = call;
     this.cached = cached;
     this.given = cached;
     this.#landed = cached;
-    this.#captures = call.captures.map(() => []);
-    this.#projections = Array.from({ length: n_projections }, () => []);
   }
 
   get call(): Call {
@@ -94,33 +96,24 @@ export class RunningCall {
   /** Takes the results of the next `count` tokens, and gives these tokens. */
   accept(result: StepResult, count: number): Int32Array {
     this.#landed += count;
-    if (result.logits !== null) this.#logits.push(result.logits);
-    for (const [index, values] of result.captures.entries()) this.#captures[index]!.push(values);
-    for (const [row, pieces] of this.#projections.entries()) {
-      pieces.push(result.projections.slice(row * count, (row + 1) * count));
-    }
+    this.#results.push(result);
     return this.#call.tokens.subarray(this.#landed - count, this.#landed);
   }
 
-  finish(last: StepResult): CallResult {
+  /** What it gave, once it is complete. */
+  finish(): CallResult {
+    const n_fed = this.#landed - this.cached;
+    const { token, logprobs, logits, captures, projections } = joinResults(this.#results, n_fed);
+    const rows = Array.from({ length: projections.length / n_fed }, (_, row) =>
+      projections.slice(row * n_fed, (row + 1) * n_fed),
+    );
     return {
-      token: last.token,
-      logprobs: last.logprobs,
-      logits: joined(this.#logits),
-      captures: this.#captures.map(joined),
-      projections: this.#projections.map(joined),
+      token,
+      logprobs,
+      logits: logits ?? new Float32Array(),
+      captures,
+      projections: rows,
       cached: this.cached,
     };
   }
-}
-
-function joined(pieces: readonly Float32Array[]): Float32Array {
-  if (pieces.length === 1) return pieces[0]!;
-  const whole = new Float32Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }

@@ -1,4 +1,4 @@
-import { abortedError, type CapstanError } from "../../models/index.ts";
+import { abortedError, type CapstanError, concatBytes } from "../../models/index.ts";
 import {
   broken,
   checkVersion,
@@ -85,7 +85,7 @@ export class HttpClient {
       const response = await this.#request(url, headers);
       const chunks: Uint8Array[] = [];
       for await (const chunk of this.#body(url, response)) chunks.push(chunk);
-      return { response, text: new TextDecoder().decode(join(chunks)) };
+      return { response, text: new TextDecoder().decode(concatBytes(chunks)) };
     });
   }
 
@@ -130,7 +130,7 @@ export class HttpClient {
       // A server may answer a shorter range than it was asked for, but not with nothing, nor with part of a whole.
       const least = answer.whole ? (size ?? 0) : 1;
       if (length < least) throw new Passing(`an end after ${length} bytes`);
-      return { version: { size: size ?? length, tag }, first: join(chunks), ranges: !answer.whole };
+      return { version: { size: size ?? length, tag }, first: concatBytes(chunks), ranges: !answer.whole };
     });
   }
 
@@ -283,14 +283,4 @@ function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<v
     const timer = setTimeout(over, milliseconds);
     signal?.addEventListener("abort", over, { once: true });
   });
-}
-
-function join(chunks: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
 }

@@ -1,6 +1,7 @@
 import type { SampleParams, StepEntry, StepResult } from "../../../models/index.ts";
 import { check, checkRefused, checkSame } from "../assert.ts";
 import type { Check } from "../check.ts";
+import { stepEntry } from "../entry.ts";
 import { GREEDY, sampling } from "../params.ts";
 import { Random } from "../random.ts";
 import { TINIES } from "../tiny.ts";
@@ -148,19 +149,8 @@ async function penalties(twin: Twin): Promise<void> {
 async function nothingToFollow(twin: Twin): Promise<void> {
   const { device } = twin;
   const blocks = Int32Array.from(device.allocBlocks(1));
-  const entry = (changes: Partial<StepEntry>): StepEntry => ({
-    tokens: Int32Array.of(1),
-    follows: null,
-    position: 0,
-    blocks,
-    hooks: 0,
-    ends_call: true,
-    sample: null,
-    logits: "none",
-    captures: [],
-    accumulate: [],
-    ...changes,
-  });
+  const entry = (changes: Partial<StepEntry>) =>
+    stepEntry({ tokens: Int32Array.of(1), blocks, logits: "none", ...changes });
   const refused = (what: string, changes: Partial<StepEntry>) =>
     checkRefused(["bad_request"], what, () => device.step([entry({ position: 1, ...changes })]));
   await refused("before any step", { follows: 0 });
@@ -184,20 +174,9 @@ async function freedMeanwhile(twin: Twin): Promise<void> {
     const hooks = twin.hooks(floor).device;
     const id = device.addAccumulator(sites);
     const blocks = device.allocBlocks(Math.ceil(prompts[n]!.length / device.block_size));
-    const results = device.step([
-      {
-        tokens: prompts[n]!,
-        follows: null,
-        position: 0,
-        blocks: Int32Array.from(blocks),
-        hooks,
-        ends_call: true,
-        sample: null,
-        logits: "last",
-        captures: [],
-        accumulate: [{ id, start: 0, end: prompts[n]!.length }],
-      },
-    ]);
+    const tokens = prompts[n]!;
+    const accumulate = [{ id, start: 0, end: tokens.length }];
+    const results = device.step([stepEntry({ tokens, blocks: Int32Array.from(blocks), hooks, accumulate })]);
     const free = () => {
       device.freeBlocks(blocks);
       device.freeHooks(hooks);

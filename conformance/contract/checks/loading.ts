@@ -7,6 +7,7 @@ import {
 } from "../../../models/index.ts";
 import { check, checkRefused } from "../assert.ts";
 import type { Check } from "../check.ts";
+import { stepEntry } from "../entry.ts";
 import { randomFill, TINIES, type Tiny, tiny } from "../tiny.ts";
 
 /** What a load owes: every weight read once and checked, progress, aborts, and disposal of what it made. */
@@ -152,9 +153,7 @@ async function twoModels(device: Device): Promise<void> {
   const models = [await load(device, f32!), await load(device, bf16!), await load(device, f32!)];
   const step = async (model: (typeof models)[number]) => {
     const blocks = Int32Array.from(model.allocBlocks(1));
-    const tokens = Int32Array.of(1, 2, 3);
-    const rest = { follows: null, hooks: 0, ends_call: true, sample: null, captures: [], accumulate: [] };
-    const [result] = await model.step([{ tokens, position: 0, blocks, logits: "last", ...rest }]);
+    const [result] = await model.step([stepEntry({ tokens: Int32Array.of(1, 2, 3), blocks })]);
     return result!.logits!.join();
   };
   const [first, second, third] = [await step(models[0]!), await step(models[1]!), await step(models[2]!)];

@@ -1,6 +1,7 @@
 import { SITE_KINDS, type StepEntry } from "../../../models/index.ts";
 import { check, checkRefused } from "../assert.ts";
 import type { Check } from "../check.ts";
+import { stepEntry } from "../entry.ts";
 import { TINIES } from "../tiny.ts";
 import type { Twin } from "../twin.ts";
 
@@ -21,19 +22,8 @@ export const refusalChecks: Check[] = [
 
 /** An entry that is right but for `changes`. */
 function entry(twin: Twin, changes: Partial<StepEntry> = {}): StepEntry {
-  return {
-    tokens: Int32Array.of(1, 2, 3),
-    follows: null,
-    position: 0,
-    blocks: Int32Array.from(twin.device.allocBlocks(2)),
-    hooks: 0,
-    ends_call: true,
-    sample: null,
-    logits: "last",
-    captures: [],
-    accumulate: [],
-    ...changes,
-  };
+  const blocks = Int32Array.from(twin.device.allocBlocks(2));
+  return stepEntry({ tokens: Int32Array.of(1, 2, 3), blocks, ...changes });
 }
 
 async function refuse(twin: Twin, what: string, changes: Partial<StepEntry>): Promise<void> {

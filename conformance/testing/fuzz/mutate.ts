@@ -1,5 +1,7 @@
 /** Changes to files, each drawn from a seed alone, so that a number is enough to make an input again. */
 
+import { concatBytes } from "../../../models/index.ts";
+
 /** Numbers in [0, 1) that depend on the seed (mulberry32). */
 export class Random {
   #state: number;
@@ -161,8 +163,8 @@ export function mutateBytes(bytes: Uint8Array, random: Random): Uint8Array {
     if (kind < 0.4 && made.length > 0)
       made[at] = random.chance(0.5) ? random.below(256) : made[at]! ^ (1 << random.below(8));
     else if (kind < 0.55) made = made.slice(0, at);
-    else if (kind < 0.65) made = concat(made, new Uint8Array(random.pick([1, 8, 1000])));
-    else if (kind < 0.75) made = concat(made.slice(0, at), made.slice(at + random.below(40)));
+    else if (kind < 0.65) made = concatBytes([made, new Uint8Array(random.pick([1, 8, 1000]))]);
+    else if (kind < 0.75) made = concatBytes([made.slice(0, at), made.slice(at + random.below(40))]);
     else if (kind < 0.85 && made.length >= 8) {
       const length = random.pick([
         0n,
@@ -176,21 +178,11 @@ export function mutateBytes(bytes: Uint8Array, random: Random): Uint8Array {
       ]);
       new DataView(made.buffer).setBigUint64(0, length, true);
     } else
-      made = concat(
+      made = concatBytes([
         made.slice(0, at),
         new Uint8Array(random.below(40)).fill(random.below(256)),
         made.slice(at),
-      );
-  }
-  return made;
-}
-
-function concat(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const made = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    made.set(part, at);
-    at += part.length;
+      ]);
   }
   return made;
 }

@@ -1,7 +1,8 @@
 import { expect } from "vitest";
 import type { DeviceHook, Program, RopeSpec, StepEntry } from "../../../models/index.ts";
+import { stepEntry } from "../../contract/entry.ts";
 import { Cache } from "../cache.ts";
-import type { EntryRun, Row, Run } from "../run.ts";
+import { beginRun, type Run } from "../run.ts";
 import type { Weight } from "../weights.ts";
 
 /** What the tests of the ops share: a run made by hand. */
@@ -36,60 +37,11 @@ export function makeRun(
 ): Run {
   const shape = { ...program, ...changes.program };
   const cache = new Cache(shape, 2, 8);
-  const ask: StepEntry = {
-    tokens: Int32Array.from(tokens),
-    follows: null,
-    position: 0,
-    blocks: Int32Array.from(cache.alloc(2)),
-    hooks: 0,
-    ends_call: true,
-    sample: null,
-    logits: "all",
-    captures: [],
-    accumulate: [],
-    ...changes.ask,
-  };
-  const entry: EntryRun = {
-    ask,
-    hooks: changes.hooks ?? [],
-    result: {
-      non_finite: null,
-      token: -1,
-      logprobs: null,
-      logits: new Float32Array(tokens.length * shape.d_vocab),
-      captures: ask.captures.map(() => new Float32Array(tokens.length * shape.d_model)),
-      projections: new Float32Array(tokens.length),
-    },
-  };
-  const rows = tokens.map((token, index): Row => {
-    const ends_call = ask.ends_call && index === tokens.length - 1;
-    return { entry, index, token, position: ask.position + index, ends_call };
-  });
-  const buffers = {
-    h: [],
-    x: [],
-    qkv: [],
-    attn: [],
-    gate_up: [],
-    act: [],
-    routes: [],
-    delta: [],
-    last: [],
-    logits: [],
-  };
+  const blocks = Int32Array.from(cache.alloc(2));
+  const ask = stepEntry({ tokens: Int32Array.from(tokens), blocks, logits: "all", ...changes.ask });
   const weights = changes.weights ?? [];
-  const ropes = [quarter];
-  return {
-    program: shape,
-    weights,
-    ropes,
-    cache,
-    accumulators: new Map(),
-    entries: [entry],
-    rows,
-    gathered: [],
-    buffers,
-  };
+  const on = { program: shape, weights, ropes: [quarter], cache, accumulators: new Map() };
+  return beginRun(on, [{ ask, hooks: changes.hooks ?? [] }]);
 }
 
 export function floats(...rows: number[][]): Float64Array[] {
