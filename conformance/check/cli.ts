@@ -35,7 +35,10 @@ export function addConformance(program: Command): void {
         .default("auto"),
     )
     .addOption(
-      new Option("--dtype <dtype>", "how weights are kept: decides the bounds, and with q8 and q4 the judge")
+      new Option(
+        "--dtype <dtype>",
+        "how weights are kept; decides the bounds (q8 and q4: from the f64 truth with such weights)",
+      )
         .choices(["auto", "f32", "f16", "q8", "q4"])
         .default("auto"),
     )
