@@ -8,9 +8,9 @@ export type FidelityDtype = "auto" | "f32" | "f16" | QuantisedDtype;
 const F16_BOUND = 5e-3;
 
 /**
- * What DESIGN names for quantised weights. It is the most that a device which rounds activations too may be off the
- * truth with the same weights; and what is told beside the loss of rounding the weights, which no device can help: on
- * tiny random models that alone is up to ten times as large.
+ * What DESIGN names for quantised weights: the most that a device which rounds activations too may be off the truth with
+ * weights quantised alike. What quantising itself costs is only compared with it: of tiny random models the best
+ * symmetric blocks lose up to thirteen times as much, and no device can help that.
  */
 export const QUANTISED_BOUNDS: Record<QuantisedDtype, number> = { q8: 3e-2, q4: 1.5e-1 };
 

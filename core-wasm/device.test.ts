@@ -15,12 +15,12 @@ import {
   readDecoder,
   tensorSpecs,
 } from "../models/index.ts";
-import { createWasmDevice, ENGINE_URL, loadEngine } from "./index.ts";
+import { createWasmDevice, engineUrl, loadEngine } from "./index.ts";
 import { Instance } from "./instance.ts";
 import { wasm_api } from "./webassembly.ts";
 
 // The contract (conformance/contract) says what every device owes; here is what only this one promises.
-const module = new wasm_api.Module(readFileSync(ENGINE_URL));
+const module = new wasm_api.Module(readFileSync(engineUrl()));
 const engine = await loadEngine(module);
 const device = createWasmDevice(engine);
 afterAll(() => device.dispose());

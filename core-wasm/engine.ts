@@ -6,14 +6,18 @@ import { type BufferSource, type WasmModule, wasm_api } from "./webassembly.ts";
 /**
  * Where the engine's binary lies, for platform code to read: the door itself reads no files. This is the one
  * place that chooses the build.
+ *
+ * A function, for workerd's modules have no URL: there the binary is imported (`sdk/platform/workerd.ts`).
  */
-export const ENGINE_URL: URL = new URL("./pkg/capstan_core_bg.wasm", import.meta.url);
+export function engineUrl(): URL {
+  return new URL("./pkg/capstan_core_bg.wasm", import.meta.url);
+}
 
 /**
  * The engine, compiled once: devices take instances of it, and it validates safetensors headers.
  *
  * @example
- * const engine = await loadEngine(await readFile(ENGINE_URL));
+ * const engine = await loadEngine(await readFile(engineUrl()));
  * const device = createWasmDevice(engine);
  */
 export class Engine {
@@ -55,7 +59,7 @@ export class Engine {
 }
 
 /**
- * @param wasm the bytes at `ENGINE_URL`, or a module compiled from them (workers may only import one)
+ * @param wasm the bytes at `engineUrl()`, or a module compiled from them (workers may only import one)
  * @throws CapstanError `unsupported` where the runtime cannot run it
  */
 export async function loadEngine(wasm: BufferSource | WasmModule): Promise<Engine> {

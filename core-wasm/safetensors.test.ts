@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CapstanError } from "../models/errors.ts";
-import { ENGINE_URL, headerLength, loadEngine } from "./index.ts";
+import { engineUrl, headerLength, loadEngine } from "./index.ts";
 
-const engine = await loadEngine(readFileSync(ENGINE_URL));
+const engine = await loadEngine(readFileSync(engineUrl()));
 const encode = (text: string) => new TextEncoder().encode(text);
 
 /** Parses a header text as that of a file with so many bytes of data. */

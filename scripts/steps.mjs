@@ -28,18 +28,68 @@ export function install() {
 
 /** Compiles the TypeScript to dist/ when a source is newer than the last build. */
 export function build() {
-  const newest = Math.max(...rooms.map(newestSource), statSync(join(root, "package.json")).mtimeMs);
-  if (existsSync(built) && Number(readFileSync(built, "utf8")) >= newest) return;
+  if (isBuilt()) return;
+  const free = lockBuild();
+  try {
+    if (!isBuilt()) buildAnew();
+  } finally {
+    free();
+  }
+}
+
+function isBuilt() {
+  return existsSync(built) && Number(readFileSync(built, "utf8")) >= newestOf();
+}
+
+function newestOf() {
+  const newest = [...rooms, "scripts"].map(newestSource);
+  return Math.max(...newest, statSync(join(root, "package.json")).mtimeMs);
+}
+
+/** Two test files that both want dist/ must not build it over each other: the second waits for the first. */
+function lockBuild() {
+  const lock = join(root, ".build-lock");
+  const sleeper = new Int32Array(new SharedArrayBuffer(4));
+  for (;;) {
+    try {
+      writeFileSync(lock, String(process.pid), { flag: "wx" });
+      const free = () => rmSync(lock, { force: true });
+      process.once("exit", free);
+      return free;
+    } catch (error) {
+      if (error.code !== "EEXIST") throw error;
+    }
+    if (!isAlive(Number(readFileSync(lock, "utf8")))) rmSync(lock, { force: true });
+    else Atomics.wait(sleeper, 0, 0, 100);
+  }
+}
+
+/** Whether a process of this number runs; one that has just made its lock has not written the number yet. */
+function isAlive(pid) {
+  if (pid === 0) return true;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === "EPERM";
+  }
+}
+
+function buildAnew() {
+  const newest = newestOf();
   say("building dist/ (tsc)");
   rmSync(join(root, "dist"), { recursive: true, force: true });
-  run(process.execPath, [
-    join(root, "node_modules", "typescript", "bin", "tsc"),
-    "-p",
-    "tsconfig.build.json",
-  ]);
+  const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
+  run(process.execPath, [tsc, "-p", "tsconfig.build.json"]);
   const wasm = join(root, "core-wasm", "pkg");
   mkdirSync(join(root, "dist", "core-wasm"), { recursive: true });
   if (existsSync(wasm)) cpSync(wasm, join(root, "dist", "core-wasm", "pkg"), { recursive: true });
+  const rolldown = join(root, "node_modules", "rolldown", "bin", "cli.mjs");
+  run(process.execPath, [rolldown, "--config", "scripts/bundles.config.mjs"], {
+    stdio: ["ignore", "ignore", 2],
+  });
+  const hosts = join("conformance", "hosts");
+  cpSync(join(root, hosts, "workerd.capnp"), join(root, "dist", hosts, "bundle", "workerd.capnp"));
   writeFileSync(built, String(newest));
 }
 
@@ -70,7 +120,7 @@ function newestSource(folder) {
     if (["node_modules", "target", "reference", "capstan-tiny", "peers"].includes(entry.name)) continue;
     const child = join(folder, entry.name);
     if (entry.isDirectory()) newest = Math.max(newest, newestSource(child));
-    else if (/\.(ts|js|wasm)$/.test(entry.name))
+    else if (/\.(ts|js|mjs|wasm|capnp)$/.test(entry.name))
       newest = Math.max(newest, statSync(join(root, child)).mtimeMs);
   }
   return newest;

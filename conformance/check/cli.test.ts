@@ -50,7 +50,7 @@ it("with q4, says who judges and what q4 itself costs", async () => {
   const args = [join(root, "llama-tied"), "--device", "truth", "--dtype", "q4"];
   const { stdout, code } = await run(...args);
   expect(code).toBe(0);
-  expect(stdout).toMatch(/, dtype q4, held to the f64 truth with q4 weights$/m);
+  expect(stdout).toMatch(/, dtype q4, in node .*, held to the f64 truth with q4 weights$/m);
   expect(stdout).toMatch(
     /^ok {3}llama-tied .*; q4 itself costs \d\.\de-1, \d\.\d times the design's 1\.5e-1 \(\w+: .*, token \d+\)$/m,
   );

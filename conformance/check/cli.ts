@@ -4,6 +4,7 @@ import { EXIT } from "../../sdk/cli/exit.ts";
 import { type Io, verb } from "../../sdk/cli/io.ts";
 import { fileKind, writeFileAtomic } from "../../sdk/platform/index.ts";
 import type { LoadOptions } from "../../sdk/types.ts";
+import { HOSTS } from "../hosts/index.ts";
 import { addDiff } from "../report/diff_verb.ts";
 import { htmlReport } from "../report/html.ts";
 import { junitReport } from "../report/junit.ts";
@@ -16,6 +17,7 @@ import type { CaseReport, Cell, GreedyReport } from "./report.ts";
 interface Options {
   device: "auto" | "wasm" | "webgpu" | "truth";
   dtype: NonNullable<LoadOptions["dtype"]>;
+  runtime: "here" | keyof typeof HOSTS;
   json?: boolean;
   explain?: boolean;
   report?: string;
@@ -33,9 +35,20 @@ export function addConformance(program: Command): void {
         .default("auto"),
     )
     .addOption(
-      new Option("--dtype <dtype>", "how weights are kept: decides the bounds, and with q8 and q4 the judge")
+      new Option(
+        "--dtype <dtype>",
+        "how weights are kept; decides the bounds (q8 and q4: from the f64 truth with such weights)",
+      )
         .choices(["auto", "f32", "f16", "q8", "q4"])
         .default("auto"),
+    )
+    .addOption(
+      new Option(
+        "--runtime <runtime>",
+        "where: this runtime, Chromium (without a window), a page you open, or workerd",
+      )
+        .choices(["here", ...Object.keys(HOSTS)])
+        .default("here"),
     )
     .option("--explain", "ask the f64 truth about every case: which site is the first to be over its bound")
     .option(
@@ -51,6 +64,8 @@ Examples:
   $ capstan conformance conformance/reference/*
   $ capstan conformance conformance/reference/qwen3-tied --json
   $ capstan conformance conformance/reference/* --report out.html --junit out.xml
+  $ capstan conformance conformance/reference/* --runtime workerd
+  $ capstan conformance conformance/reference/llama-* --runtime chromium --device webgpu
 
 Exit code 3: a case is out of its bounds.`,
     )
@@ -62,19 +77,13 @@ Exit code 3: a case is out of its bounds.`,
 
 async function run(io: Io, paths: readonly string[], options: Options): Promise<0 | 3> {
   const folders = await foldersOf(io, paths);
-  const check: CheckOptions = {
-    device: options.device,
-    dtype: options.dtype,
-    explain: options.explain === true ? "always" : "failed",
-    signal: io.signal,
-    on_progress: ({ case: name, run: of, pass }) => io.progress.update(`${name}: ${of}, ${pass}`),
-  };
   const reports: CaseReport[] = [];
+  await using checker = await openChecker(io, options);
   for (const folder of folders) {
-    const report = await checkFolder(io, folder, check);
+    const report = await checkFolder(io, folder, checker.check);
     if (reports.length === 0) {
-      const { device, dtype } = report;
-      await io.print(`${device.description}, dtype ${dtype}, held to ${judgeOf(dtype)}`);
+      const { device, dtype, runtime } = report;
+      await io.print(`${device.description}, dtype ${dtype}, in ${runtime}, held to ${judgeOf(dtype)}`);
     }
     reports.push(report);
     await io.print(line(report));
@@ -113,10 +122,35 @@ async function writeReports(
   }
 }
 
+type CheckFolder = (folder: string) => Promise<CaseReport>;
+
+/** What checks a case: this runtime, or another. */
+async function openChecker(
+  io: Io,
+  { device, dtype, explain: always, runtime }: Options,
+): Promise<AsyncDisposable & { check: CheckFolder }> {
+  const explain = always === true ? "always" : "failed";
+  if (runtime === "here") {
+    const options: CheckOptions = {
+      ...{ device, dtype, explain, signal: io.signal },
+      on_progress: ({ case: name, run: of, pass }) => io.progress.update(`${name}: ${of}, ${pass}`),
+    };
+    return { check: (folder) => checkCase(folder, options), [Symbol.asyncDispose]: async () => {} };
+  }
+  const host = await HOSTS[runtime]({ signal: io.signal, tell: io.note });
+  return {
+    check(folder) {
+      io.progress.update(`${folder}: in ${runtime}`);
+      return host.check(folder, { device, dtype, explain });
+    },
+    [Symbol.asyncDispose]: () => host[Symbol.asyncDispose](),
+  };
+}
+
 /** One case; an error is told with its folder, since the files of all cases have the same names. */
-async function checkFolder(io: Io, folder: string, check: CheckOptions): Promise<CaseReport> {
+async function checkFolder(io: Io, folder: string, check: CheckFolder): Promise<CaseReport> {
   try {
-    return await checkCase(folder, check);
+    return await check(folder);
   } catch (error) {
     if (!io.signal.aborted) await io.note(`capstan: in ${folder}`);
     throw error;

@@ -1,5 +1,6 @@
 import type { Device } from "../../models/index.ts";
 import { load, loadOn } from "../../sdk/load.ts";
+import { runtimeName } from "../../sdk/platform/index.ts";
 import { resolveSource } from "../../sdk/source/index.ts";
 import type { FileSource, LoadOptions, Model } from "../../sdk/types.ts";
 import { relativeBound } from "../bounds.ts";
@@ -94,6 +95,7 @@ async function checkRuns(opened: Opened): Promise<CaseReport> {
     architecture: model.spec.family,
     passed: [...report.runs, ...report.generated].every(({ passed }) => passed),
     device: { kind, description },
+    runtime: runtimeName(),
     dtype: made.dtype,
     ...report,
     divergence: asked === null ? null : await explainRun(opened, asked),

@@ -78,6 +78,8 @@ export interface CaseReport {
   architecture: string;
   passed: boolean;
   device: { kind: string; description: string };
+  /** What the device ran in: `node 20.20.2`, `chromium 156`, `workerd`. */
+  runtime: string;
   dtype: string;
   runs: RunReport[];
   generated: GenerateReport[];

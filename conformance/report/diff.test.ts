@@ -90,6 +90,7 @@ it("errors below rounding are the same; not finite is worse than any", () => {
     architecture: "llama",
     passed: true,
     device: { kind: "wasm", description: "WASM" },
+    runtime: "node 20",
     dtype: "auto",
     runs: [
       {

@@ -13,7 +13,10 @@ const N_WORST = 15;
  * greedy choices.
  */
 export function htmlReport(reports: readonly CaseReport[]): string {
-  const devices = groupBy(reports, ({ device, dtype }) => `${device.description}, dtype ${dtype}`);
+  const devices = groupBy(
+    reports,
+    ({ device, dtype, runtime }) => `${device.description}, dtype ${dtype}, in ${runtime}`,
+  );
   const sections = [...devices].flatMap(([device, of]) => [
     element("h2", {}, escapeMarkup(device)),
     element("p", {}, `Held to ${escapeMarkup(judgeOf(of[0]!.dtype))}.`),

@@ -5,6 +5,8 @@ import type { CaseReport, Pass } from "../check/report.ts";
 /** What a later command reads of a case that `capstan conformance --json` told of. */
 export interface ReadCase extends Pick<CaseReport, "case" | "architecture" | "passed" | "device" | "dtype"> {
   runs: ReadRun[];
+  /** Null in files of versions that did not tell it. */
+  runtime: string | null;
   /** With q8 and q4. */
   quantisation: ReadLoss | null;
 }
@@ -68,6 +70,8 @@ class Reader {
         kind: this.#text(device, "kind", `${where}.device`),
         description: this.#text(device, "description", `${where}.device`),
       },
+      runtime:
+        this.#field(value, "runtime", where) === undefined ? null : this.#text(value, "runtime", where),
       dtype: this.#text(value, "dtype", where),
       runs: this.#list(value, "runs", where).map((run, i) => this.#run(run, `${where}.runs[${i}]`)),
       quantisation: this.#loss(this.#field(value, "quantisation", where), `${where}.quantisation`),

@@ -35,7 +35,7 @@ it("conformance table writes a column for each device and dtype, and says where 
     );
     expect((await run("table", a, b, "--write", document)).code).toBe(0);
     expect(readFileSync(document, "utf8")).toMatch(
-      /^above\n<!-- conformance table -->\n\| architecture \| wasm auto \| wasm q8 \| cases \|\n.*\n\| llama \| 0\.\d\d \| \*\*Infinity\*\* \(0 of 1 pass\), loss 0\.046 \| `llama-tied` \|\n\nwasm: .*\nq8: .* 3e-2 .*\n<!-- end of the conformance table -->\nbelow\n$/,
+      /^above\n<!-- conformance table -->\n\| architecture \| wasm auto, node \| wasm q8, node \| cases \|\n.*\n\| llama \| 0\.\d\d \| \*\*Infinity\*\* \(0 of 1 pass\), loss 0\.046 \| `llama-tied` \|\n\nwasm, in node .*\nq8: .* 3e-2 .*\n<!-- end of the conformance table -->\nbelow\n$/,
     );
     expect((await run("table", a, "--write", a)).code).toBe(1);
   } finally {

@@ -2,23 +2,26 @@ import { groupBy, shareOf } from "./heat.ts";
 import type { ReadCase } from "./read.ts";
 
 /**
- * Architecture x device x dtype as a Markdown table. A figure is the worst relative error of any row of the
+ * Architecture x device x dtype (and runtime) as a Markdown table. A figure is the worst relative error of any row of the
  * architecture's cases as a share of its bound; where some fell short, how many passed; with q8 and q4 what they
  * themselves lose.
  */
 export function conformanceTable(runs: readonly (readonly ReadCase[])[]): string {
   const all = runs.flat();
-  const made = groupBy(all, ({ device, dtype }) => `${device.kind} ${dtype}`);
+  const made = groupBy(all, columnOf);
   const families = [...groupBy(all, ({ architecture }) => architecture)].sort(([a], [b]) => (a < b ? -1 : 1));
   const rows = families.map(([architecture, of]) => {
     const names = [...new Set(of.map((one) => one.case))].map((name) => `\`${name}\``);
-    const figures = [...made.keys()].map((key) =>
-      figure(of.filter(({ device, dtype }) => `${device.kind} ${dtype}` === key)),
-    );
+    const figures = [...made.keys()].map((key) => figure(of.filter((one) => columnOf(one) === key)));
     return [architecture, ...figures, names.join(", ")];
   });
   const heads = ["architecture", ...made.keys(), "cases"];
-  const devices = new Set(all.map(({ device }) => `${device.kind}: ${device.description}.`));
+  const devices = new Set(
+    all.map(({ device, runtime }) => {
+      const where = runtime === null ? "" : `, in ${runtime}`;
+      return `${device.kind}${where}: ${device.description}.`;
+    }),
+  );
   return [
     line(heads),
     line(heads.map(() => "---")),
@@ -27,6 +30,11 @@ export function conformanceTable(runs: readonly (readonly ReadCase[])[]): string
     ...devices,
     ...lossLines(all),
   ].join("\n");
+}
+
+/** `wasm f32, node`: a device, a dtype and, without its version, a runtime. */
+function columnOf({ device, dtype, runtime }: ReadCase): string {
+  return [`${device.kind} ${dtype}`, ...(runtime === null ? [] : [runtime.split(" ")[0]!])].join(", ");
 }
 
 function line(cells: readonly string[]): string {

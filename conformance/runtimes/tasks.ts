@@ -1,10 +1,10 @@
-import { CapstanError, type Device } from "../../models/index.ts";
+import { CapstanError } from "../../models/index.ts";
 import { cap, collect, fit, generate, load } from "../../sdk/index.ts";
 import type { LoadOptions } from "../../sdk/types.ts";
 import { checkCase } from "../check/index.ts";
 import type { CaseReport } from "../check/report.ts";
 import { CONTRACT, runCheck } from "../contract/index.ts";
-import { ALL_DEVICES } from "../devices.ts";
+import { creator, keptDevice } from "../devices.ts";
 import { shareOf } from "../share.ts";
 import { counts } from "./counts.ts";
 import { faults } from "./faults.ts";
@@ -60,15 +60,6 @@ async function cases(args: {
   return reports;
 }
 
-const kept = new Map<string, Promise<Device>>();
-
-/** One device of a kind for all tasks here: an adapter in software takes half a minute to compile the kernels. */
-function keptDevice(name: string): Promise<Device> {
-  const device = kept.get(name) ?? creator(name)();
-  kept.set(name, device);
-  return device;
-}
-
 /** The SDK's verbs by its public door, in memory, small; and what fails where there are no files. */
 async function verbs(args: {
   device: NonNullable<LoadOptions["device"]>;
@@ -118,14 +109,4 @@ async function verbs(args: {
   } finally {
     await model.dispose();
   }
-}
-
-function creator(name: string): () => Promise<Device> {
-  const create = ALL_DEVICES[name];
-  if (create !== undefined) return create;
-  throw new CapstanError("bad_request", {
-    action: "run a task",
-    need: `device ${Object.keys(ALL_DEVICES).join(" or ")}`,
-    found: name,
-  });
 }

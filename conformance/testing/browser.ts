@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
 import { build } from "vite";
+import { type LocalServer, serveLocally } from "../../sdk/platform/index.ts";
 import { chromium_path } from "./parts.ts";
 import { buildDist, root, type TestRuntime } from "./runtimes.ts";
-import { type FileServer, serve } from "./serve.ts";
 
 /** A Chromium without a window, with the repository served to it. */
 export interface TestBrowser extends AsyncDisposable {
@@ -59,8 +59,14 @@ export async function openBrowser(): Promise<TestBrowser> {
   const folders = ["dist", "node_modules", "models", "conformance/reference"];
   const mounts = Object.fromEntries(folders.map((folder) => [`/${folder}/`, join(root, folder)]));
   const html = (body: string) => `<!doctype html><link rel="icon" href="data:,">${body}`;
-  const pages = { "/page": html(PAGES.page), "/worker": html(PAGES.worker) };
-  const server = await serve({ ...mounts, "/bundle/": bundle }, pages);
+  const pages: Record<string, string> = { "/page": html(PAGES.page), "/worker": html(PAGES.worker) };
+  const server = await serveLocally({
+    folders: { ...mounts, "/bundle/": bundle },
+    answer: async (path) => {
+      const text = pages[path];
+      return text === undefined ? undefined : { type: "text/html; charset=utf-8", text };
+    },
+  });
   const browser = await chromium.launch({ executablePath: chromium_path, headless: true, args: FLAGS });
   return {
     origin: server.origin,
@@ -97,7 +103,7 @@ const PAGES = {
 
 async function openPage(
   browser: Browser,
-  server: FileServer,
+  server: LocalServer,
   name: keyof typeof PAGES,
 ): Promise<TestRuntime> {
   const page = await browser.newPage();

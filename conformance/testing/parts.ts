@@ -39,6 +39,10 @@ const PARTS = {
     here: () => resolves("webgpu") && existsSync(vulkan_icds.swiftshader),
     install: "npm install webgpu, and apt-get install chromium (its SwiftShader is Vulkan in software)",
   },
+  workerd: {
+    here: () => runs("node_modules/.bin/workerd", "--version"),
+    install: "npm ci",
+  },
 } as const;
 
 export type Part = keyof typeof PARTS;

@@ -30,12 +30,15 @@ export function quantiseRows(values: Float32Array, cols: number, dtype: Quantise
   }
 }
 
-/** The scale is the float16 next to largest / most, kept 256 times as large; a step is the nearest whole number. */
+/**
+ * The scale is the float16 next to largest / most, kept 256 times as large; a step is the nearest whole number of scales.
+ * Both by exact quotients: float64 never takes one of these for a middle that it is not.
+ */
 function quantiseBlock(block: Float32Array, most: number): void {
   const largest = block.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
-  const scale = roundToHalf(Math.fround(Math.fround(256 * largest) / most)) / 256;
+  const scale = roundToHalf((256 * largest) / most) / 256;
   for (const [i, x] of block.entries()) {
-    const step = scale === 0 ? 0 : Math.max(-most, Math.min(most, roundToEven(Math.fround(x / scale))));
+    const step = scale === 0 ? 0 : Math.max(-most, Math.min(most, roundToEven(x / scale)));
     block[i] = step * scale;
   }
 }

@@ -70,23 +70,39 @@ fn value_of(bits: u32) -> f32 {
 var<private> values: array<f32, 64>;
 
 //: if QUANTISED
-fn quantise(half: u32, largest_step: f32) -> u32 {
+// WGSL's division may be off in its last bits. What it gives is put right by products with the middle between it and its
+// neighbours, which have few enough bits to be exact: quotients are rounded to the nearest, to the even one of two.
+fn scale_bits(half: u32, most: f32) -> u32 {
   var largest = 0.0;
   for (var i = 0u; i < 32u; i++) { largest = max(largest, abs(values[32u * half + i])); }
-  return half_of(min(65504.0, 256.0 * largest / largest_step));
+  let value = 256.0 * min(largest, 65504.0);
+  // What would be subnormal is 0.
+  if (value < most * 0.00006103515625) { return 0u; }
+  if (value >= most * 65504.0) { return 0x7bffu; }
+  let near = clamp((bitcast<u32>(value / most) - 0x38000000u) >> 13u, 0x400u, 0x7bffu);
+  let below = most * middle(near - 1u);
+  let above = most * middle(near);
+  let odd = (near & 1u) == 1u;
+  if (value > above || (value == above && odd)) { return near + 1u; }
+  if (value < below || (value == below && odd)) { return near - 1u; }
+  return near;
 }
 
-// The f16 next to a number from 0 to 65504, as bits; 0 for what would be subnormal. By whole numbers, since WGSL's own
-// may round either way.
-fn half_of(value: f32) -> u32 {
-  let bits = bitcast<u32>(value);
-  if (bits < 0x38800000u) { return 0u; }
-  return (bits + 0xfffu + ((bits >> 13u) & 1u) - 0x38000000u) >> 13u;
-}
-fn scale_of(bits: u32) -> f32 { return unpack2x16float(bits).x / 256.0; }
+// Between the f16 of these bits and the next.
+fn middle(bits: u32) -> f32 { return bitcast<f32>((bits << 13u) + 0x38001000u); }
+
+fn scale_of(bits: u32) -> f32 { return unpack2x16float(bits).x * 0.00390625; }
+
 fn step_of(value: f32, scale: f32, most: f32) -> i32 {
   if (scale == 0.0) { return 0; }
-  return i32(clamp(round(value / scale), -most, most));
+  let size = min(abs(value), most * scale);
+  var step = round(size / scale);
+  let odd = (i32(step) & 1) == 1;
+  let below = (step - 0.5) * scale;
+  let above = (step + 0.5) * scale;
+  if (size > above || (size == above && odd)) { step += 1.0; }
+  else if (size < below || (size == below && odd)) { step -= 1.0; }
+  return i32(select(step, -step, value < 0.0));
 }
 //: end
 
@@ -141,7 +157,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let to = op.to + to_row * op.row_words + 2u * words * block;
   var scales = 0u;
   for (var half = 0u; half < 2u; half++) {
-    let bits = quantise(half, most);
+    let bits = scale_bits(half, most);
     scales = scales | (bits << (16u * half));
     let scale = scale_of(bits);
     for (var w = 0u; w < words; w++) {

@@ -13,10 +13,23 @@ let root: string | undefined;
 
 /** The folder of Capstan's package.json: a path, or a URL where the code came from a server. */
 function packageRoot(): string {
-  root ??= isOnDisk(import.meta.url)
+  const url = codeUrl();
+  root ??= isOnDisk(url)
     ? findRoot(dirname(codeFile("sdk/platform/assets.ts")))
-    : new URL(import.meta.url.includes("/dist/sdk/platform/") ? "../../../" : "../../", import.meta.url).href;
+    : new URL(url.includes("/dist/sdk/platform/") ? "../../../" : "../../", url).href;
   return root;
+}
+
+/** Where this file came from; modules of workerd came from nowhere. */
+function codeUrl(): string {
+  const { url } = import.meta as { url?: string };
+  if (url !== undefined) return url;
+  throw new CapstanError("unsupported", {
+    action: "find Capstan's own files",
+    need: "a runtime whose modules have a URL",
+    found: "one that has not",
+    mend: "Load a model from a URL or a file source.",
+  });
 }
 
 function findRoot(start: string): string {
@@ -37,7 +50,7 @@ function findRoot(start: string): string {
 
 /** Path (or URL) of a file or folder that the package ships beside its code: `packageFile("models/capstan-tiny")`. */
 export function packageFile(name: string): string {
-  return isOnDisk(import.meta.url) ? joinPath(packageRoot(), name) : `${packageRoot()}${name}`;
+  return isOnDisk(codeUrl()) ? joinPath(packageRoot(), name) : `${packageRoot()}${name}`;
 }
 
 /**
@@ -45,7 +58,7 @@ export function packageFile(name: string): string {
  * `codeFile("core-wasm/pkg/capstan_bg.wasm")`.
  */
 export function codeFile(name: string): string {
-  return pathOf(new URL(`../../${name}`, import.meta.url));
+  return pathOf(new URL(`../../${name}`, codeUrl()));
 }
 
 /** Bytes of a file that goes with the code, from disk or from where the code came. Throws `not_found`. */

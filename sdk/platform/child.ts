@@ -64,3 +64,82 @@ export async function runProgram(
   });
   return { code, ...texts };
 }
+
+/** A program that runs until it is disposed of. */
+export interface RunningProgram extends AsyncDisposable {
+  /** Rejects once the program ended, with the last line it wrote to stderr. */
+  readonly ended: Promise<never>;
+  /** The first line of stdout that the pattern finds something in: what it found. */
+  readLine(pattern: RegExp): Promise<RegExpExecArray>;
+}
+
+/** Starts a program that serves until nobody wants it any more. */
+export function startProgram(command: string, args: readonly string[], action: string): RunningProgram {
+  const { spawn } = system("node:child_process", action);
+  const child = spawn(command, [...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let stdout = "";
+  let stderr = "";
+  const listeners = new Set<() => void>();
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+    for (const listener of listeners) listener();
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr = (stderr + text).slice(-10_000);
+  });
+  const closed = new Promise<string>((resolve) => {
+    child.on("error", ({ message }) => resolve(message));
+    child.on("close", (code, signal) => resolve(`its end (${code ?? signal})`));
+  });
+  const ended = closed.then((how): never => {
+    const last = stderr.trim().split("\n").at(-1) ?? "";
+    const found = last === "" ? how : `${how}: ${last}`;
+    throw new CapstanError("unsupported", { action, need: `${command} to run on`, found });
+  });
+  ended.catch(() => {});
+  const readLine = (pattern: RegExp) => {
+    const line = new Promise<RegExpExecArray>((resolve) => {
+      const look = () => {
+        const found = pattern.exec(stdout);
+        if (found === null) return;
+        listeners.delete(look);
+        resolve(found);
+      };
+      listeners.add(look);
+      look();
+    });
+    return Promise.race([line, ended]);
+  };
+  return {
+    ended,
+    readLine,
+    async [Symbol.asyncDispose]() {
+      child.kill();
+      await closed;
+    },
+  };
+}
+
+/** The first of these programs that is there: names are looked for in PATH; undefined where there is none. */
+export async function findProgram(names: readonly string[]): Promise<string | undefined> {
+  const { env, platform } = system("node:process", "find a program");
+  const { access } = system("node:fs/promises", "find a program");
+  const { delimiter, isAbsolute, join } = system("node:path", "find a program");
+  const folders = (env.PATH ?? "").split(delimiter);
+  const endings = platform === "win32" ? ["", ".exe", ".cmd"] : [""];
+  const paths = names.flatMap((name) =>
+    (isAbsolute(name) ? [name] : folders.map((folder) => join(folder, name))).flatMap((path) =>
+      endings.map((ending) => path + ending),
+    ),
+  );
+  for (const path of paths) {
+    if (
+      await access(path).then(
+        () => true,
+        () => false,
+      )
+    )
+      return path;
+  }
+  return undefined;
+}

@@ -1,8 +1,13 @@
-/** Lets timers, signals and sockets have their turn: a macrotask, as short as the runtime has one. */
+import { is_workerd } from "./system.ts";
+
+/**
+ * Lets timers, signals and sockets have their turn: a macrotask, as short as the runtime has one. In workerd a channel
+ * belongs to the request that opened it, and every other request would wait on it for ever.
+ */
 export const yieldToEventLoop: () => Promise<void> =
   typeof setImmediate === "function"
     ? () => new Promise((resolve) => setImmediate(resolve))
-    : typeof MessageChannel === "function"
+    : typeof MessageChannel === "function" && !is_workerd
       ? messageLoop()
       : () => new Promise((resolve) => setTimeout(resolve, 0));
 

@@ -149,6 +149,12 @@ export async function makeFolder(path: string): Promise<void> {
   await attempt("make folder", path, (fs) => fs.mkdir(path, { recursive: true }));
 }
 
+/** Makes a folder of its own among the system's temporary ones; the caller removes it. */
+export async function makeTemporaryFolder(prefix: string): Promise<string> {
+  const place = joinPath(system("node:os", "find the folder of temporary files").tmpdir(), prefix);
+  return await attempt("make folder", place, (fs) => fs.mkdtemp(place));
+}
+
 /** Removes a file or a whole folder; one that is not there is fine. */
 export async function remove(path: string): Promise<void> {
   await attempt("remove", path, (fs) => fs.rm(path, { recursive: true, force: true }));

@@ -1,6 +1,6 @@
 /** What the rest of the SDK may know of its runtime. */
 export { codeFile, packageFile, packageVersion } from "./assets.ts";
-export { runProgram, runSelf } from "./child.ts";
+export { findProgram, type RunningProgram, runProgram, runSelf, startProgram } from "./child.ts";
 export {
   type GrowingFile,
   type Hasher,
@@ -11,6 +11,7 @@ export {
   moveFile,
   openGrowing,
 } from "./downloads.ts";
+export { type LocalServer, serveLocally } from "./file_server.ts";
 export {
   appendLine,
   exists,
@@ -18,6 +19,7 @@ export {
   fileSize,
   listFolder,
   makeFolder,
+  makeTemporaryFolder,
   type OpenFile,
   openFile,
   readFile,
@@ -34,6 +36,7 @@ export {
   cpuTime,
   env,
   exitNow,
+  isAdministrator,
   isTty,
   memory,
   onInterrupt,

@@ -116,3 +116,62 @@ describe("assets", () => {
     expect(await platform.fileKind(platform.packageFile("package.json"))).toBe("file");
   });
 });
+
+describe("programs", () => {
+  test("one that serves is read line by line, and ends when it is disposed of", async () => {
+    const code = "console.log('a'); console.log('port 7'); setInterval(() => {}, 1000)";
+    const program = platform.startProgram(process.execPath, ["-e", code], "test it");
+    expect((await program.readLine(/port (\d+)/))[1]).toBe("7");
+    await program[Symbol.asyncDispose]();
+    await expect(program.ended).rejects.toThrow(/test it: need .* to run on, found its end \(SIGTERM\)/);
+  });
+
+  test("one that ends says its last words", async () => {
+    const code = "console.error('first'); console.error('no luck'); process.exit(3)";
+    const program = platform.startProgram(process.execPath, ["-e", code], "test it");
+    await expect(program.readLine(/never/)).rejects.toThrow(/found its end \(3\): no luck/);
+    await program[Symbol.asyncDispose]();
+  });
+
+  test("one is found by its name, its path, or not at all", async () => {
+    const path = join(folder, "tool");
+    await platform.writeFileAtomic(path, "");
+    expect(await platform.findProgram([join(folder, "none"), path])).toBe(path);
+    expect(await platform.findProgram(["node"])).toMatch(/node/);
+    expect(await platform.findProgram(["capstan-no-such-program"])).toBe(undefined);
+  });
+});
+
+describe("a server on the loopback", () => {
+  test("gives files and ranges of its folders and nothing above them", async () => {
+    await platform.writeFileAtomic(join(folder, "served", "a b.json"), "0123456789");
+    await platform.writeFileAtomic(join(folder, "secret"), "no");
+    const folders: Record<string, string> = {};
+    await using server = await platform.serveLocally({
+      folders,
+      answer: async (path, body) => (path === "/echo" ? { type: "text/plain", text: body } : undefined),
+    });
+    const get = async (path: string, init: RequestInit = {}) => {
+      const response = await fetch(`${server.origin}${path}`, init);
+      return [response.status, await response.text()];
+    };
+    expect(await get("/x/a%20b.json")).toEqual([404, ""]);
+    folders["/x/"] = join(folder, "served");
+    expect(await get("/x/a%20b.json")).toEqual([200, "0123456789"]);
+    expect(await get("/x/a%20b.json", { headers: { range: "bytes=2-4" } })).toEqual([206, "234"]);
+    expect(await get("/x/a%20b.json", { headers: { range: "bytes=8-99" } })).toEqual([206, "89"]);
+    expect((await get("/x/a%20b.json", { headers: { range: "bytes=10-12" } }))[0]).toBe(416);
+    for (const path of [
+      "/x/..%2fsecret",
+      "/x/%2e%2e/secret",
+      "/x/..%5csecret",
+      "/x/",
+      "/x/none",
+      "/secret",
+    ]) {
+      expect((await get(path))[0]).toBe(404);
+    }
+    expect(await get("/echo", { method: "POST", body: "äöü" })).toEqual([200, "äöü"]);
+    expect((await get("/x/%ff"))[0]).toBe(500);
+  });
+});

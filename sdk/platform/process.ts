@@ -1,4 +1,4 @@
-import { has_system, system } from "./system.ts";
+import { has_system, is_workerd, system } from "./system.ts";
 
 /** The process and the machine it runs on, as Node and Deno both tell them; a page knows little of its own. */
 
@@ -77,6 +77,7 @@ export function onInterrupt(handler: (signal: "SIGINT" | "SIGTERM") => void): ()
 
 /** Bytes: what the process may still allocate, what the machine has, and what the process holds. */
 export function memory(): { available: number; total: number; resident: number } {
+  if (is_workerd) return WORKERD_MEMORY;
   if (!has_system) return pageMemory();
   const resident = process().memoryUsage().rss;
   const ask = process() as { availableMemory?: () => number; constrainedMemory?: () => number };
@@ -89,6 +90,9 @@ export function memory(): { available: number; total: number; resident: number }
     resident,
   };
 }
+
+/** What a worker may hold in production, code and all; a model and its cache get half of it at most. */
+const WORKERD_MEMORY = { available: 64 * 2 ** 20, total: 128 * 2 ** 20, resident: 0 };
 
 /** A page is told the machine's memory at most, in coarse steps up to 8 GiB; half of it counts as free. */
 function pageMemory(): ReturnType<typeof memory> {
@@ -126,10 +130,25 @@ export function pageUrl(): string | undefined {
   return (globalThis as { location?: { href: string } }).location?.href;
 }
 
-/** `node 20.20.2`, `deno 2.9.6`. */
+/** `node 20.20.2`, `deno 2.9.6`, `chrome 156`, `workerd` (which tells no version). */
 export function runtimeName(): string {
+  if (is_workerd) return "workerd";
+  if (!has_system) return browserName();
   const { name, version } = runtime();
   return `${name} ${version}`;
+}
+
+function browserName(): string {
+  const { userAgent = "" } = (globalThis as { navigator?: { userAgent?: string } }).navigator ?? {};
+  // Safari tells its version under another name; every other's name is before its version.
+  const [, name, version] = /(Firefox|Edg|Chrome|Version)\/(\d+)/.exec(userAgent) ?? [];
+  if (name === undefined) return "browser";
+  return `${name === "Version" ? "safari" : name.toLowerCase()} ${version}`;
+}
+
+/** Whether the system lets this process do anything (root), which some programs refuse to be started by. */
+export function isAdministrator(): boolean {
+  return process().getuid?.() === 0;
 }
 
 /** `linux x64` */

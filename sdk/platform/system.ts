@@ -2,6 +2,7 @@ import type * as child_process from "node:child_process";
 import type * as crypto from "node:crypto";
 import type * as fs from "node:fs";
 import type * as fs_promises from "node:fs/promises";
+import type * as http from "node:http";
 import type * as os from "node:os";
 import type * as path from "node:path";
 import type nodeProcess from "node:process";
@@ -16,6 +17,7 @@ interface SystemModules {
   "node:crypto": typeof crypto;
   "node:fs": typeof fs;
   "node:fs/promises": typeof fs_promises;
+  "node:http": typeof http;
   "node:os": typeof os;
   "node:path": typeof path;
   "node:process": typeof nodeProcess;
@@ -24,10 +26,19 @@ interface SystemModules {
   "node:url": typeof url;
 }
 
-const host = (globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } }).process;
+const { process: host, navigator } = globalThis as {
+  process?: { getBuiltinModule?: (name: string) => unknown };
+  navigator?: { userAgent?: string };
+};
 
-/** Whether there is a system below: files, a process, a terminal. A page and its Workers have none. */
-export const has_system = typeof host?.getBuiltinModule === "function";
+/** Whether this is workerd, the runtime of Cloudflare's Workers, by the name it gives itself. */
+export const is_workerd = navigator?.userAgent === "Cloudflare-Workers";
+
+/**
+ * Whether there is a system below: files, a process, a terminal. A page and its Workers have none; workerd has
+ * modules of the names, and no system behind them.
+ */
+export const has_system = !is_workerd && typeof host?.getBuiltinModule === "function";
 
 /**
  * A module of the system. Asked for when it is used and never imported: an import of `node:` would keep a browser

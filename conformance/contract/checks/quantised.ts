@@ -1,7 +1,7 @@
 import type { Device, StoredDtype } from "../../../models/index.ts";
 import type { Check } from "../check.ts";
 import { Random } from "../random.ts";
-import { TINIES, type Tiny } from "../tiny.ts";
+import { randomFill, TINIES, type Tiny, tiny } from "../tiny.ts";
 import { openTwin } from "../twin.ts";
 
 const made = [
@@ -12,9 +12,44 @@ const made = [
   "learned positions, turned matrices, no rope, f32",
 ];
 
+/** Largest values near the middle of two float16 scales, and the others of their block near the middle of two steps. */
+const between = (dtype: "q8" | "q4"): Tiny => {
+  const sizes = { hidden_size: 64, num_attention_heads: 4, intermediate_size: 96, vocab_size: 61 };
+  const config = { model_type: "llama", num_hidden_layers: 2, ...sizes };
+  return tiny(`values between two steps, ${dtype}`, "F32", config, (spec, random) => {
+    if (spec.shape.length === 1) return randomFill(spec, random);
+    const values = new Float32Array(spec.shape[0]! * spec.shape[1]!);
+    for (let at = 0; at < values.length; at += 32) values.set(betweenBlock(MOST[dtype], random), at);
+    return values;
+  });
+};
+
+const MOST = { q8: 127, q4: 7 } as const;
+
+function betweenBlock(most: number, random: Random): number[] {
+  // Scales of 11 bits about 0.2 / most, in units of their last.
+  const unit = 2 ** Math.floor(Math.log2(0.2 / most) - 10);
+  const low = 1024 + random.below(1023);
+  const beside = random.below(3) - 1;
+  const largest = neighbour(most * (low + 0.5) * unit, beside);
+  const scale = (beside === 0 ? low + (low % 2) : low + Math.max(0, beside)) * unit;
+  return Array.from({ length: 32 }, (_, i) => {
+    const sign = random.below(2) === 0 ? -1 : 1;
+    if (i === 0) return sign * largest;
+    return sign * neighbour((random.below(most) + 0.5) * scale, random.below(3) - 1);
+  });
+}
+
+/** The float32 before or after a positive one; 0 for itself. */
+function neighbour(value: number, by: number): number {
+  const bits = new Int32Array(Float32Array.of(value).buffer);
+  bits[0]! += by;
+  return new Float32Array(bits.buffer)[0]!;
+}
+
 /** Quantised weights are what the rule makes of them (`truth/quantise.ts`), and are computed with as they are. */
 export const quantisedChecks: Check[] = (["q8", "q4"] as const).flatMap((dtype) =>
-  TINIES.filter(({ name }) => made.includes(name)).map((tiny) => ({
+  [...TINIES.filter(({ name }) => made.includes(name)), between(dtype)].map((tiny) => ({
     name: `${dtype}: symmetric blocks of 32 with a float16 scale (${tiny.name})`,
     device: (create: () => Promise<Device>) => quantised(create, tiny, dtype),
   })),

@@ -1,0 +1,54 @@
+import { abortedError } from "../../models/index.ts";
+import { resolvePath } from "../../sdk/platform/index.ts";
+import type { CaseReport } from "../check/report.ts";
+import type { Job } from "./job.ts";
+
+/** A runtime beside this one that checks reference cases. */
+export interface CaseHost extends AsyncDisposable {
+  /**
+   * Checks a case there.
+   *
+   * @param source its folder here, or a URL that the other runtime can reach
+   * @throws CapstanError what `checkCase` threw there; `internal` where the runtime ended; `aborted`
+   */
+  check(source: string, options: Omit<Job, "source">): Promise<CaseReport>;
+}
+
+/** How a host is opened. */
+export interface HostOptions {
+  signal: AbortSignal;
+  /** Tells the person at the terminal something. */
+  tell: (text: string) => Promise<void>;
+}
+
+/** The folders of cases that a server on this machine's loopback has, and where each is. */
+export class CaseFolders {
+  readonly folders: Record<string, string> = {};
+  readonly #prefix: string;
+
+  /** @param prefix the path they are served under, with a slash at both ends */
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+  }
+
+  /** The URL of a case: its own where it is one. */
+  url(origin: string, source: string): string {
+    if (/^https?:/.test(source)) return source;
+    const folder = resolvePath(source);
+    const known = Object.entries(this.folders).find(([, path]) => path === folder);
+    const at = known?.[0] ?? `${this.#prefix}cases/${Object.keys(this.folders).length}/`;
+    this.folders[at] = folder;
+    return `${origin}${at.slice(0, -1)}`;
+  }
+}
+
+/** As the promise, or `aborted` once the signal is. */
+export function orAborted<T>(work: Promise<T>, action: string, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) return Promise.reject(abortedError(action, signal));
+  let stop = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(abortedError(action, signal));
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  return Promise.race([work, aborted]).finally(() => signal.removeEventListener("abort", stop));
+}

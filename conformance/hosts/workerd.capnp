@@ -1,0 +1,19 @@
+# workerd with the one worker that checks cases, on a free port of the loopback (which it tells on --control-fd).
+using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .worker),
+    # The cases come from a server on the loopback; nothing else can be reached.
+    (name = "internet", network = (allow = ["local"])),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+);
+
+const worker :Workerd.Worker = (
+  modules = [
+    (name = "conformance/hosts/bundle/worker.js", esModule = embed "worker.js"),
+    (name = "core-wasm/pkg/capstan_core_bg.wasm", wasm = embed "../../../core-wasm/pkg/capstan_core_bg.wasm"),
+  ],
+  compatibilityDate = "2025-10-01",
+);
