@@ -164,7 +164,7 @@ function divergences(reports: readonly CaseReport[]): string[] {
     const text = escapeMarkup(explained(report, report.divergence!));
     return element("li", {}, element("b", {}, escapeMarkup(report.case)), ` ${text}`);
   });
-  return [element("h2", {}, "Where it first went wrong"), element("ul", {}, ...lines)];
+  return [element("h2", {}, "Site by site against the f64 truth"), element("ul", {}, ...lines)];
 }
 
 function worstCells(reports: readonly CaseReport[]): string {
