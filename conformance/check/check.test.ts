@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { Device, StepEntry, StepResult } from "../../models/index.ts";
+import { type Device, SITE_KINDS, type StepEntry, type StepResult } from "../../models/index.ts";
 import { decodeSafetensors, encodeSafetensors, type TensorData } from "../../sdk/safetensors/index.ts";
 import { memorySource } from "../../sdk/source/index.ts";
 import { DEVICES } from "../devices.ts";
@@ -102,11 +102,14 @@ describe("a report", () => {
       "plain stepwise",
       "floor prefill",
       "floor stepwise",
+      "sites prefill",
+      "sites stepwise",
     ]);
     const { num_hidden_layers: layers } = JSON.parse(readFileSync(join(root, SMALL, "config.json"), "utf8"));
-    for (const { sites } of report.runs) {
+    for (const { name, sites } of report.runs) {
+      const kinds = name === "sites" ? SITE_KINDS : (["hook_resid_post"] as const);
       expect(sites.map(({ site }) => site)).toEqual([
-        ...Array.from({ length: layers }, (_, i) => `blocks.${i}.hook_resid_post`),
+        ...Array.from({ length: layers }, (_, i) => kinds.map((kind) => `blocks.${i}.${kind}`)).flat(),
         "logits",
       ]);
     }
@@ -146,12 +149,26 @@ describe("the check falls short", () => {
     expect(worst.expected - worst.got).toBeCloseTo(0.1, 4);
   });
 
+  it("of any other site that the reference has", async () => {
+    for (const kind of SITE_KINDS) {
+      const site = `blocks.1.${kind}`;
+      const sites = edited(SMALL, "sites.safetensors", site, (values) => {
+        values[2]! += 0.1;
+      });
+      const { runs, worst } = await check({ "sites.safetensors": sites });
+      expect(runs.filter(({ passed }) => !passed).map(({ name }) => name)).toEqual(["sites", "sites"]);
+      expect(worst).toMatchObject({ name: "sites", site, token: 0, element: 2 });
+    }
+  });
+
   it("of a hook's vector turned a little", async () => {
     const floor = edited(SMALL, "floor.safetensors", "vectors.0", (values) => {
       values[0]! += 0.01 * Math.hypot(...values);
     });
     const { runs } = await check({ "floor.safetensors": floor });
-    expect(runs.filter(({ passed }) => passed).map(({ name }) => name)).toEqual(["plain", "plain"]);
+    expect(runs.filter(({ passed }) => passed).map(({ name }) => name)).toEqual([
+      ...["plain", "plain", "sites", "sites"],
+    ]);
   });
 
   it("of another bound of a cap", async () => {
@@ -159,13 +176,13 @@ describe("the check falls short", () => {
       (runs[1]!.hooks as { floor: number }[])[0]!.floor += 0.01;
     });
     const { runs } = await check({ "case.json": json });
-    expect(runs.map(({ passed }) => passed)).toEqual([true, true, false, false]);
+    expect(runs.map(({ passed }) => passed)).toEqual([true, true, false, false, true, true]);
   });
 
   it("of a device that does not run hooks", async () => {
     const deaf = tampered({ entry: (entry) => ({ ...entry, hooks: 0 }) });
     const { runs } = await check({}, deaf);
-    expect(runs.map(({ passed }) => passed)).toEqual([true, true, false, false]);
+    expect(runs.map(({ passed }) => passed)).toEqual([true, true, false, false, true, true]);
   });
 
   it("of a device that errs in decode only", async () => {
@@ -173,7 +190,7 @@ describe("the check falls short", () => {
       entry: (entry) => (entry.tokens.length === 1 ? { ...entry, hooks: 0 } : entry),
     });
     const { runs } = await check({}, late);
-    expect(runs.map(({ passed }) => passed)).toEqual([true, true, true, false]);
+    expect(runs.map(({ passed }) => passed)).toEqual([true, true, true, false, true, true]);
   });
 
   it("of NaN that a device gives back", async () => {

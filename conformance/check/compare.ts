@@ -25,7 +25,7 @@ export function compareRun(
 ): RunReport {
   const n_tokens = reference.tokens.length;
   const cells = cellsOf(reference, computed, (block) => relativeBound(kind, dtype, block));
-  const logits_bound = relativeBound(kind, dtype, reference.sites.length);
+  const logits_bound = relativeBound(kind, dtype, reference.n_layers);
   const chosen = (row: number) => likeliest(computed.logits, row, computed.logits.length / n_tokens).id;
   const greedy = compareGreedy(reference, logits_bound, (token) => chosen(token - 1), "go on");
   return {
@@ -44,14 +44,14 @@ export function compareRun(
 
 /** The worst row of every site and of the logits, each with the bound of its block (the logits' is `n_layers`). */
 export function cellsOf(
-  { tokens, sites, logits }: Reference,
+  { tokens, sites, logits, n_layers }: Reference,
   computed: Computed,
   bound: (block: number) => number,
 ): Cell[] {
-  const cells = sites.map(({ site, values }, block) =>
+  const cells = sites.map(({ site, block, values }) =>
     worstCell(site, values, computed.captures[site]!, tokens.length, bound(block)),
   );
-  return [...cells, worstCell("logits", logits, computed.logits, tokens.length, bound(sites.length))];
+  return [...cells, worstCell("logits", logits, computed.logits, tokens.length, bound(n_layers))];
 }
 
 function isWithin({ relative_error, bound }: Cell): boolean {

@@ -188,7 +188,7 @@ function judgeGenerated(
   tokens: Int32Array,
   { kind, dtype }: Made,
 ): GenerateReport {
-  const bound = relativeBound(kind, dtype, reference.sites.length);
+  const bound = relativeBound(kind, dtype, reference.n_layers);
   const greedy = compareGreedy(reference, bound, (token) => tokens[token - reference.n_prompt], "stop");
   return { name, passed: greedy.wrong === null, greedy };
 }

@@ -9,9 +9,9 @@ import type { Pass } from "./report.ts";
 export async function runPass(
   model: Model,
   pass: Pass,
-  { tokens, n_prompt, hooks }: Reference,
+  { tokens, n_prompt, hooks, sites }: Reference,
   signal: AbortSignal | undefined,
-  capture: readonly string[] = ["blocks.*.hook_resid_post"],
+  capture: readonly Site[] = sites.map(({ site }) => site),
 ): Promise<Computed> {
   const cuts = pass === "prefill" ? [tokens.length] : [n_prompt, ...ones(tokens.length - n_prompt)];
   const session = await model.session({ hooks });

@@ -102,7 +102,7 @@ describe("the check falls short", () => {
     ["that keeps fewer bits", { dtype: "q4" }],
   ] as const)("of a device %s, and names the first site", async (_, options) => {
     const report = await check({ options });
-    expect(report.runs.map(({ passed }) => passed)).toEqual([false, false, false, false]);
+    expect(report.runs.map(({ passed }) => passed)).toEqual(report.runs.map(() => false));
     // The embedding is quantised, too.
     expect(report.divergence).toMatchObject({ first: { site: "blocks.0.hook_resid_pre" } });
   });

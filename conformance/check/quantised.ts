@@ -32,7 +32,7 @@ export class QuantisedTruth {
     const prompt = reference.tokens.subarray(0, reference.n_prompt);
     const tokens = Int32Array.of(...prompt, ...(await runGenerate(this.#model, reference, signal)));
     const { captures, logits } = await runPass(this.#model, pass, { ...reference, tokens }, signal);
-    const sites = reference.sites.map(({ site }) => ({ site, values: captures[site]! }));
+    const sites = reference.sites.map((one) => ({ ...one, values: captures[one.site]! }));
     return { ...reference, tokens, sites, logits };
   }
 

@@ -1,4 +1,4 @@
-import { CapstanError, type DecoderSpec, type Hook, type Site } from "../../models/index.ts";
+import { allSites, CapstanError, type DecoderSpec, type Hook, type Site } from "../../models/index.ts";
 import { type FileTensor, openSafetensors } from "../../sdk/safetensors/index.ts";
 import type { FileSource } from "../../sdk/types.ts";
 import type { CaseHook, CaseRun } from "./case.ts";
@@ -7,8 +7,9 @@ import type { CaseHook, CaseRun } from "./case.ts";
 export interface Reference {
   tokens: Int32Array;
   n_prompt: number;
-  /** Of each block in order, [n_tokens * d_model] after the site's hooks. */
-  sites: { site: Site; values: Float32Array }[];
+  n_layers: number;
+  /** In the order of a forward pass, [n_tokens * d_model] after the site's hooks: every resid_post, and others. */
+  sites: { site: Site; block: number; values: Float32Array }[];
   /** [n_tokens * d_vocab] */
   logits: Float32Array;
   hooks: Hook[];
@@ -27,14 +28,15 @@ export async function readReference(source: FileSource, run: CaseRun, spec: Deco
     throw file.wrong(`n_prompt (${run.n_prompt}) tokens or more`, `tokens [${tokens.length}]`);
   }
   const sites = [];
-  for (let layer = 0; layer < spec.n_layers; layer++) {
-    const site: Site = `blocks.${layer}.hook_resid_post`;
-    sites.push({ site, values: await file.floats(site, [tokens.length, spec.d_model]) });
+  for (const site of allSites(spec)) {
+    if (!site.endsWith(".hook_resid_post") && !tensors.has(site)) continue;
+    const values = await file.floats(site, [tokens.length, spec.d_model]);
+    sites.push({ site, block: Number(site.split(".")[1]), values });
   }
   const logits = await file.floats("logits", [tokens.length, spec.d_vocab]);
   const hooks = [];
   for (const hook of run.hooks) hooks.push(await buildHook(file, hook, spec.d_model));
-  return { tokens, n_prompt: run.n_prompt, sites, logits, hooks };
+  return { tokens, n_prompt: run.n_prompt, n_layers: spec.n_layers, sites, logits, hooks };
 }
 
 /** A hook of case.json with its vectors in its hands. */

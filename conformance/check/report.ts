@@ -3,7 +3,7 @@ export type Pass = "prefill" | "stepwise";
 
 /** The cell that comes closest to its bound, or goes furthest past it. */
 export interface Cell {
-  /** `blocks.{i}.hook_resid_post` or `logits`. */
+  /** `blocks.{i}.hook_resid_post` (or another kind that the reference has) or `logits`. */
   site: string;
   /** Index of the token (the row). */
   token: number;

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 import interventions
-from model import Float64, forward, generator, layers_of, remake, row_error, sizes
+from model import Float64, forward, forward_sites, generator, layers_of, remake, row_error, sizes
 
 MARGIN = 1e-3  # least distance of the two best logits, relative to the row's norm
 SHARE = (0.2, 0.8)  # least and most share of tokens that a bound of a cap moves
@@ -96,6 +96,20 @@ def check_reference(case, reference, ours, model, exact, half, hooks, tokens):
         need(stepped < 1, f"decode is {stepped:.0%} of the bound from the whole pass")
     check_hooks_matter(model, hooks, tokens, n_prefill, reference)
     return f"margin {margin:.1e}", f"float32 noise {noise:.0%} of the bound", f"ours and published {apart:.1e} apart"
+
+
+def check_sites(model, exact, half, tokens):
+    """Every site of every block, where float32 and float16 weights leave room within the bounds, too."""
+    sites = forward_sites(model, tokens)
+    stored = forward_sites(half, tokens)
+    with Float64():
+        truth = forward_sites(exact, tokens)
+    for site, found in sites.items():
+        noise = row_error(truth[site], found).max().item() / bound(site, len(layers_of(model)))
+        need(noise < 0.5, f"float32 itself takes {noise:.0%} of the bound at {site}")
+        f16 = row_error(stored[site], found).max().item() / 5e-3
+        need(f16 < 0.9, f"float16 weights take {f16:.0%} of their bound at {site}")
+    return sites
 
 
 def check_margin(logits, tokens, n_prompt):

@@ -13,6 +13,7 @@ import json
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,9 +22,9 @@ from safetensors.torch import load_file
 
 import interventions
 from cases import CASES
-from checks import Unfit, check_model, check_reference, check_shares
+from checks import Unfit, check_model, check_reference, check_shares, check_sites
 from interventions import Hook
-from model import Float64, forward, generator, greedy, read_model, remake, rounded, sizes, write_model, write_tensors
+from model import Float64, forward, forward_sites, generator, greedy, read_model, remake, rounded, sizes, write_model, write_tensors
 
 HERE = Path(__file__).parent
 
@@ -75,6 +76,8 @@ def make_case(case, folder, published):
         exact = remake(model, torch.float64)
     doubles = (exact, rounded(model))
     runs = [make_run(case, name, hooks, model, doubles, folder, published) for name, hooks in case.runs.items()]
+    short = case if case.n_ctx_matters else replace(case, n_prompt=12, n_new=6)
+    runs.append(make_run(short, "sites", [], model, doubles, folder, published, every_site=True))
     description = {
         "name": case.name,
         "made_with": {"torch": torch.__version__.split("+")[0], "transformers": transformers.__version__},
@@ -89,10 +92,12 @@ def make_case(case, folder, published):
     print(f"{case.name}: {size / 1000:.0f} kB")
 
 
-def make_run(case, name, templates, model, doubles, folder, published):
+def make_run(case, name, templates, model, doubles, folder, published, every_site=False):
     for seed in range(2000):
         try:
             tensors, described, notes = try_run(case, name, templates, model, doubles, seed, published)
+            if every_site:
+                tensors |= check_sites(model, *doubles, tensors["tokens"])
             break
         except Unfit as why:
             reason = why

@@ -18,7 +18,7 @@ try:
     import transformers
 
     from interventions import Hook, capstan
-    from model import forward, generator, greedy, read_model, sizes, write_tensors
+    from model import Unknown, forward, forward_sites, generator, greedy, read_model, sizes, write_tensors
 except ImportError as error:
     print(error.name, file=sys.stderr)
     sys.exit(MISSING)
@@ -33,6 +33,7 @@ def main():
     arguments.add_argument("--n-prompt", type=int, default=32)
     arguments.add_argument("--n-new", type=int, default=16)
     arguments.add_argument("--hooks", action="store_true")
+    arguments.add_argument("--sites", action="store_true")
     options = arguments.parse_args()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -40,7 +41,10 @@ def main():
     with tempfile.TemporaryDirectory(dir=options.out.parent) as scratch:
         folder = Path(scratch) / "case"
         folder.mkdir()
-        write_case(folder, options)
+        try:
+            write_case(folder, options)
+        except Unknown as what:
+            raise SystemExit(f"{what}: leave --sites out") from None
         folder.rename(options.out)
 
 
@@ -56,7 +60,7 @@ def write_case(folder, options):
         with capstan(model, hooks):
             tokens = cut(greedy(model, prompt, options.n_new, whole), len(prompt), ends)
         with capstan(model, hooks):
-            tensors = forward(model, tokens)
+            tensors = (forward_sites if options.sites and name == "plain" else forward)(model, tokens)
         if name == "plain" and options.hooks:
             runs.append(("floor", [median_floor(tensors, options.seed)]))
         vectors = {f"vectors.{k}": hook.vector for k, hook in enumerate(hooks)}

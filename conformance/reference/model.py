@@ -1,5 +1,6 @@
 """A random model from a seed, its float64 double, and passes that capture every block."""
 
+import copy
 import hashlib
 import json
 
@@ -29,7 +30,8 @@ def sizes(model):
 def write_model(case, seed, folder):
     """Draw every tensor of the case's model and save it as transformers does; returns nothing, the files are the model."""
     ids = dict(bos_token_id=None, eos_token_id=None, pad_token_id=None)  # nothing may end the greedy text early
-    config = AutoConfig.for_model(case.model_type, **case.config, **ids)
+    # A copy: transformers writes defaults into the rope's parameters, which cases share.
+    config = AutoConfig.for_model(case.model_type, **copy.deepcopy(case.config), **ids)
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float32)
     for name, p in model.named_parameters():
         g = generator(case.key, seed, name)
@@ -113,6 +115,65 @@ def remake(model, dtype, **changes):
 def hidden(out):
     """What a block gives on: alone, or first of a tuple."""
     return out[0] if isinstance(out, tuple) else out
+
+
+class Unknown(Exception):
+    """A block whose parts are called otherwise, or do not add up to what it gives on."""
+
+
+def parts_of(layer):
+    """The modules of a block whose outputs are what it adds to the residual stream: attention's, then the MLP's."""
+    modules = dict(layer.named_children())
+
+    def first(*names):
+        for name in names:
+            if name in modules:
+                return modules[name]
+        raise Unknown(f"{type(layer).__name__} has none of {', '.join(names)}")
+
+    # A norm after attention or MLP, where the family has one, gives what is added. Without one after the MLP,
+    # `post_attention_layernorm` is the norm before it.
+    sandwiched = ("post_attention_layernorm",) if "post_feedforward_layernorm" in modules else ("post_self_attn_layernorm",)
+    attention = first(*sandwiched, "self_attn", "attn", "attention")
+    return attention, first("post_feedforward_layernorm", "post_mlp_layernorm", "mlp")
+
+
+@torch.no_grad()
+def forward_sites(model, tokens):
+    """`forward`, with every site of every block, proven by their sum, which is to be the block's output to the last bit."""
+    layers = layers_of(model)
+    scale = getattr(sizes(model), "residual_multiplier", 1.0)
+    found, handles = {}, []
+    for i, layer in enumerate(layers):
+        name = lambda site, i=i: f"blocks.{i}.hook_{site}"
+        keep = lambda _m, inputs, out, at=name("attn_out"): found.update({at: hidden(out)[0] * scale})
+        keep_mlp = lambda _m, inputs, out, at=name("mlp_out"): found.update({at: hidden(out)[0] * scale})
+        keep_pre = lambda _m, inputs, kwargs, at=name("resid_pre"): found.update(
+            {at: (inputs[0] if inputs else kwargs["hidden_states"])[0].clone()}
+        )
+        attention, mlp = parts_of(layer)
+        handles += [attention.register_forward_hook(keep), mlp.register_forward_hook(keep_mlp)]
+        handles.append(layer.register_forward_pre_hook(keep_pre, with_kwargs=True))
+    try:
+        tensors = forward(model, tokens)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for i in range(len(layers)):
+        pre, attention, mlp = (found[f"blocks.{i}.hook_{site}"] for site in ("resid_pre", "attn_out", "mlp_out"))
+        post = tensors[f"blocks.{i}.hook_resid_post"]
+        parallel = is_parallel(model)
+        if not parallel:
+            found[f"blocks.{i}.hook_resid_mid"] = pre + attention
+        if row_error(pre + attention + mlp, post).max() > (1e-6 if parallel else 1e-12):
+            raise Unknown(f"attention and MLP of block {i} do not add up to its output")
+    return tensors | found
+
+
+def is_parallel(model):
+    """Whether attention and MLP both read the block's input."""
+    config = sizes(model)
+    return config.model_type in ("cohere", "cohere2") or getattr(config, "use_parallel_residual", False)
 
 
 def forget(model):

@@ -1,6 +1,6 @@
 import { explained, judgeOf } from "../check/explained.ts";
 import type { CaseReport, Cell, GreedyReport, Pass, QuantisationLoss } from "../check/report.ts";
-import { groupBy, type HeatCell, heatRow, shareOf } from "./heat.ts";
+import { groupBy, type HeatCell, type HeatColumn, heatColumns, heatRow, shareOf } from "./heat.ts";
 import { element, escapeMarkup } from "./markup.ts";
 import { STYLE } from "./style.ts";
 
@@ -60,42 +60,57 @@ function verdict(reports: readonly CaseReport[]): string {
 }
 
 function heatMap(reports: readonly CaseReport[]): string {
-  const n_layers = Math.max(...reports.map((report) => heatRow(report).length - 1));
-  const columns = [...Array.from({ length: n_layers }, (_, layer) => String(layer)), "logits"];
-  const heads = columns.map((column) => element("th", { class: "site" }, column));
+  const columns = heatColumns(reports.map(heatRow));
   const rows = [...groupBy(reports, ({ architecture }) => architecture).values()].flatMap((of) =>
-    of.map((report, i) => heatLine(report, n_layers, i === 0)),
+    of.map((report, i) => heatLine(report, columns, i === 0)),
   );
   const table = element(
     "table",
     { class: "heat" },
-    element("thead", {}, element("tr", {}, "<th>architecture</th><th>case</th><th></th>", ...heads)),
+    element("thead", {}, ...heatHeads(columns)),
     element("tbody", {}, ...rows.map((row) => `\n${row}`)),
   );
   return `${LEGEND}\n${element("div", { class: "wide" }, table)}`;
 }
 
+/** The blocks, and below them their sites where there is more than one of any. */
+function heatHeads(columns: readonly HeatColumn[]): string[] {
+  const blocks = [...groupBy(columns, ({ block }) => String(block)).values()];
+  const heads = blocks.map((of) =>
+    element(
+      "th",
+      { class: "site", ...(of.length > 1 ? { colspan: String(of.length) } : {}) },
+      Number.isFinite(of[0]!.block) ? String(of[0]!.block) : "logits",
+    ),
+  );
+  const first = element("tr", {}, "<th>architecture</th><th>case</th><th></th>", ...heads);
+  if (blocks.length === columns.length) return [first];
+  const kinds = columns.map(({ block, kind }) =>
+    element("th", { class: "site" }, Number.isFinite(block) ? kind : ""),
+  );
+  return [first, element("tr", {}, "<th></th><th></th><th></th>", ...kinds)];
+}
+
 const LEGEND = element(
   "div",
   { class: "legend" },
-  "<span>Worst relative L2 error of a row, as a share of its bound, after each block and in the logits:</span>",
+  "<span>Worst relative L2 error of a row, as a share of its bound, at each site of each block and in the logits:</span>",
   ...[0, 0.25, 0.5, 1].map((share) => `<span><i style="--share: ${tint(share)}"></i>${share}</span>`),
   '<span><i class="over"></i>over its bound</span>',
 );
 
-function heatLine(report: CaseReport, n_layers: number, is_first: boolean): string {
+function heatLine(report: CaseReport, columns: readonly HeatColumn[], is_first: boolean): string {
   const cells = heatRow(report);
-  const blocks = cells.slice(0, -1).map(heatCell);
-  const blank = Array.from({ length: n_layers - blocks.length }, () => "<td></td>");
   return element(
     "tr",
     is_first ? { class: "family" } : {},
     element("th", { class: "of" }, is_first ? escapeMarkup(report.architecture) : ""),
     element("th", { class: "name" }, escapeMarkup(report.case)),
     element("td", { class: report.passed ? "ok" : "wrong" }, report.passed ? "✓" : "✗"),
-    ...blocks,
-    ...blank,
-    heatCell(cells.at(-1)!),
+    ...columns.map(({ site }) => {
+      const cell = cells.get(site);
+      return cell === undefined ? "<td></td>" : heatCell(cell);
+    }),
   );
 }
 
@@ -164,7 +179,7 @@ function divergences(reports: readonly CaseReport[]): string[] {
     const text = escapeMarkup(explained(report, report.divergence!));
     return element("li", {}, element("b", {}, escapeMarkup(report.case)), ` ${text}`);
   });
-  return [element("h2", {}, "Where it first went wrong"), element("ul", {}, ...lines)];
+  return [element("h2", {}, "Site by site against the f64 truth"), element("ul", {}, ...lines)];
 }
 
 function worstCells(reports: readonly CaseReport[]): string {

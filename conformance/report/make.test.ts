@@ -18,7 +18,8 @@ beforeAll(() => {
 afterEach(() => vi.unstubAllEnvs());
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const make = (out: string) => run("make", "--model", join(folder, "model"), "--out", out, "--hooks");
+const make = (out: string) =>
+  run("make", "--model", join(folder, "model"), "--out", out, "--hooks", "--sites");
 
 it("says how to get Python where it is not there, and writes nothing", async () => {
   vi.stubEnv("CAPSTAN_PYTHON", join(folder, "no-python"));

@@ -13,6 +13,7 @@ interface Options {
   seed: number;
   prompt?: string;
   hooks?: boolean;
+  sites?: boolean;
   json?: boolean;
 }
 
@@ -26,6 +27,7 @@ export function addMake(conformance: Command): void {
     .option("--seed <n>", "what the tokens (and the hook's vector) are drawn from", wholeNumber, 0)
     .option("--prompt <text>", "text for the tokens, by the folder's tokenizer, in place of a seed")
     .option("--hooks", "a second run, under a floor in the middle layer that moves half of the tokens")
+    .option("--sites", "every site of every block in the plain run, not the blocks' outputs alone")
     .option("--json", "print one JSON object on stdout and nothing else")
     .addHelpText(
       "after",
@@ -40,7 +42,7 @@ Example:
 }
 
 async function run(io: Io, options: Options): Promise<undefined> {
-  const { model, out, seed, prompt, hooks } = options;
+  const { model, out, seed, prompt, hooks, sites } = options;
   const action = `make a case of ${model}`;
   if ((await fileKind(model)) !== "folder") {
     throw new CapstanError("not_found", { action, need: "a folder with config.json", found: "none there" });
@@ -58,6 +60,7 @@ async function run(io: Io, options: Options): Promise<undefined> {
   const args = ["--model", model, "--out", out, "--seed", String(seed)];
   if (prompt !== undefined) args.push(`--prompt=${prompt}`);
   if (hooks === true) args.push("--hooks");
+  if (sites === true) args.push("--sites");
   const done = await runProgram(python, [packageFile("conformance/reference/make.py"), ...args], io.signal);
   if (done.code !== 0) throw failure(action, python, done);
   await io.print(`wrote ${out}\nTry: capstan conformance ${out}`);

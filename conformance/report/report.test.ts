@@ -18,7 +18,13 @@ beforeAll(async () => {
   const described = JSON.parse(read("case.json").toString());
   described.name = `<script>alert("x")</script>\u0007`;
   described.runs[1].hooks[0].floor += 0.25;
-  const files = ["config.json", "model.safetensors", "plain.safetensors", "floor.safetensors"];
+  const files = [
+    "config.json",
+    "model.safetensors",
+    "plain.safetensors",
+    "floor.safetensors",
+    "sites.safetensors",
+  ];
   const source = memorySource({
     ...Object.fromEntries(files.map((file) => [file, read(file)])),
     "case.json": JSON.stringify(described),
@@ -34,10 +40,11 @@ describe("the page", () => {
     expect(page).toContain("&#60;script&#62;");
   });
 
-  it("has a cell for every block and the logits of every case, under its architecture", () => {
+  it("has a cell for every site and the logits of every case, under its architecture", () => {
     const page = htmlReport([good, bad]);
-    const n_sites = [good, bad].reduce((n, { runs }) => n + runs[0]!.sites.length, 0);
+    const n_sites = [good, bad].reduce((n, { runs }) => n + runs.at(-1)!.sites.length, 0);
     expect(page.match(/<td class="cell/g)).toHaveLength(n_sites);
+    expect(page).toMatch(/colspan="5">0<.*>pre<.*>attn<.*>mid<.*>mlp<.*>post</);
     expect(page.match(/class="of">(\w+)/g)?.map((text) => text.split(">").at(-1))).toEqual([
       "qwen3",
       "llama",
@@ -73,14 +80,14 @@ describe("of quantised weights", () => {
     const xml = junitReport([quantised]);
     expect(xml).toContain('name="judged_by" value="the f64 truth with q4 weights"');
     expect(xml).toMatch(
-      /name="quantisation" value="q4 itself costs [\d.e-]+, [\d.]+ times the design&#39;s 1\.5e-1 /,
+      /name="quantisation" value="q4 itself costs [\d.e+-]+, [\d.]+ times the design&#39;s 1\.5e-1 /,
     );
     expect(junitReport([good])).not.toContain("quantisation");
   });
 
   function told({ quantisation }: CaseReport): { run: string; loss: string } {
     const { name, relative_error } = quantisation!.worst;
-    return { run: name, loss: relative_error.toExponential(2) };
+    return { run: name, loss: relative_error.toExponential(2).replace("+", "\\+") };
   }
 });
 
