@@ -6,7 +6,7 @@ import { generate, load } from "../../sdk/index.ts";
 import { CONTRACT } from "../contract/index.ts";
 import { lacks } from "../testing/parts.ts";
 import { buildDist, root, type TestRuntime } from "../testing/runtimes.ts";
-import { openTaskWorkerd, openWorkerd } from "../testing/workerd.ts";
+import { openTaskWorkerd, openWorkerd, type TestWorkerd } from "../testing/workerd.ts";
 import { TASKS } from "./tasks.ts";
 
 describe.skipIf(lacks("workerd"))("workerd", () => {
@@ -39,41 +39,79 @@ describe.skipIf(lacks("workerd"))("workerd", () => {
     }
   });
 
-  it("runs what an application bundles from the package's door", async () => {
-    buildDist();
-    const folder = mkdtempSync(join(tmpdir(), "capstan-app-"));
-    mkdirSync(join(folder, "node_modules"));
-    symlinkSync(root, join(folder, "node_modules", "capstan"));
-    const app = join(folder, "app.mjs");
-    writeFileSync(
-      app,
-      `import { generate, load } from "capstan";
-       export default {
-         async fetch(request) {
-           const { source, prompt } = await request.json();
-           const model = await load(source);
-           const { text } = await generate(model, prompt, { temperature: 0, max_tokens: 8 }).result;
-           await model.dispose();
-           return Response.json(text);
-         },
-       };`,
-    );
-    try {
-      await using workerd = await openWorkerd(app);
-      const source = `${workerd.origin}/models/capstan-tiny`;
-      const prompt = [{ role: "user", content: "What colour is the sky?" }];
+  describe("an application, bundled from the package's door, that keeps its model", () => {
+    let app: TestWorkerd;
+    let folder: string;
+    let say: (prompt: string, max_tokens: number) => Promise<string>;
+    beforeAll(async () => {
+      buildDist();
+      folder = mkdtempSync(join(tmpdir(), "capstan-app-"));
+      mkdirSync(join(folder, "node_modules"));
+      symlinkSync(root, join(folder, "node_modules", "capstan"));
+      writeFileSync(join(folder, "app.mjs"), APPLICATION);
+      app = await openWorkerd(join(folder, "app.mjs"));
       const model = await load("capstan-tiny");
-      const { text } = await generate(model, prompt, { temperature: 0, max_tokens: 8 }).result;
-      await model.dispose();
-      expect(await workerd.ask({ source, prompt })).toBe(text);
-      // A worker serves many requests, one after the other and at once.
-      expect(await Promise.all([1, 2, 3].map(() => workerd.ask({ source, prompt })))).toEqual([
-        text,
-        text,
-        text,
-      ]);
-    } finally {
+      say = async (prompt, max_tokens) =>
+        (await generate(model, messages(prompt), { temperature: 0, max_tokens }).result).text;
+    });
+    afterAll(async () => {
+      await app[Symbol.asyncDispose]();
       rmSync(folder, { recursive: true });
-    }
+    });
+
+    const messages = (content: string) => [{ role: "user", content }];
+    const ask = async (prompt: string, max_tokens: number, signal?: AbortSignal) => {
+      const source = `${app.origin}/models/capstan-tiny`;
+      const body = JSON.stringify({ source, messages: messages(prompt), max_tokens });
+      return await fetch(app.address, { method: "POST", body, ...(signal === undefined ? {} : { signal }) });
+    };
+    const text = async (...of: Parameters<typeof ask>) => await (await ask(...of)).text();
+
+    it("answers one request after the other, and several at once that end at different times", async () => {
+      expect(await text("Who are you?", 4)).toBe(await say("Who are you?", 4));
+      expect(await text("Who are you?", 4)).toBe(await say("Who are you?", 4));
+      const asked = [
+        ["Tell me a story.", 3],
+        ["What colour is the sky?", 60],
+        ["Who are you?", 40],
+        ["What is 2 + 3?", 1],
+      ] as const;
+      const answers = await Promise.all(asked.map(([prompt, n]) => text(prompt, n)));
+      expect(answers).toEqual(await Promise.all(asked.map(([prompt, n]) => say(prompt, n))));
+    });
+
+    it("streams, and goes on when a client leaves in the middle", async () => {
+      const abort = new AbortController();
+      const left = await ask("Who are you?", 200, abort.signal);
+      const reader = left.body!.getReader();
+      const { value } = await reader.read();
+      const whole = await say("Who are you?", 200);
+      const first = new TextDecoder().decode(value);
+      expect(whole.startsWith(first) && first.length < whole.length).toBe(true);
+      const other = text("What colour is the sky?", 60);
+      abort.abort();
+      expect(await other).toBe(await say("What colour is the sky?", 60));
+      expect(await text("Tell me a story.", 20)).toBe(await say("Tell me a story.", 20));
+    });
   });
 });
+
+const APPLICATION = `
+import { generate, load } from "capstan";
+
+let model;
+export default {
+  async fetch(request) {
+    const { source, messages, max_tokens } = await request.json();
+    model ??= load(source);
+    const reply = generate(await model, messages, { temperature: 0, max_tokens });
+    const { readable, writable } = new TransformStream();
+    const write = async () => {
+      const writer = writable.getWriter();
+      for await (const { text } of reply) await writer.write(new TextEncoder().encode(text));
+      await writer.close();
+    };
+    write().catch(() => {});
+    return new Response(readable);
+  },
+};`;

@@ -10,6 +10,8 @@ import { root, type TestRuntime } from "./runtimes.ts";
 export interface TestWorkerd extends AsyncDisposable {
   /** Where `conformance/reference/` and `models/` are served. */
   readonly origin: string;
+  /** Where the worker answers. */
+  readonly address: string;
   /** What the worker answers a post of JSON with. */
   ask(body: unknown): Promise<unknown>;
 }
@@ -23,6 +25,7 @@ export async function openWorkerd(entry: string): Promise<TestWorkerd> {
   const workerd: RunningWorkerd = await startWorkerd(config);
   return {
     origin: server.origin,
+    address: workerd.origin,
     ask: async (body) => JSON.parse(await askWorker(workerd, JSON.stringify(body))),
     async [Symbol.asyncDispose]() {
       await workerd[Symbol.asyncDispose]();

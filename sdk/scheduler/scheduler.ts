@@ -1,5 +1,5 @@
 import { abortedError, CapstanError, type DeviceModel, type StepResult } from "../../models/index.ts";
-import { yieldToEventLoop } from "../platform/event_loop.ts";
+import { waits_belong_to_requests, yieldToEventLoop } from "../platform/event_loop.ts";
 import { BlockPool } from "./blocks.ts";
 import { HookSets } from "./hook_sets.ts";
 import { PrefixCache } from "./prefix_cache.ts";
@@ -34,6 +34,9 @@ const TURN_MS = 10;
  * On a device that takes several steps at once the next one is given while the last one runs, sequences following
  * tokens that are not known yet. What then turns out to come after a reply's end is dropped.
  *
+ * Where waits belong to requests (workerd), the loop runs in each request that has a task: they take turns, and one
+ * that ends leaves the others going.
+ *
  * A task starts when the blocks of its longest possible sequence are free or can be: so none is ever stuck
  * half-way for lack of memory.
  */
@@ -48,6 +51,7 @@ export class Scheduler {
   /** The oldest first. */
   readonly #flights: Flight[] = [];
   #loop: Promise<void> | null = null;
+  #turn: Promise<void> | null = null;
   #disposed = false;
 
   constructor(device: DeviceModel, limits: SchedulerLimits) {
@@ -62,14 +66,27 @@ export class Scheduler {
   submit(task: Task): void {
     this.#check(task);
     this.#waiting.push(task);
-    this.#loop ??= this.#run();
+    if (waits_belong_to_requests) void this.#run(() => this.#has(task));
+    else
+      this.#loop ??= this.#run(() => this.#is_busy).finally(() => {
+        this.#loop = null;
+      });
   }
 
   /** Ends every task with an error, frees the cache and stops. */
   async dispose(): Promise<void> {
     this.#disposed = true;
-    await this.#loop;
+    // A loop that belonged to a request may be gone: the tasks are dropped here.
+    await (this.#loop ?? this.#takeTurn());
     this.prefixes.clear();
+  }
+
+  get #is_busy(): boolean {
+    return this.#waiting.length + this.#running.length + this.#flights.length > 0;
+  }
+
+  #has(task: Task): boolean {
+    return this.#waiting.includes(task) || this.#running.some((running) => running.task === task);
   }
 
   #check(task: Task): void {
@@ -92,21 +109,35 @@ export class Scheduler {
     }
   }
 
-  async #run(): Promise<void> {
+  /** Turns for as long as they are wanted. */
+  async #run(is_wanted: () => boolean): Promise<void> {
     let turn_began = performance.now();
     // Tasks submitted in one go start in one batch.
     await Promise.resolve();
-    while (this.#waiting.length + this.#running.length + this.#flights.length > 0) {
-      this.#dropAborted();
-      this.#admit();
-      while (this.#flights.length < this.#device.n_in_flight && this.#give());
-      if (this.#flights.length > 0) await this.#land();
-      if (performance.now() - turn_began > TURN_MS || this.#running.length === 0) {
+    while (is_wanted()) {
+      await this.#takeTurn();
+      if (waits_belong_to_requests) {
+        if (is_wanted()) await yieldToEventLoop();
+      } else if (performance.now() - turn_began > TURN_MS || this.#running.length === 0) {
         await yieldToEventLoop();
         turn_began = performance.now();
       }
     }
-    this.#loop = null;
+  }
+
+  /** One turn at a time, whoever asks for it. */
+  #takeTurn(): Promise<void> {
+    this.#turn ??= this.#stepOnce().finally(() => {
+      this.#turn = null;
+    });
+    return this.#turn;
+  }
+
+  async #stepOnce(): Promise<void> {
+    this.#dropAborted();
+    this.#admit();
+    while (this.#flights.length < this.#device.n_in_flight && this.#give());
+    if (this.#flights.length > 0) await this.#land();
   }
 
   /** Gives the device a step of all that can run; false when that is nothing. */
