@@ -2,4 +2,4 @@
 export { drawDrift, drawPersonaSpace } from "./draw.ts";
 export { driftPlot } from "./drift.ts";
 export { personaSpace } from "./persona_space.ts";
-export { canDrawPng, type PlotSpec, savePlot, toPng, toSvg } from "./render.ts";
+export { canDrawPng, type PlotSpec, savePlot, toSvg } from "./render.ts";

@@ -34,7 +34,7 @@ export async function toSvg(spec: PlotSpec): Promise<string> {
  * @param scale pixels of the picture for one of the plot's
  * @throws CapstanError `unsupported` when `@resvg/resvg-js` is not installed, or the system has no fonts
  */
-export async function toPng(spec: PlotSpec, scale = 2): Promise<Uint8Array> {
+async function toPng(spec: PlotSpec, scale = 2): Promise<Uint8Array> {
   const { Resvg } = await optional("@resvg/resvg-js", () => import("@resvg/resvg-js"));
   const options = {
     fitTo: { mode: "zoom" as const, value: scale },
