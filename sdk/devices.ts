@@ -36,7 +36,7 @@ async function open(device: "wasm" | "webgpu"): Promise<Device> {
 export async function chooseDevice(): Promise<{ device: "wasm" | "webgpu"; why: string }> {
   if (!(await mayHaveGpu())) return { device: "wasm", why: "this machine shows no GPU" };
   const found = await describeWebGpu();
-  if (found.adapter === null) return { device: "wasm", why: `WebGPU: ${found.why}` };
+  if (found.adapter === null) return { device: "wasm", why: `no WebGPU: ${found.why}` };
   const { name, software } = found.adapter;
   return software
     ? { device: "wasm", why: `WebGPU has a software adapter only (${name}), which is slower` }
@@ -44,9 +44,11 @@ export async function chooseDevice(): Promise<{ device: "wasm" | "webgpu"; why: 
 }
 
 /** The adapter that WebGPU gives on this machine, or why there is none. */
-export async function describeWebGpu(): Promise<{ adapter: AdapterReport } | { adapter: null; why: string }> {
+export async function describeWebGpu(): Promise<
+  { adapter: AdapterReport } | { adapter: null; why: string; mend?: string }
+> {
   const webgpu = await findWebGpu();
-  if (webgpu.gpu === null) return { adapter: null, why: `${webgpu.found}. ${webgpu.mend}` };
+  if (webgpu.gpu === null) return { adapter: null, why: webgpu.found, mend: webgpu.mend };
   try {
     return { adapter: (await findAdapter(webgpu.gpu)).report };
   } catch (error) {

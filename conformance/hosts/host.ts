@@ -1,5 +1,5 @@
-import { abortedError } from "../../models/index.ts";
-import { resolvePath } from "../../sdk/platform/index.ts";
+import { abortedError, CapstanError } from "../../models/index.ts";
+import { fileKind, packageFile, resolvePath } from "../../sdk/platform/index.ts";
 import type { CaseReport } from "../check/report.ts";
 import type { Job } from "./job.ts";
 
@@ -40,6 +40,18 @@ export class CaseFolders {
     this.folders[at] = folder;
     return `${origin}${at.slice(0, -1)}`;
   }
+}
+
+/** Path of the bundles that `npm run build` makes for hosts. @throws CapstanError `not_found` before it was run */
+export async function bundleFolder(): Promise<string> {
+  const folder = packageFile("dist/conformance/hosts/bundle");
+  if ((await fileKind(folder)) === "folder") return folder;
+  throw new CapstanError("not_found", {
+    action: "run cases in another runtime",
+    need: "what it loads, in dist/",
+    found: "none",
+    mend: "Run npm run build first.",
+  });
 }
 
 /** As the promise, or `aborted` once the signal is. */

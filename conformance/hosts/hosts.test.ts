@@ -39,7 +39,7 @@ describe.skipIf(lacks("workerd"))("--runtime workerd", () => {
   it("says what it lacks, in the words of the error there", async () => {
     const webgpu = await runConformance(pathOf("llama-tied"), "--runtime", "workerd", "--device", "webgpu");
     expect(webgpu.code).toBe(1);
-    expect(webgpu.stderr).toMatch(/llama-tied\n.*need a runtime with WebGPU, found none in this one/);
+    expect(webgpu.stderr).toMatch(/llama-tied\n.*need a runtime with WebGPU, found none in workerd/);
     const folder = mkdtempSync(join(tmpdir(), "capstan-no-case-"));
     const none = await runConformance(folder, "--runtime", "workerd");
     rmSync(folder, { recursive: true });

@@ -11,7 +11,7 @@ import {
   serveLocally,
   startProgram,
 } from "../../sdk/platform/index.ts";
-import { CaseFolders, type CaseHost, type HostOptions, orAborted } from "./host.ts";
+import { bundleFolder, CaseFolders, type CaseHost, type HostOptions, orAborted } from "./host.ts";
 import { type Answer, fromJson, type Job, reportOf, toJson } from "./job.ts";
 
 const ACTION = "run cases in a page";
@@ -106,7 +106,7 @@ class PageServer implements AsyncDisposable {
     // Nobody else on this machine guesses the path: only the page we told of gets the cases and answers.
     const prefix = `/${crypto.randomUUID()}/`;
     const cases = new CaseFolders(prefix);
-    cases.folders[`${prefix}code/`] = packageFile("dist/conformance/hosts/bundle");
+    cases.folders[`${prefix}code/`] = await bundleFolder();
     cases.folders[`${prefix}engine/`] = packageFile("dist/core-wasm/pkg");
     const answer = (path: string, body: string) => page.#answer(path, body);
     const server = await serveLocally({ folders: cases.folders, answer });

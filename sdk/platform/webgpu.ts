@@ -1,5 +1,5 @@
 import { CapstanError } from "../../models/index.ts";
-import { has_system, system } from "./system.ts";
+import { has_system, is_workerd, system } from "./system.ts";
 
 /** The runtime's way to its GPUs, or why there is none. */
 export type WebGpu = { gpu: GPU } | { gpu: null; found: string; mend: string };
@@ -52,7 +52,11 @@ async function find(): Promise<WebGpu> {
   if (has_system) return await findDawn();
   return isSecureContext === false
     ? { gpu: null, found: "a page from plain http", mend: "Serve it over https, or from localhost." }
-    : { gpu: null, found: "none in this one", mend: 'Use device "wasm", or a browser that has WebGPU.' };
+    : {
+        gpu: null,
+        found: `none in ${is_workerd ? "workerd" : "this one"}`,
+        mend: 'Use device "wasm", or a browser that has WebGPU.',
+      };
 }
 
 async function findDawn(): Promise<WebGpu> {
