@@ -10,7 +10,7 @@ const F16_BOUND = 5e-3;
 /**
  * What DESIGN names for quantised weights: the most that a device which rounds activations too may be off the truth with
  * weights quantised alike. What quantising itself costs is only compared with it: of tiny random models the best
- * symmetric blocks lose up to thirteen times as much, and no device can help that.
+ * symmetric blocks lose up to fourteen times as much, and no device can help that.
  */
 export const QUANTISED_BOUNDS: Record<QuantisedDtype, number> = { q8: 3e-2, q4: 1.5e-1 };
 
