@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import {
   cpSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -19,6 +20,8 @@ const rooms = ["models", "core-wasm", "gpu", "sdk", "edge-worker", "conformance"
 
 /** Installs the npm packages of the lock file when they are missing or older than it. */
 export function install() {
+  // A linked folder is somebody else's, and npm ci would empty it.
+  if (lstatSync(join(root, "node_modules"), { throwIfNoEntry: false })?.isSymbolicLink()) return;
   const stamp = join(root, "node_modules", ".package-lock.json");
   if (existsSync(stamp) && statSync(stamp).mtimeMs >= statSync(join(root, "package-lock.json")).mtimeMs)
     return;
