@@ -9,7 +9,7 @@ export interface CaseHost extends AsyncDisposable {
    * Checks a case there.
    *
    * @param source its folder here, or a URL that the other runtime can reach
-   * @throws CapstanError what `checkCase` threw there; `internal` where the runtime ended; `aborted`
+   * @throws CapstanError what `checkCase` threw there; `unsupported` where the runtime ended; `aborted`
    */
   check(source: string, options: Omit<Job, "source">): Promise<CaseReport>;
 }
@@ -24,19 +24,15 @@ export interface HostOptions {
 /** The folders of cases that a server on this machine's loopback has, and where each is. */
 export class CaseFolders {
   readonly folders: Record<string, string> = {};
-  readonly #prefix: string;
-
-  /** @param prefix the path they are served under, with a slash at both ends */
-  constructor(prefix: string) {
-    this.#prefix = prefix;
-  }
+  /** The path that everything is served under: nobody else on this machine guesses it. */
+  readonly prefix: string = `/${crypto.randomUUID()}/`;
 
   /** The URL of a case: its own where it is one. */
   url(origin: string, source: string): string {
     if (/^https?:/.test(source)) return source;
     const folder = resolvePath(source);
     const known = Object.entries(this.folders).find(([, path]) => path === folder);
-    const at = known?.[0] ?? `${this.#prefix}cases/${Object.keys(this.folders).length}/`;
+    const at = known?.[0] ?? `${this.prefix}cases/${Object.keys(this.folders).length}/`;
     this.folders[at] = folder;
     return `${origin}${at.slice(0, -1)}`;
   }

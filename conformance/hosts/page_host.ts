@@ -91,31 +91,27 @@ async function findChromium(): Promise<string> {
 class PageServer implements AsyncDisposable {
   readonly #cases: CaseFolders;
   readonly #server: LocalServer;
-  readonly #prefix: string;
   #open: { job: Job; done: (answer: Answer) => void } | undefined;
   #waiting: (() => void)[] = [];
   #closed = false;
 
-  private constructor(server: LocalServer, prefix: string, cases: CaseFolders) {
+  private constructor(server: LocalServer, cases: CaseFolders) {
     this.#server = server;
-    this.#prefix = prefix;
     this.#cases = cases;
   }
 
   static async start(): Promise<PageServer> {
-    // Nobody else on this machine guesses the path: only the page we told of gets the cases and answers.
-    const prefix = `/${crypto.randomUUID()}/`;
-    const cases = new CaseFolders(prefix);
-    cases.folders[`${prefix}code/`] = await bundleFolder();
-    cases.folders[`${prefix}engine/`] = packageFile("dist/core-wasm/pkg");
+    const cases = new CaseFolders();
+    cases.folders[`${cases.prefix}code/`] = await bundleFolder();
+    cases.folders[`${cases.prefix}engine/`] = packageFile("dist/core-wasm/pkg");
     const answer = (path: string, body: string) => page.#answer(path, body);
     const server = await serveLocally({ folders: cases.folders, answer });
-    const page: PageServer = new PageServer(server, prefix, cases);
+    const page: PageServer = new PageServer(server, cases);
     return page;
   }
 
   get address(): string {
-    return `${this.#server.origin}${this.#prefix}`;
+    return `${this.#server.origin}${this.#cases.prefix}`;
   }
 
   urlOf(source: string): string {
@@ -138,11 +134,11 @@ class PageServer implements AsyncDisposable {
   async #answer(path: string, body: string): Promise<{ type: string; text: string } | undefined> {
     const json = (value: unknown) => ({ type: "application/json", text: toJson(value) });
     switch (path) {
-      case this.#prefix:
+      case this.#cases.prefix:
         return { type: "text/html; charset=utf-8", text: PAGE };
-      case `${this.#prefix}next`:
+      case `${this.#cases.prefix}next`:
         return json(await this.#next());
-      case `${this.#prefix}done`:
+      case `${this.#cases.prefix}done`:
         this.#open?.done(fromJson(body) as Answer);
         this.#open = undefined;
         return json(null);

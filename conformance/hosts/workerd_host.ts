@@ -9,7 +9,7 @@ const ACTION = "run cases in workerd";
 export async function openWorkerd({ signal }: HostOptions): Promise<CaseHost> {
   const config = `${await bundleFolder()}/workerd.capnp`;
   const workerd = await startWorkerd(config);
-  const cases = new CaseFolders("/");
+  const cases = new CaseFolders();
   const server = await serveLocally({ folders: cases.folders });
   return {
     async check(source, options) {

@@ -78,23 +78,25 @@ describe("pull", () => {
 
   test("goes on where it was interrupted, and leaves what is whole", async () => {
     const abort = new AbortController();
+    let answers = 0;
     hub.server.misbehave = (exchange, data) => {
       if (data.length < 10_000) return false;
+      if (answers++ > 0) abort.abort();
       answerCut(exchange, data, 150_000);
-      setTimeout(() => abort.abort(), 50);
       return true;
     };
     const error = await codeOf(pull("org/model", { signal: abort.signal }));
     expect(error.code).toBe("aborted");
     const unfinished = join(folderOf("org/model"), "blobs", `${digestOf(large)}.capstan.incomplete`);
-    expect(statSync(unfinished).size).toBeGreaterThanOrEqual(150_000);
+    const { size } = statSync(unfinished);
+    expect(size).toBeGreaterThanOrEqual(150_000);
     expect(readdirSync(folderOf("org/model"))).not.toContain("refs");
     expect(() => lstatSync(join(folderOf("org/model"), "snapshots", COMMIT, "model.safetensors"))).toThrow();
 
     const asked = hub.server.storage.requests.length;
     hub.server.misbehave = null;
     const { folder } = await pull("org/model");
-    expect(hub.server.storage.requests.at(asked)!.range).toMatch(/^bytes=1[5-9]\d{4}-399999$/);
+    expect(hub.server.storage.requests.at(asked)!.range).toBe(`bytes=${size}-399999`);
     expect(readFileSync(join(folder, "model.safetensors")).equals(large)).toBe(true);
     expect(readdirSync(join(folderOf("org/model"), "blobs")).filter((name) => name.includes("."))).toEqual(
       [],
