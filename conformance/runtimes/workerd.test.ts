@@ -104,7 +104,7 @@ export default {
   async fetch(request) {
     const { source, messages, max_tokens } = await request.json();
     model ??= load(source);
-    const reply = generate(await model, messages, { temperature: 0, max_tokens });
+    const reply = generate(await model, messages, { temperature: 0, max_tokens, signal: request.signal });
     const { readable, writable } = new TransformStream();
     const write = async () => {
       const writer = writable.getWriter();
