@@ -90,8 +90,8 @@ class Builder {
   }
 
   #attention(layer: number, names: LayerTensors, read: BufferName): void {
-    const { n_heads, n_kv_heads, d_head, norm, rope_layout: layout, attn_scale, attn_softcap } = this.#spec;
-    const { rope, window } = this.#spec.layers[layer]!;
+    const { n_heads, n_kv_heads, d_head, norm, rope_layout: layout, attn_softcap } = this.#spec;
+    const { rope, window, attn_scale = this.#spec.attn_scale } = this.#spec.layers[layer]!;
     this.#matmul(read, "qkv", names.qkv, names.qkv_bias);
     const [q, k] = [this.#vector(names.q_norm), this.#vector(names.k_norm)];
     const by_row = this.#spec.qk_norm === "row";

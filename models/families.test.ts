@@ -260,7 +260,7 @@ describe("configs of transformers 4 and 5", () => {
 
   test("behaviour that no device runs is refused by its field", () => {
     const refused: [string, RawConfig, string][] = [
-      ["gpt2", { scale_attn_by_inverse_layer_idx: true }, "scale_attn_by_inverse_layer_idx"],
+      ["gpt2", { add_cross_attention: true }, "add_cross_attention"],
       ["gpt2", { activation_function: "relu" }, "activation_function"],
       ["gemma3_text", { use_bidirectional_attention: true }, "use_bidirectional_attention"],
       ["llama", { rope_scaling: { rope_type: "proportional" } }, "rope_type"],

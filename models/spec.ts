@@ -67,6 +67,8 @@ export interface LayerSpec {
   window: number | null;
   /** Null for a dense MLP. */
   experts: ExpertsSpec | null;
+  /** Factor on this layer's attention scores, where it is not the model's `attn_scale`. */
+  attn_scale?: number;
 }
 
 /** A layer of many gated MLPs, of which each token takes a few. */

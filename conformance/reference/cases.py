@@ -199,6 +199,8 @@ CASES = [
     Case("gpt-neox", "gpt_neox", NEOX, EACH_KIND, bias_std=0.1, matters=NEOX_MATTERS),
     Case("gpt-neox-sequential", "gpt_neox", NEOX | dict(use_parallel_residual=False, attention_bias=False), PLAIN_AND_FLOOR, dtype="float16", bias_std=0.1),
     Case("gpt2", "gpt2", dict(vocab_size=96, n_embd=36, n_head=3, n_layer=3, n_positions=64), PLAIN_AND_FLOOR, bias_std=0.1, matters={"activation": {"activation_function": "relu"}}),
+    Case("gpt2-scaled-by-depth", "gpt2", dict(vocab_size=96, n_embd=24, n_head=2, n_layer=3, n_positions=64, scale_attn_by_inverse_layer_idx=True), {"plain": []}, bias_std=0.1,
+         matters={"depth": {"scale_attn_by_inverse_layer_idx": False}}),
     Case("mixtral", "mixtral", TINY | dict(num_local_experts=4, num_experts_per_tok=2, intermediate_size=24), PLAIN_AND_FLOOR, dtype="bfloat16",
          matters={"experts": {"num_experts_per_tok": 1}}),
     Case("mixtral-window", "mixtral", TINY | dict(num_local_experts=3, num_experts_per_tok=1, intermediate_size=20, sliding_window=13, num_hidden_layers=2),

@@ -14,12 +14,11 @@ import {
 
 /** GPT-2 (`GPT2LMHeadModel`): learned positions, layer norms, matrices kept as [inputs, outputs]. */
 export function gpt2(config: ConfigReader): Decoder {
-  for (const field of ["scale_attn_by_inverse_layer_idx", "add_cross_attention"]) {
-    if (config.bool(field, false)) config.refuse(field, true, "false");
-  }
-  if (!config.bool("scale_attn_weights", true)) config.refuse("scale_attn_weights", false, "true");
+  if (config.bool("add_cross_attention", false)) config.refuse("add_cross_attention", true, "false");
   const sizes = readGpt2Sizes(config);
-  const { d_model, n_layers } = sizes;
+  const { d_model, d_head, n_layers } = sizes;
+  const attn_scale = config.bool("scale_attn_weights", true) ? d_head ** -0.5 : 1;
+  const by_depth = config.bool("scale_attn_by_inverse_layer_idx", false);
   return decoder(
     config,
     sizes,
@@ -29,7 +28,11 @@ export function gpt2(config: ConfigReader): Decoder {
       activation: readActivation(config, "activation_function", "gelu_new"),
       gated: false,
       ropes: [],
-      layers: repeat(n_layers, () => ({ rope: null, window: null, experts: null })),
+      attn_scale,
+      layers: repeat(n_layers, (layer) => ({
+        ...{ rope: null, window: null, experts: null },
+        ...(by_depth ? { attn_scale: attn_scale / (layer + 1) } : {}),
+      })),
       tied_embeddings: config.bool("tie_word_embeddings", true),
     },
     {
