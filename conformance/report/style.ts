@@ -7,7 +7,7 @@ export const STYLE = `
     --heat: 86, 180, 233; --most: 0.5; --bad: #e5534b; --bad-ink: #16181c; --good: #58c48b; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 14px/1.5 system-ui, sans-serif; }
-main { max-width: 1180px; margin: 0 auto; padding: 32px 24px 64px; }
+main { max-width: 1480px; margin: 0 auto; padding: 32px 24px 64px; }
 h1 { font-size: 24px; margin: 0 0 4px; text-wrap: balance; }
 h2 { font-size: 17px; margin: 40px 0 4px; }
 h3 { font-size: 15px; margin: 28px 0 4px; }
@@ -23,7 +23,7 @@ tbody td, tbody th { border-top: 1px solid var(--line); }
 .heat th.of { color: var(--ink); font-weight: 650; padding-right: 18px; }
 summary { cursor: pointer; margin: 0 0 10px; }
 .number { text-align: right; }
-.heat td.cell, .heat thead th.site { text-align: center; min-width: 46px; padding: 3px 4px; }
+.heat td.cell, .heat thead th.site { text-align: center; min-width: 42px; padding: 3px 4px; }
 .heat td.cell { background: rgba(var(--heat), calc(var(--share) * var(--most))); background-clip: padding-box; border-left: 2px solid transparent; }
 .heat th.name { color: var(--ink); font-weight: 400; }
 td.over, .heat td.cell.over { background: var(--bad); color: var(--bad-ink); font-weight: 650; }
