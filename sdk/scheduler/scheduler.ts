@@ -67,10 +67,7 @@ export class Scheduler {
     this.#check(task);
     this.#waiting.push(task);
     if (waits_belong_to_requests) void this.#run(() => this.#has(task));
-    else
-      this.#loop ??= this.#run(() => this.#is_busy).finally(() => {
-        this.#loop = null;
-      });
+    else this.#loop ??= this.#run(() => this.#is_busy);
   }
 
   /** Ends every task with an error, frees the cache and stops. */
@@ -123,6 +120,8 @@ export class Scheduler {
         turn_began = performance.now();
       }
     }
+    // Here and not once the promise has settled: what is submitted in between would find a loop that is over.
+    this.#loop = null;
   }
 
   /** One turn at a time, whoever asks for it. */
