@@ -1,6 +1,7 @@
 import {
   allSites,
   type BufferName,
+  buildProgram,
   CapstanError,
   type Hook,
   type Op,
@@ -10,7 +11,8 @@ import {
   type WeightId,
 } from "../../models/index.ts";
 import { loadOn } from "../../sdk/load.ts";
-import type { FileSource, Model } from "../../sdk/types.ts";
+import type { FileSource, LoadOptions, Model } from "../../sdk/types.ts";
+import { readModelConfig } from "../../sdk/weights/index.ts";
 import { relativeBound, worstRow } from "../bounds.ts";
 import { createTruthDevice, isQuantised } from "../truth/index.ts";
 import type { Computed, Made } from "./compare.ts";
@@ -29,14 +31,25 @@ export interface Asked {
 }
 
 /**
- * Runs the same tokens under the same hooks on the f64 truth (with weights quantised as the device's are), and finds the first site in the order of a forward
- * pass (all kinds, then the logits) whose worst row is further from the truth than its bound.
+ * Runs the same tokens under the same hooks on the f64 truth (with weights quantised as the device's are), and finds the
+ * first site in the order of a forward pass (all kinds, then the logits) whose worst row is further from the truth than
+ * its bound. What keeps the truth from running is told, and the report is not lost.
  */
-export async function explainPass(files: FileSource, asked: Asked): Promise<Divergence> {
+export async function explain(files: FileSource, asked: Asked): Promise<Divergence> {
+  try {
+    return await explainPass(files, asked);
+  } catch (error) {
+    if (asked.signal?.aborted || !(error instanceof CapstanError || error instanceof RangeError)) throw error;
+    return { run: asked.run, pass: asked.pass, unknown: error.message };
+  }
+}
+
+async function explainPass(files: FileSource, asked: Asked): Promise<Divergence> {
   const { model, made, run, pass, reference, signal } = asked;
   const sites = allSites(model.spec);
   const got = await runPass(model, pass, reference, signal, sites);
-  const { truth, program } = await runTruth(files, asked, sites);
+  const truth = await runTruth(files, asked, sites);
+  const program = buildProgram((await readModelConfig(files, model.n_ctx)).decoder);
   const n_tokens = reference.tokens.length;
   let before: DivergedSite["before"] = null;
   for (const site of [...sites, "logits"] as const) {
@@ -56,16 +69,6 @@ export async function explainPass(files: FileSource, asked: Asked): Promise<Dive
   return { run, pass, first: null };
 }
 
-/** As `explainPass`; what keeps the truth from running is told, and the report is not lost. */
-export async function explain(files: FileSource, asked: Asked): Promise<Divergence> {
-  try {
-    return await explainPass(files, asked);
-  } catch (error) {
-    if (asked.signal?.aborted || !(error instanceof CapstanError || error instanceof RangeError)) throw error;
-    return { run: asked.run, pass: asked.pass, unknown: error.message };
-  }
-}
-
 function valuesAt({ captures, logits }: Computed, site: Site | "logits"): Float32Array {
   return site === "logits" ? logits : captures[site]!;
 }
@@ -74,36 +77,22 @@ async function runTruth(
   files: FileSource,
   { model, made, pass, reference, signal }: Asked,
   sites: readonly Site[],
-): Promise<{ truth: Computed; program: Program }> {
-  let program: Program | undefined;
-  const truth_model = await loadOn(
-    files,
-    {
-      n_ctx: model.n_ctx,
-      ...(isQuantised(made.dtype) ? { dtype: made.dtype } : {}),
-      ...(signal === undefined ? {} : { signal }),
-    },
-    async () => {
-      const device = createTruthDevice();
-      return {
-        ...device,
-        load: (of, ...rest) => {
-          program = of;
-          return device.load(of, ...rest);
-        },
-      };
-    },
-  );
+): Promise<Computed> {
+  const options: LoadOptions = {
+    n_ctx: model.n_ctx,
+    ...(isQuantised(made.dtype) ? { dtype: made.dtype } : {}),
+    ...(signal === undefined ? {} : { signal }),
+  };
+  const truth = await loadOn(files, options, async () => createTruthDevice());
   try {
-    const truth = await runPass(truth_model, pass, reference, signal, sites);
-    return { truth, program: program! };
+    return await runPass(truth, pass, reference, signal, sites);
   } finally {
-    await truth_model.dispose();
+    await truth.dispose();
   }
 }
 
 /** The ops between a site and the one before it, in words, with the tensors that they read. */
-export function opsBefore(program: Program, site: Site | "logits", hooks: readonly Hook[]): string[] {
+function opsBefore(program: Program, site: Site | "logits", hooks: readonly Hook[]): string[] {
   let ops: Op[] = [];
   const hooked = hooks.some((hook) => hook.site === site) ? [`hooks of ${site}`] : [];
   const told = () => [...ops.map((op) => describeOp(program, op)), ...hooked];

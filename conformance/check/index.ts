@@ -79,13 +79,13 @@ interface Opened {
 }
 
 async function checkRuns(opened: Opened): Promise<CaseReport> {
-  const { found, model, made, options } = opened;
+  const { files, found, model, truth, made, options } = opened;
   const report: Parts = { runs: [], generated: [], skipped: [] };
   const losses: QuantisationLoss[] = [];
   for (const run of found.runs) {
-    const { reference, loss } = await judgeOf(opened, run);
-    if (loss !== null) losses.push(loss);
-    await checkRun(opened, run, reference, report);
+    const reference = await readReference(files, run, model.spec);
+    await checkRun(opened, run, await heldTo(opened, run, reference), report);
+    if (truth !== null) losses.push(await truth.lossOf(run.name, reference, madeIn(run), options.signal));
   }
   const worst = worstOf(report.runs.map(({ name, pass, worst }) => ({ ...worst, name, pass })));
   const asked = whichToExplain(report, worst, options.explain ?? "failed");
@@ -122,7 +122,8 @@ function whichToExplain(
 
 async function explainRun(opened: Opened, { name, pass }: RunPass): Promise<Divergence> {
   const { files, found, model, made, options } = opened;
-  const { reference } = await judgeOf(opened, found.runs.find((run) => run.name === name)!);
+  const run = found.runs.find((one) => one.name === name)!;
+  const reference = await heldTo(opened, run, await readReference(files, run, model.spec));
   return await explain(files, { model, made, run: name, pass, reference, signal: options.signal });
 }
 
@@ -140,19 +141,20 @@ function loadOptions({ n_ctx }: Case, { signal }: CheckOptions): LoadOptions {
   return { ...(n_ctx === undefined ? {} : { n_ctx }), ...(signal === undefined ? {} : { signal }) };
 }
 
-/** What a run is held to: its reference, or what the truth makes of it, with how far that is from the reference. */
-async function judgeOf(
-  { files, found, model, truth, options: { signal, on_progress } }: Opened,
+/** What a run is held to: its reference, or what the truth makes of it. */
+async function heldTo(
+  { found, truth, options: { signal, on_progress } }: Opened,
   run: CaseRun,
-): Promise<{ reference: Reference; loss: QuantisationLoss | null }> {
-  const reference = await readReference(files, run, model.spec);
-  if (truth === null) return { reference, loss: null };
+  reference: Reference,
+): Promise<Reference> {
+  if (truth === null) return reference;
   on_progress?.({ case: found.name, run: run.name, pass: "truth" });
-  const pass = whyNot(run, "prefill") === null ? "prefill" : "stepwise";
-  return {
-    reference: await truth.remake(reference, pass, signal),
-    loss: await truth.lossOf(run.name, reference, pass, signal),
-  };
+  return await truth.remake(reference, madeIn(run), signal);
+}
+
+/** The pass that a run's reference was made in. */
+function madeIn(run: CaseRun): Pass {
+  return whyNot(run, "prefill") === null ? "prefill" : "stepwise";
 }
 
 async function checkRun(
