@@ -1,17 +1,17 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { CaseReport } from "../check/report.ts";
+import { CASES, reference } from "../testing/cases.ts";
 import { chromium_path, lacks } from "../testing/parts.ts";
 import { runConformance } from "../testing/run_conformance.ts";
 import { buildDist, root } from "../testing/runtimes.ts";
 import { fromJson, toJson } from "./job.ts";
+import { CHROMIUM_FLAGS } from "./page_host.ts";
 
-const reference = join(root, "conformance", "reference");
-const CASES = readdirSync(reference).filter((name) => existsSync(join(reference, name, "case.json")));
 const pathOf = (name: string) => join(reference, name);
 
 interface Result {
@@ -91,7 +91,7 @@ describe.skipIf(lacks("chromium"))("--runtime page", () => {
         if (found !== null) resolve(found[0]);
       });
     });
-    const flags = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"];
+    const flags = ["--no-sandbox", ...CHROMIUM_FLAGS];
     const browser = await chromium.launch({ executablePath: chromium_path, headless: true, args: flags });
     try {
       // Opened, closed before anything was done, and opened again.

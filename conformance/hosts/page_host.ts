@@ -32,7 +32,7 @@ export async function openChromium({ signal }: HostOptions): Promise<CaseHost> {
   const executable = await findChromium();
   const page = await PageServer.start();
   const profile = await makeTemporaryFolder("capstan-chromium-");
-  const flags = [...CHROMIUM_FLAGS, ...(isAdministrator() ? ["--no-sandbox"] : [])];
+  const flags = ["--headless", ...CHROMIUM_FLAGS, ...(isAdministrator() ? ["--no-sandbox"] : [])];
   const browser: RunningProgram = startProgram(
     executable,
     [...flags, `--user-data-dir=${profile}`, page.address],
@@ -51,9 +51,8 @@ export async function openChromium({ signal }: HostOptions): Promise<CaseHost> {
   };
 }
 
-/** No window; WebGPU on whatever adapter there is; no calls to anywhere. */
-const CHROMIUM_FLAGS = [
-  "--headless",
+/** WebGPU on whatever adapter there is; no calls to anywhere. */
+export const CHROMIUM_FLAGS = [
   "--enable-unsafe-webgpu",
   "--disable-background-networking",
   "--disable-component-update",

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
 import { build } from "vite";
 import { type LocalServer, serveLocally } from "../../sdk/platform/index.ts";
+import { CHROMIUM_FLAGS } from "../hosts/page_host.ts";
 import { chromium_path } from "./parts.ts";
 import { buildDist, root, type TestRuntime } from "./runtimes.ts";
 
@@ -16,16 +17,6 @@ export interface TestBrowser extends AsyncDisposable {
   /** A module Worker of a page, bundled from the sources. */
   worker(): Promise<TestRuntime>;
 }
-
-/** Its GPU is SwiftShader; none of the rest lets it call anywhere. */
-const FLAGS = [
-  "--no-sandbox",
-  "--enable-unsafe-webgpu",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--no-first-run",
-];
 
 /** What a page without a bundler needs to know: where the packages that the SDK imports lie. */
 const IMPORTS = {
@@ -67,7 +58,12 @@ export async function openBrowser(): Promise<TestBrowser> {
       return text === undefined ? undefined : { type: "text/html; charset=utf-8", text };
     },
   });
-  const browser = await chromium.launch({ executablePath: chromium_path, headless: true, args: FLAGS });
+  // Its GPU is SwiftShader.
+  const browser = await chromium.launch({
+    executablePath: chromium_path,
+    headless: true,
+    args: ["--no-sandbox", ...CHROMIUM_FLAGS],
+  });
   return {
     origin: server.origin,
     page: () => openPage(browser, server, "page"),
