@@ -132,14 +132,11 @@ export async function findProgram(names: readonly string[]): Promise<string | un
       endings.map((ending) => path + ending),
     ),
   );
-  for (const path of paths) {
-    if (
-      await access(path).then(
-        () => true,
-        () => false,
-      )
-    )
-      return path;
-  }
+  const is_there = (path: string) =>
+    access(path).then(
+      () => true,
+      () => false,
+    );
+  for (const path of paths) if (await is_there(path)) return path;
   return undefined;
 }
