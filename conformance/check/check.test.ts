@@ -1,20 +1,19 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { type Device, SITE_KINDS, type StepEntry, type StepResult } from "../../models/index.ts";
+import { type Device, SITE_KINDS } from "../../models/index.ts";
 import { decodeSafetensors, encodeSafetensors, type TensorData } from "../../sdk/safetensors/index.ts";
 import { memorySource } from "../../sdk/source/index.ts";
 import { DEVICES } from "../devices.ts";
-import { createTruthDevice } from "../truth/index.ts";
+import { CASES, reference } from "../testing/cases.ts";
+import { faultyTruth } from "../testing/faulty.ts";
 import { checkCase } from "./index.ts";
-
-const root = join(import.meta.dirname, "..", "reference");
-const cases = readdirSync(root).filter((name) => existsSync(join(root, name, "case.json")));
 
 /** The files of a case, some of them changed. */
 function filesOf(name: string, changes: Record<string, Uint8Array | string | null> = {}) {
   const files: Record<string, Uint8Array | string> = {};
-  for (const file of readdirSync(join(root, name))) files[file] = readFileSync(join(root, name, file));
+  for (const file of readdirSync(join(reference, name)))
+    files[file] = readFileSync(join(reference, name, file));
   for (const [file, data] of Object.entries(changes)) {
     if (data === null) delete files[file];
     else files[file] = data;
@@ -29,7 +28,7 @@ function edited(
   tensor: string,
   edit: (values: Float32Array) => void,
 ): Uint8Array {
-  const { tensors, metadata } = decodeSafetensors(readFileSync(join(root, name, file)));
+  const { tensors, metadata } = decodeSafetensors(readFileSync(join(reference, name, file)));
   const all: Record<string, TensorData> = {};
   for (const [key, { dtype, shape, data, float32 }] of tensors) {
     all[key] = { dtype, shape, data };
@@ -43,32 +42,9 @@ function edited(
 
 /** case.json of a case, changed. */
 function editedCase(name: string, edit: (value: { runs: Record<string, unknown>[] }) => void): string {
-  const value = JSON.parse(readFileSync(join(root, name, "case.json"), "utf8"));
+  const value = JSON.parse(readFileSync(join(reference, name, "case.json"), "utf8"));
   edit(value);
   return JSON.stringify(value);
-}
-
-/** The truth with its steps tampered with, going in or coming out. */
-function tampered(change: {
-  entry?: (entry: StepEntry) => StepEntry;
-  result?: (result: StepResult) => void;
-}): () => Promise<Device> {
-  return async () => {
-    const device = createTruthDevice();
-    return {
-      ...device,
-      async load(...args: Parameters<Device["load"]>) {
-        const model = await device.load(...args);
-        const step = model.step.bind(model);
-        model.step = async (batch) => {
-          const results = await step(batch.map(change.entry ?? ((entry) => entry)));
-          for (const result of results) change.result?.(result);
-          return results;
-        };
-        return model;
-      },
-    };
-  };
 }
 
 const SMALL = "llama-tied";
@@ -78,12 +54,12 @@ const check = (
 ) => checkCase(memorySource(filesOf(SMALL, changes)), { device });
 
 it("there are cases to be held to", () => {
-  expect(cases.length).toBeGreaterThanOrEqual(8);
+  expect(CASES.length).toBeGreaterThanOrEqual(8);
 });
 
 describe.each(Object.entries(DEVICES))("%s", (kind, device) => {
-  it.each(cases)("%s: within the bounds by far", async (name) => {
-    const report = await checkCase(join(root, name), { device });
+  it.each(CASES)("%s: within the bounds by far", async (name) => {
+    const report = await checkCase(join(reference, name), { device });
     expect(report.device.kind).toBe(kind);
     expect(report.passed, JSON.stringify(report.worst)).toBe(true);
     // The reference is float32 and may itself be half a bound away (its README).
@@ -95,7 +71,7 @@ describe.each(Object.entries(DEVICES))("%s", (kind, device) => {
 
 describe("a report", () => {
   it("has two passes a run, every layer and the logits in each", async () => {
-    const report = await checkCase(join(root, SMALL), { device: "truth" });
+    const report = await checkCase(join(reference, SMALL), { device: "truth" });
     expect(report).toMatchObject({ case: SMALL, dtype: "auto", device: { kind: "truth" } });
     expect(report.runs.map(({ name, pass }) => `${name} ${pass}`)).toEqual([
       "plain prefill",
@@ -105,7 +81,9 @@ describe("a report", () => {
       "sites prefill",
       "sites stepwise",
     ]);
-    const { num_hidden_layers: layers } = JSON.parse(readFileSync(join(root, SMALL, "config.json"), "utf8"));
+    const { num_hidden_layers: layers } = JSON.parse(
+      readFileSync(join(reference, SMALL, "config.json"), "utf8"),
+    );
     for (const { name, sites } of report.runs) {
       const kinds = name === "sites" ? SITE_KINDS : (["hook_resid_post"] as const);
       expect(sites.map(({ site }) => site)).toEqual([
@@ -116,7 +94,7 @@ describe("a report", () => {
   });
 
   it("says which passes the reference cannot judge", async () => {
-    const report = await checkCase(join(root, "llama-gqa-untied"), { device: "truth" });
+    const report = await checkCase(join(reference, "llama-gqa-untied"), { device: "truth" });
     expect(report.skipped.map(({ name, pass }) => `${name} ${pass}`)).toEqual([
       "last-cap prefill",
       "last-add prefill",
@@ -180,13 +158,13 @@ describe("the check falls short", () => {
   });
 
   it("of a device that does not run hooks", async () => {
-    const deaf = tampered({ entry: (entry) => ({ ...entry, hooks: 0 }) });
+    const deaf = faultyTruth({ entry: (entry) => ({ ...entry, hooks: 0 }) });
     const { runs } = await check({}, deaf);
     expect(runs.map(({ passed }) => passed)).toEqual([true, true, false, false, true, true]);
   });
 
   it("of a device that errs in decode only", async () => {
-    const late = tampered({
+    const late = faultyTruth({
       entry: (entry) => (entry.tokens.length === 1 ? { ...entry, hooks: 0 } : entry),
     });
     const { runs } = await check({}, late);
@@ -194,7 +172,7 @@ describe("the check falls short", () => {
   });
 
   it("of NaN that a device gives back", async () => {
-    const nan = tampered({ result: ({ logits }) => logits?.fill(Number.NaN, 3, 4) });
+    const nan = faultyTruth({ result: ({ logits }) => logits?.fill(Number.NaN, 3, 4) });
     const report = await check({}, nan);
     expect(report.passed).toBe(false);
     expect(report.worst).toMatchObject({
@@ -205,7 +183,7 @@ describe("the check falls short", () => {
   });
 
   it("of wrong tokens alone", async () => {
-    const tokens = tampered({
+    const tokens = faultyTruth({
       result: (result) => {
         if (result.token >= 0) result.token ^= 1;
       },
@@ -217,7 +195,9 @@ describe("the check falls short", () => {
   });
 
   it("of a continuation that the reference did not choose", async () => {
-    const { tensors, metadata } = decodeSafetensors(readFileSync(join(root, SMALL, "plain.safetensors")));
+    const { tensors, metadata } = decodeSafetensors(
+      readFileSync(join(reference, SMALL, "plain.safetensors")),
+    );
     const ids = new BigInt64Array(new Uint8Array(tensors.get("tokens")!.data).buffer);
     ids[ids.length - 1] = ids.at(-1)! ^ 1n;
     const all: Record<string, TensorData> = Object.fromEntries(tensors);
@@ -228,7 +208,7 @@ describe("the check falls short", () => {
 });
 
 describe("a case that cannot be read is one clear error", () => {
-  const whole = readFileSync(join(root, SMALL, "plain.safetensors"));
+  const whole = readFileSync(join(reference, SMALL, "plain.safetensors"));
   const spoiled = edited(SMALL, "plain.safetensors", "logits", (values) => {
     values[2] = Number.NaN;
   });
@@ -279,12 +259,12 @@ describe("a case that cannot be read is one clear error", () => {
 
   it("stops when its signal aborts", async () => {
     const signal = AbortSignal.abort();
-    const promise = checkCase(join(root, SMALL), { device: "truth", signal });
+    const promise = checkCase(join(reference, SMALL), { device: "truth", signal });
     await expect(promise).rejects.toMatchObject({ code: "aborted" });
   });
 });
 
 function readTokens(name: string): number {
-  const { tensors } = decodeSafetensors(readFileSync(join(root, name, "plain.safetensors")));
+  const { tensors } = decodeSafetensors(readFileSync(join(reference, name, "plain.safetensors")));
   return tensors.get("tokens")!.shape[0]!;
 }

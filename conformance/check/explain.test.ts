@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Device, Op, Program } from "../../models/index.ts";
 import { memorySource } from "../../sdk/source/index.ts";
+import { faultyTruth } from "../testing/faulty.ts";
 import { createTruthDevice } from "../truth/index.ts";
 import { checkCase } from "./index.ts";
 
@@ -10,20 +11,15 @@ const reference = join(import.meta.dirname, "..", "reference");
 
 /** The truth, but for one op: the `nth` of those that `change` has anything to say about. */
 function broken(nth: number, change: (op: Op) => Op | null): () => Promise<Device> {
-  return async () => {
-    const device = createTruthDevice();
-    return {
-      ...device,
-      load: (program: Program, ...rest) => {
-        let seen = 0;
-        const ops = program.ops.map((op) => {
-          const other = change(op);
-          return other !== null && seen++ === nth ? other : op;
-        });
-        return device.load({ ...program, ops }, ...rest);
-      },
-    };
+  const program = (of: Program): Program => {
+    let seen = 0;
+    const ops = of.ops.map((op) => {
+      const other = change(op);
+      return other !== null && seen++ === nth ? other : op;
+    });
+    return { ...of, ops };
   };
+  return faultyTruth({ program });
 }
 
 /** Other fields for one kind of op. */
@@ -129,19 +125,9 @@ describe("the truth is asked", () => {
   const right = () => Promise.resolve(createTruthDevice());
 
   it("about the pass that failed: hooks that are dropped in decode alone", async () => {
-    const device = async (): Promise<Device> => {
-      const truth = createTruthDevice();
-      return {
-        ...truth,
-        async load(...args: Parameters<Device["load"]>) {
-          const model = await truth.load(...args);
-          const step = model.step.bind(model);
-          model.step = (batch) =>
-            step(batch.map((entry) => (entry.tokens.length === 1 ? { ...entry, hooks: 0 } : entry)));
-          return model;
-        },
-      };
-    };
+    const device = faultyTruth({
+      entry: (entry) => (entry.tokens.length === 1 ? { ...entry, hooks: 0 } : entry),
+    });
     const { divergence } = await checkCase(folder, { device });
     const described = JSON.parse(readFileSync(join(folder, "case.json"), "utf8"));
     const { site } = described.runs[1].hooks[0];

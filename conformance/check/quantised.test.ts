@@ -1,53 +1,26 @@
-import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { Device, DeviceLoadOptions, Op, Program } from "../../models/index.ts";
+import type { Op, Program } from "../../models/index.ts";
 import { DEVICES } from "../devices.ts";
-import { createTruthDevice } from "../truth/index.ts";
+import { CASES, reference } from "../testing/cases.ts";
+import { type Fault, faultyTruth } from "../testing/faulty.ts";
 import { checkCase } from "./index.ts";
 
-const root = join(import.meta.dirname, "..", "reference");
-const cases = readdirSync(root).filter((name) => existsSync(join(root, name, "case.json")));
-const folder = (name: string) => join(root, name);
+const folder = (name: string) => join(reference, name);
 const DTYPES = ["q8", "q4"] as const;
 
-/** The truth under another name, loaded or stepping otherwise than it was told. */
-function changed(change: {
-  kind?: Device["kind"];
-  options?: Partial<DeviceLoadOptions>;
-  program?: (program: Program) => Program;
-  /** Each value of captures and logits is off by up to this share. */
-  noise?: number;
-  token?: (token: number) => number;
-}): () => Promise<Device> {
-  return async () => {
-    const device = createTruthDevice();
-    return {
-      ...device,
-      kind: change.kind ?? "truth",
-      async load(program, weights, options) {
-        const other = change.program?.(program) ?? program;
-        const model = await device.load(other, weights, { ...options, ...change.options });
-        const step = model.step.bind(model);
-        model.step = async (batch) => {
-          const results = await step(batch);
-          for (const result of results) {
-            for (const values of [...result.captures, result.logits ?? new Float32Array()]) {
-              for (const i of values.keys()) values[i]! *= 1 + (change.noise ?? 0) * Math.sin(7 * i);
-            }
-            if (result.token >= 0) result.token = change.token?.(result.token) ?? result.token;
-          }
-          return results;
-        };
-        return model;
-      },
-    };
-  };
-}
+/** Each value of captures and logits off by up to this share. */
+const noisy = (noise: number): Fault => ({
+  result(result) {
+    for (const values of [...result.captures, result.logits ?? new Float32Array()]) {
+      for (const i of values.keys()) values[i]! *= 1 + noise * Math.sin(7 * i);
+    }
+  },
+});
 
 describe.each(Object.entries(DEVICES))("%s", async (kind, create) => {
   // The truth is what judges: of it, a sample shows that all comes through.
-  const held = kind === "truth" ? cases.filter((_, i) => i % 5 === 0) : cases;
+  const held = kind === "truth" ? CASES.filter((_, i) => i % 5 === 0) : CASES;
   const device = await create();
   const dtypes = DTYPES.filter((dtype) => device.dtypes.includes(dtype));
   await device.dispose();
@@ -94,14 +67,14 @@ describe("what quantising costs", () => {
 });
 
 describe("the check falls short", () => {
-  const check = (change: Parameters<typeof changed>[0], dtype: "q8" | "q4" = "q8") =>
-    checkCase(folder("llama-tied"), { device: changed(change), dtype });
+  const check = (fault: Fault, dtype: "q8" | "q4" = "q8") =>
+    checkCase(folder("llama-tied"), { device: faultyTruth(fault), dtype });
 
   it.each([
     ["that keeps the weights as they are", { dtype: "auto" }],
     ["that keeps fewer bits", { dtype: "q4" }],
   ] as const)("of a device %s, and names the first site", async (_, options) => {
-    const report = await check({ options });
+    const report = await check({ load: (asked) => ({ ...asked, ...options }) });
     expect(report.runs.map(({ passed }) => passed)).toEqual(report.runs.map(() => false));
     // The embedding is quantised, too.
     expect(report.divergence).toMatchObject({ first: { site: "blocks.0.hook_resid_pre" } });
@@ -129,11 +102,15 @@ describe("the check falls short", () => {
     ["wasm", "q8", 1e-1, false],
     ["wasm", "q4", 1e-1, true],
   ] as const)("of rounding on %s in %s by %d: %s", async (kind, dtype, noise, passed) => {
-    expect((await check({ kind, noise }, dtype)).passed).toBe(passed);
+    expect((await check({ kind, ...noisy(noise) }, dtype)).passed).toBe(passed);
   });
 
   it("of wrong tokens alone, and says that nothing else differs", async () => {
-    const report = await check({ token: (token) => token ^ 1 });
+    const report = await check({
+      result: (result) => {
+        if (result.token >= 0) result.token ^= 1;
+      },
+    });
     expect(report.passed).toBe(false);
     expect(report.runs.every(({ passed }) => passed)).toBe(true);
     expect(report.generated[0]!.greedy.wrong).not.toBeNull();

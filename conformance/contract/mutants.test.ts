@@ -1,37 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { Device, DeviceLoadOptions, DeviceModel, StepEntry, StepResult } from "../../models/index.ts";
-import { createTruthDevice } from "../truth/index.ts";
+import type { DeviceModel, StepResult } from "../../models/index.ts";
+import { type Fault, faultyTruth } from "../testing/faulty.ts";
 import { ContractError } from "./assert.ts";
 import { CONTRACT, runCheck } from "./index.ts";
 
 /** A contract that no device can break proves nothing: each of these devices has one fault, and must be caught. */
-
-interface Fault {
-  load?: (options: DeviceLoadOptions) => DeviceLoadOptions;
-  entry?: (entry: StepEntry, index: number, batch: readonly StepEntry[]) => StepEntry;
-  result?: (result: StepResult, entry: StepEntry, index: number) => void;
-  model?: (model: DeviceModel) => void;
-}
-
-function faulty(fault: Fault): () => Promise<Device> {
-  return async () => {
-    const device = createTruthDevice();
-    return {
-      ...device,
-      async load(program, weights, options) {
-        const model = await device.load(program, weights, fault.load?.(options) ?? options);
-        const step = model.step.bind(model);
-        model.step = async (batch) => {
-          const results = await step(batch.map(fault.entry ?? ((entry) => entry)));
-          for (const [i, result] of results.entries()) fault.result?.(result, batch[i]!, i);
-          return results;
-        };
-        fault.model?.(model);
-        return model;
-      },
-    };
-  };
-}
 
 /** Each fault, and a word of the check that must find it. */
 const FAULTS: [string, string, Fault][] = [
@@ -274,7 +247,7 @@ describe("the contract catches a device", () => {
   it.each(FAULTS)("where %s", async (_, word, fault) => {
     const check = CONTRACT.find(({ name }) => name.includes(word));
     expect(check, `a check named ${word}`).toBeDefined();
-    const create = faulty(fault);
+    const create = faultyTruth(fault);
     const found: unknown = await runCheck(check!, await create(), create).catch((error: unknown) => error);
     expect(found).toBeInstanceOf(ContractError);
   });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Device, Op, Program } from "../../models/index.ts";
-import { createTruthDevice } from "../truth/index.ts";
+import type { Op } from "../../models/index.ts";
+import { faultyTruth } from "../testing/faulty.ts";
 import { ContractError } from "./assert.ts";
 import { CONTRACT, runCheck } from "./index.ts";
 
@@ -13,15 +13,8 @@ function on<K extends Op["op"]>(kind: K, fields: Partial<Extract<Op, { op: K }>>
   return (op) => (op.op === kind ? { ...op, ...fields } : op);
 }
 
-function deafTo(change: Change): () => Promise<Device> {
-  return async () => {
-    const device = createTruthDevice();
-    return {
-      ...device,
-      load: (program: Program, ...rest) => device.load({ ...program, ops: program.ops.map(change) }, ...rest),
-    };
-  };
-}
+const deafTo = (change: Change) =>
+  faultyTruth({ program: (program) => ({ ...program, ops: program.ops.map(change) }) });
 
 /** What is not heard, and a word of the tiny model that must tell. */
 const DEAF: [string, string, Change][] = [

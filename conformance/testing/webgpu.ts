@@ -1,16 +1,9 @@
-import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { CONTRACT } from "../contract/index.ts";
 import type { TaskResult } from "../runtimes/tasks.ts";
-import { root, type TestRuntime } from "./runtimes.ts";
-
-const reference = join(root, "conformance", "reference");
-
-/** Names of all reference cases. */
-export const CASES: readonly string[] = readdirSync(reference).filter((name) =>
-  existsSync(join(reference, name, "case.json")),
-);
+import { CASES, reference } from "./cases.ts";
+import type { TestRuntime } from "./runtimes.ts";
 
 /** Adapters in software compile and run slowly, more so when tests share the processors. */
 const PATIENCE = 1_200_000;
