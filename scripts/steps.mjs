@@ -56,25 +56,37 @@ function lockBuild() {
   for (;;) {
     try {
       writeFileSync(lock, String(process.pid), { flag: "wx" });
-      const free = () => rmSync(lock, { force: true });
-      process.once("exit", free);
-      return free;
+      const remove = () => rmSync(lock, { force: true });
+      process.once("exit", remove);
+      return () => {
+        remove();
+        // By the end of this process the lock may be another's.
+        process.off("exit", remove);
+      };
     } catch (error) {
       if (error.code !== "EEXIST") throw error;
     }
-    if (!isAlive(Number(readFileSync(lock, "utf8")))) rmSync(lock, { force: true });
-    else Atomics.wait(sleeper, 0, 0, 100);
+    const holder = holderOf(lock);
+    if (holder === "gone") rmSync(lock, { force: true });
+    else if (holder === "runs") Atomics.wait(sleeper, 0, 0, 100);
   }
 }
 
-/** Whether a process of this number runs; one that has just made its lock has not written the number yet. */
-function isAlive(pid) {
-  if (pid === 0) return true;
+/** What became of the process that made the lock; null where the lock itself is no more. */
+function holderOf(lock) {
+  let pid;
+  try {
+    pid = Number(readFileSync(lock, "utf8"));
+  } catch {
+    return null;
+  }
+  // One that has just made its lock has not written its number yet.
+  if (pid === 0) return "runs";
   try {
     process.kill(pid, 0);
-    return true;
+    return "runs";
   } catch (error) {
-    return error.code === "EPERM";
+    return error.code === "EPERM" ? "runs" : "gone";
   }
 }
 
