@@ -75,8 +75,9 @@ export async function printAxis(io: Io, axis: Axis): Promise<void> {
     await io.print(`  ${name.padEnd(24)} ${bar} ${projection.toFixed(2).padStart(8)}`);
   }
   const explained = Array.from(axis.explained(layer).slice(0, 3), (x) => `${(100 * x).toFixed(0)} %`);
+  const n = axis.dims70[layer]!;
   await io.print(
-    `  variance explained by PC1..3: ${explained.join(", ")}; ${axis.dims70[layer]} dimensions for 70 %; ` +
+    `  variance explained by PC1..3: ${explained.join(", ")}; ${n} ${n === 1 ? "dimension" : "dimensions"} for 70 %; ` +
       `cos(PC1, axis) ${axis.cos_pc1[layer]!.toFixed(2)} here, ${Math.min(...axis.cos_pc1).toFixed(2)} at the least`,
   );
 }
