@@ -83,30 +83,22 @@ test.each(PUBLISHED)(
   },
 );
 
-/** Sizes in the order hidden, layers, heads, key-value heads, MLP, vocabulary. */
+const SIZES = [
+  "hidden_size",
+  "num_hidden_layers",
+  "num_attention_heads",
+  "num_key_value_heads",
+  "intermediate_size",
+  "vocab_size",
+] as const;
+
+/** A config of these `SIZES`, in their order. */
 function sizes(
   model_type: string,
   of: [number, number, number, number, number, number],
   more: RawConfig = {},
-) {
-  const [
-    hidden_size,
-    num_hidden_layers,
-    num_attention_heads,
-    num_key_value_heads,
-    intermediate_size,
-    vocab_size,
-  ] = of;
-  return {
-    model_type,
-    hidden_size,
-    num_hidden_layers,
-    num_attention_heads,
-    num_key_value_heads,
-    intermediate_size,
-    vocab_size,
-    ...more,
-  };
+): RawConfig {
+  return { model_type, ...Object.fromEntries(SIZES.map((name, i) => [name, of[i]!])), ...more };
 }
 
 /** One published model of each other family and how many parameters it has: every shape of its table shows. */
