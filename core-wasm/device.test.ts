@@ -46,9 +46,13 @@ function load(made: Tiny, changes: Partial<DeviceLoadOptions> = {}): Promise<Dev
 
 const SAMPLE = sampling({ temperature: 0.9, top_k: 40, top_p: 0.95, seed: [5, 6], draw: 3, top_logprobs: 2 });
 
-function entry(model: DeviceModel, tokens: Int32Array, changes: Partial<StepEntry> = {}): StepEntry {
+async function entry(
+  model: DeviceModel,
+  tokens: Int32Array,
+  changes: Partial<StepEntry> = {},
+): Promise<StepEntry> {
   const end = (changes.position ?? 0) + tokens.length;
-  const blocks = Int32Array.from(model.allocBlocks(Math.ceil(end / model.block_size)));
+  const blocks = Int32Array.from(await model.allocBlocks(Math.ceil(end / model.block_size)));
   return stepEntry({ tokens, blocks, sample: SAMPLE, logits: "all", captures: [2, 4, 6, 9], ...changes });
 }
 
@@ -72,9 +76,10 @@ describe.each(["F32", "F16", "BF16"] as const)("%s weights", (dtype) => {
         { kind: "project", site: "blocks.1.hook_attn_out", vector: random.vector(42) },
       ]).hooks,
     );
-    const entries = lengths.map((length, i) =>
+    const making = lengths.map((length, i) =>
       entry(model, Int32Array.from(random.tokens(length, 133)), { hooks: i % 2 === 0 ? hooks : 0 }),
     );
+    const entries = await Promise.all(making);
     const together = await model.step(entries);
     for (const [i, alone] of entries.entries()) expect([together[i]]).toEqual(await model.step([alone]));
     await model.dispose();
@@ -83,12 +88,12 @@ describe.each(["F32", "F16", "BF16"] as const)("%s weights", (dtype) => {
   it("give a prompt the same bits whole, in chunks and token by token", async () => {
     const model = await load(odd[dtype]);
     const tokens = Int32Array.from(new Random(2).tokens(75, 133));
-    const whole = (await model.step([entry(model, tokens)]))[0]!;
+    const whole = (await model.step([await entry(model, tokens)]))[0]!;
     for (const size of [1, 2, 17, 32]) {
-      const { blocks } = entry(model, tokens);
+      const { blocks } = await entry(model, tokens);
       for (let at = 0; at < tokens.length; at += size) {
         const part = tokens.subarray(at, at + size);
-        const [result] = await model.step([entry(model, part, { position: at, blocks })]);
+        const [result] = await model.step([await entry(model, part, { position: at, blocks })]);
         const rows = (values: Float32Array, width: number) =>
           values.slice(at * width, (at + part.length) * width);
         expect(result!.logits).toEqual(rows(whole.logits!, 133));
@@ -103,7 +108,7 @@ describe("weights", () => {
   it("converted to another type are those of a file in that type", async () => {
     const logits = async (made: Tiny, dtype: DeviceLoadOptions["dtype"]) => {
       const model = await load(made, { dtype });
-      const [result] = await model.step([entry(model, Int32Array.of(3, 1, 2))]);
+      const [result] = await model.step([await entry(model, Int32Array.of(3, 1, 2))]);
       await model.dispose();
       return result!.logits;
     };

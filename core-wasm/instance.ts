@@ -56,6 +56,11 @@ export class Instance {
     return this.#exports === undefined;
   }
 
+  /** Bytes of its memory so far, weights included. */
+  get memory_bytes(): number {
+    return this.#live("measure memory").memory.buffer.byteLength;
+  }
+
   /**
    * Writes `bytes` to the engine's input.
    *

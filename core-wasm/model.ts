@@ -22,6 +22,8 @@ const FIRST_POSITIONS = 256;
 
 /** What 32-bit addresses reach. */
 const MOST_MEMORY = 2 ** 32;
+/** Kept free for a step's activations; a step that needs more finds it in blocks that the caller gives back. */
+const STEP_MEMORY = 64 * 2 ** 20;
 
 /** A loaded model in an instance of its own. */
 export class WasmModel implements DeviceModel {
@@ -51,10 +53,12 @@ export class WasmModel implements DeviceModel {
     this.#options = options;
     this.block_size = sizes.block_size;
     const { weight_bytes, block_bytes } = sizes;
-    this.memory = { weight_bytes, block_bytes, max_blocks: Math.floor(MOST_MEMORY / block_bytes) };
+    const left = MOST_MEMORY - instance.memory_bytes - STEP_MEMORY;
+    const max_blocks = Math.max(1, Math.floor(left / block_bytes));
+    this.memory = { weight_bytes, block_bytes, max_blocks, in_system_memory: true };
   }
 
-  allocBlocks(count: number): BlockId[] {
+  async allocBlocks(count: number): Promise<BlockId[]> {
     const words = new WordReader(this.#instance.call("allocate KV blocks", "alloc_blocks", count));
     return Array.from({ length: count }, () => words.u32());
   }

@@ -2,6 +2,7 @@ import type { SampleParams, StepEntry } from "../models/device.ts";
 import { SITE_KINDS } from "../models/hooks.ts";
 import type { Program } from "../models/program.ts";
 import type { Accumulators } from "./accumulators.ts";
+import type { Cache } from "./cache.ts";
 import { MAX_F32, NONE, UNIFORM_STRIDE } from "./constants.ts";
 import type { HookStore } from "./hooks.ts";
 import { uniform } from "./random.ts";
@@ -24,6 +25,7 @@ export interface PackedBatch {
 
 export interface PackOptions {
   program: Program;
+  cache: Cache;
   hooks: HookStore;
   accumulators: Accumulators;
   /** Rows of a sequence that a workgroup of attention takes at once. */
@@ -115,10 +117,10 @@ function writeEntry(
   entry: StepEntry,
   first_row: number,
   { taps, projections, flag }: ResultsPlan["entries"][number],
-  { program, hooks }: PackOptions,
+  { program, cache, hooks }: PackOptions,
 ): void {
   const set = entry.hooks === 0 ? undefined : hooks.get(entry.hooks);
-  const blocks_at = words.put(entry.blocks);
+  const blocks_at = words.put(entry.blocks.map((id) => cache.slot(id)));
   let taps_at = NONE;
   if (taps.size > 0) {
     taps_at = words.take(program.n_layers * SITE_KINDS.length, NONE);

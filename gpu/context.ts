@@ -57,6 +57,8 @@ export class Gpu {
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
   #failed: CapstanError | undefined;
   #open_checks: Promise<CapstanError | undefined>[] = [];
+  /** Buffers made in an attempt; undefined outside of one. */
+  #made: GPUBuffer[] | undefined;
 
   constructor(device: GPUDevice, adapter: AdapterReport) {
     this.device = device;
@@ -94,7 +96,28 @@ export class Gpu {
     this.counters.buffers++;
     this.counters.buffers_created++;
     this.counters.buffer_bytes += size;
+    this.#made?.push(buffer);
     return buffer;
+  }
+
+  /**
+   * Makes buffers and waits until they are known to be there; where one is not, all of them are released.
+   *
+   * @throws CapstanError `out_of_memory`
+   */
+  async attempt<T>(make: () => T): Promise<T> {
+    const others = this.#open_checks.splice(0);
+    const before = this.#made;
+    this.#made = [];
+    const result = make();
+    const made = this.#made;
+    this.#made = before;
+    const mine = this.#open_checks.splice(0, Number.POSITIVE_INFINITY, ...others);
+    const errors = (await Promise.all(mine)).filter((error) => error !== undefined);
+    if (errors[0] === undefined && this.#failed === undefined) return result;
+    for (const buffer of made) this.release(buffer);
+    this.alive();
+    throw errors[0];
   }
 
   release(buffer: GPUBuffer | undefined): void {

@@ -34,6 +34,14 @@ describe.skipIf(lacks("vulkan") || lacks("deno"))("on WebGPU", () => {
     expect(found.memory.works_on).toBe(true);
   });
 
+  it("a cache that cannot grow: the replies share what there is, and are what each is alone", () => {
+    const { alone, together, failed, capacity, left } = found.growth;
+    expect(together).toEqual(alone);
+    expect(failed).toBeGreaterThan(0);
+    expect(capacity).toBe(16);
+    expect(left).toBe(0);
+  });
+
   it("weights beyond the adapter: says what they would take in each dtype, and leaves nothing behind", () => {
     expect(found.weights).toMatch(
       /^out_of_memory: load weights: .*by dtype: f32 [\d.]+ MiB, f16 .*q4 [\d.]+ MiB\. \(0 buffers left\)$/,

@@ -3,6 +3,7 @@ import type {
   AccumulatorId,
   BlockId,
   DeviceLoadOptions,
+  DeviceMemory,
   DeviceModel,
   HookSetId,
   StepEntry,
@@ -118,12 +119,13 @@ export class GpuModel implements WebGpuModel {
     }
   }
 
-  get memory(): { weight_bytes: number; block_bytes: number; max_blocks: number } {
+  get memory(): DeviceMemory {
     const { block_bytes, most } = this.#resources.cache;
-    return { weight_bytes: this.#weights.bytes, block_bytes, max_blocks: most };
+    const in_system_memory = this.#gpu.adapter.software;
+    return { weight_bytes: this.#weights.bytes, block_bytes, max_blocks: most, in_system_memory };
   }
 
-  allocBlocks(count: number): BlockId[] {
+  async allocBlocks(count: number): Promise<BlockId[]> {
     this.#alive("allocate KV blocks");
     return this.#resources.cache.alloc(count);
   }
@@ -220,12 +222,13 @@ export class GpuModel implements WebGpuModel {
 
   /** Writes the piece's words, every buffer being large enough. */
   #pack(piece: Piece, drawn_from: number, drawn_to: number): { packed: PackedBatch; sizes: StepSizes } {
-    const { buffers, hooks, accumulators } = this.#resources;
+    const { buffers, cache, hooks, accumulators } = this.#resources;
     const tile = piece.entries.some(({ tokens }) => tokens.length > 1) ? this.#tile : 1;
     const program = this.#program;
     const { places } = piece;
     const packed = packBatch(piece.entries, {
       program,
+      cache,
       hooks,
       accumulators,
       tile,

@@ -62,16 +62,30 @@ export type BlockId = number;
 export type HookSetId = number;
 export type AccumulatorId = number;
 
+/** What a loaded model takes, in bytes, and what its device leaves for the cache. */
+export interface DeviceMemory {
+  weight_bytes: number;
+  block_bytes: number;
+  /** KV blocks that the device's limits leave room for beside the weights, whatever memory is free. */
+  max_blocks: number;
+  /** Whether it lies in the machine's main memory, or in a GPU's, of which WebGPU does not say how much is free. */
+  in_system_memory: boolean;
+}
+
 /** A program with its weights on a device, and the key-value cache that its sequences share. */
 export interface DeviceModel {
   /** Tokens in a KV block. */
   readonly block_size: number;
   /** Steps that may be under way at once: above 1, the next can be given before the last one's tokens are known. */
   readonly n_in_flight: number;
-  /** `max_blocks`: KV blocks that its limits allow in all, whatever memory is free. */
-  readonly memory: { weight_bytes: number; block_bytes: number; max_blocks: number };
-  /** New blocks of the paged cache; contents undefined. Throws `out_of_memory` and allocates none. */
-  allocBlocks(count: number): BlockId[];
+  readonly memory: DeviceMemory;
+  /**
+   * New blocks of the paged cache; contents undefined. An id is never 0, and never one that another block had before
+   * it was freed.
+   *
+   * @throws CapstanError `out_of_memory`: none is allocated, and all else stays as it was
+   */
+  allocBlocks(count: number): Promise<BlockId[]>;
   freeBlocks(blocks: readonly BlockId[]): void;
   /** Copies a whole block's keys and values, all layers. */
   copyBlock(from: BlockId, to: BlockId): void;

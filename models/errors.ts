@@ -66,8 +66,21 @@ export function unknownId(action: string, what: string, id: number): CapstanErro
   return new CapstanError("bad_request", { action, need: `a ${what} in use`, found: `${what} ${id}` });
 }
 
-/** A value as it reads well inside an error message: short, quoted when text. */
+/** A value as it reads well inside an error message: short, quoted when text, whatever it is. */
 export function show(value: unknown): string {
-  const text = typeof value === "string" ? JSON.stringify(value) : String(JSON.stringify(value) ?? value);
+  const text = describe(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+function describe(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "function") return "a function";
+  if (typeof value !== "object" || value === null) return String(value);
+  const made_by: unknown = Object.getPrototypeOf(value)?.constructor?.name;
+  if (!Array.isArray(value) && made_by !== undefined && made_by !== "Object") return `a ${String(made_by)}`;
+  try {
+    return JSON.stringify(value, (_, part) => (typeof part === "bigint" ? String(part) : part));
+  } catch {
+    return Array.isArray(value) ? "a list" : "an object";
+  }
 }

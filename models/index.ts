@@ -44,4 +44,5 @@ export {
   type WeightSlot,
 } from "./program.ts";
 export { ropeRows } from "./rope.ts";
+export { Slots } from "./slots.ts";
 export type * from "./spec.ts";

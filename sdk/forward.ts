@@ -1,37 +1,60 @@
-import { CapstanError, expandSites, type Site, siteId } from "../models/index.ts";
-import { checkTokens } from "./prompt.ts";
+import { CapstanError, expandSites, type Site, show, siteId } from "../models/index.ts";
 import { type Runtime, runtimeOf } from "./runtime.ts";
 import type { Sequence } from "./scheduler/sequence.ts";
 import type { Call, CallResult, Task } from "./scheduler/task.ts";
-import type { ForwardOptions, ForwardResult, Model } from "./types.ts";
+import { readTokenIds } from "./token_ids.ts";
+import type { ForwardOptions, ForwardResult, IntegerArray, Model } from "./types.ts";
 
-/** One forward call of a sequence: submits it and puts its results under their names. */
-export async function forwardSequence(
+/** A forward call as it was asked for: checked, and with nothing left that the caller could change. */
+export interface ForwardRequest {
+  tokens: Int32Array;
+  sites: Site[];
+  mean_sites: Site[];
+  spans: { start: number; end: number }[];
+  logits: "none" | "last" | "all";
+  signal: AbortSignal | undefined;
+}
+
+/** @throws CapstanError `bad_request`, `bad_hook` */
+export function readForward(
   model: Model,
-  sequence: Sequence,
-  tokens: ArrayLike<number>,
+  tokens: IntegerArray,
   options: Omit<ForwardOptions, "hooks">,
-): Promise<ForwardResult> {
-  const runtime = runtimeOf(model);
-  const ids = checkTokens(model, tokens);
-  const sites = expandSites(model.spec, options.capture ?? []);
-  const mean_sites = expandSites(model.spec, options.mean?.sites ?? []);
-  const spans = checkSpans(options.mean?.spans ?? [], ids.length);
+): ForwardRequest {
+  const ids = readTokenIds(model, tokens);
   const logits = options.logits ?? "last";
   if (!["none", "last", "all"].includes(logits)) {
     throw new CapstanError("bad_request", {
       action: "forward",
       need: "logits none, last or all",
-      found: String(logits),
+      found: show(logits),
     });
   }
+  return {
+    tokens: ids,
+    sites: expandSites(model.spec, options.capture ?? []),
+    mean_sites: expandSites(model.spec, options.mean?.sites ?? []),
+    spans: checkSpans(options.mean?.spans ?? [], ids.length),
+    logits,
+    signal: options.signal,
+  };
+}
+
+/** One forward call of a sequence: submits it and puts its results under their names. */
+export async function runForward(
+  model: Model,
+  sequence: Sequence,
+  request: ForwardRequest,
+): Promise<ForwardResult> {
+  const runtime = runtimeOf(model);
+  const { tokens, sites, mean_sites, spans, logits } = request;
   const past = sequence.n_tokens;
   const accumulators = spans.map(() =>
     runtime.addAccumulator(mean_sites.map((site) => siteId(model.spec, site))),
   );
   try {
     const call: Call = {
-      tokens: ids,
+      tokens,
       sample: null,
       logits,
       captures: sites.map((site) => siteId(model.spec, site)),
@@ -41,7 +64,7 @@ export async function forwardSequence(
         logits === "all" ||
         sequence.hooks.plan.projection_names.length > 0,
     };
-    const result = await runCall(runtime, sequence, call, options.signal);
+    const result = await runCall(runtime, sequence, call, request.signal);
     return {
       captures: byName(sites, (index) => result.captures[index]!),
       means: await Promise.all(

@@ -4,7 +4,7 @@ import { promptTokens } from "./prompt.ts";
 import { ReplyStream } from "./reply.ts";
 import { type Runtime, runtimeOf, type StreamDecoder } from "./runtime.ts";
 import { needsHistory, readSampling, type Sampling } from "./sampling.ts";
-import { Sequence } from "./scheduler/sequence.ts";
+import type { Sequence } from "./scheduler/sequence.ts";
 import type { Call, CallResult, Task } from "./scheduler/task.ts";
 import { StopStrings } from "./stop_strings.ts";
 import type { GeneratedToken, GenerateOptions, GenerateResult, Model, Prompt, Reply } from "./types.ts";
@@ -30,25 +30,22 @@ export function generate(model: Model, prompt: Prompt, options: GenerateOptions 
   const runtime = runtimeOf(model);
   const tokens = promptTokens(model, prompt, options.template_args);
   const request = readRequest(model, tokens, options);
-  const abort = new AbortController();
-  const signal =
-    options.signal === undefined ? abort.signal : AbortSignal.any([abort.signal, options.signal]);
-  const reply = new ReplyStream(() => abort.abort());
-  if (signal.aborted) {
+  const { signal } = options;
+  const plan = planHooks(model.spec, options.hooks ?? []);
+  if (signal?.aborted) {
+    const reply = new ReplyStream(() => {});
     reply.fail(abortedError("generate", signal));
     return reply;
   }
-  const plan = planHooks(model.spec, options.hooks ?? []);
-  const hooks = runtime.scheduler.hook_sets.acquire(plan);
-  const sequence = new Sequence(runtime.scheduler.pool, hooks);
-  const task = new GenerateTask(model, runtime, sequence, request, reply, signal);
+  const sequence = runtime.scheduler.openSequence(plan);
+  const task = new GenerateTask(model, runtime, sequence, request, signal);
   try {
     runtime.scheduler.submit(task);
   } catch (error) {
     task.release();
     throw error;
   }
-  return reply;
+  return task.reply;
 }
 
 interface Request {
@@ -100,6 +97,7 @@ function readStops(model: Model, stop: GenerateOptions["stop"]): string[] {
 
 /** The state of one reply between the steps of the scheduler. */
 class GenerateTask implements Task {
+  readonly reply: ReplyStream;
   readonly sequence: Sequence;
   readonly first: Call;
   readonly max_tokens: number;
@@ -107,7 +105,9 @@ class GenerateTask implements Task {
   readonly #model: Model;
   readonly #runtime: Runtime;
   readonly #request: Request;
-  readonly #reply: ReplyStream;
+  readonly #callers_signal: AbortSignal | undefined;
+  /** Aborted when the reply's reader has left. */
+  readonly #left = new AbortController();
   readonly #accumulator: number | null;
   readonly #decoder: StreamDecoder | null;
   readonly #stops: StopStrings<GeneratedToken>;
@@ -122,15 +122,15 @@ class GenerateTask implements Task {
     runtime: Runtime,
     sequence: Sequence,
     request: Request,
-    reply: ReplyStream,
-    signal: AbortSignal,
+    signal: AbortSignal | undefined,
   ) {
     this.#model = model;
     this.#runtime = runtime;
     this.#request = request;
-    this.#reply = reply;
+    this.reply = new ReplyStream(() => this.#cancel());
     this.sequence = sequence;
-    this.signal = signal;
+    this.#callers_signal = signal;
+    this.signal = signal === undefined ? this.#left.signal : AbortSignal.any([this.#left.signal, signal]);
     this.max_tokens = request.tokens.length + request.max_tokens;
     this.#decoder = runtime.streamDecoder();
     this.#stops = new StopStrings(request.stops);
@@ -160,22 +160,27 @@ class GenerateTask implements Task {
   }
 
   ended(error: unknown): void {
-    if (error !== undefined) this.#reply.fail(error);
-    else if (this.#accumulator === null) this.#reply.finish(this.#result({}));
+    // A reader that left gets no error; an abort by the caller's own signal is one.
+    const has_failed = error !== undefined && (!this.#left.signal.aborted || this.#callers_signal?.aborted);
+    if (has_failed) this.reply.fail(error);
+    else if (this.#accumulator === null) this.reply.finish(this.#result({}));
     else this.#finishWithMeans(this.#accumulator);
-    this.#releaseSequence();
-    if (error !== undefined) this.#freeAccumulator();
+    // Its memory is others' at once; its accumulator waits until it has been read.
+    this.#runtime.scheduler.closeSequence(this.sequence);
+    if (has_failed) this.#freeAccumulator();
   }
 
+  /** Frees what it holds when it was never submitted. */
   release(): void {
-    this.#releaseSequence();
+    this.#runtime.scheduler.closeSequence(this.sequence);
     this.#freeAccumulator();
   }
 
-  /** The sequence's memory is others' at once; its accumulator waits until it has been read. */
-  #releaseSequence(): void {
-    this.sequence.dispose();
-    this.#runtime.scheduler.hook_sets.release(this.sequence.hooks);
+  /** The reader has left: the reply ends with what there is. */
+  #cancel(): void {
+    if (this.#finish_reason !== null) return;
+    this.#left.abort();
+    this.#finish("abort", "send");
   }
 
   #freeAccumulator(): void {
@@ -187,8 +192,8 @@ class GenerateTask implements Task {
     meansOf(this.#runtime, accumulator, mean_sites, this.#model.spec.d_model)
       .finally(() => this.#freeAccumulator())
       .then(
-        (means) => this.#reply.finish(this.#result(means)),
-        (error: unknown) => this.#reply.fail(error),
+        (means) => this.reply.finish(this.#result(means)),
+        (error: unknown) => this.reply.fail(error),
       );
   }
 
@@ -243,7 +248,7 @@ class GenerateTask implements Task {
   #send(token: GeneratedToken): void {
     this.#sent.push(token);
     this.#text += token.text;
-    this.#reply.push(token);
+    this.reply.push(token);
   }
 
   /** Ends the reply; what was held back goes out unless it is (or follows) a stop string. */

@@ -1,4 +1,12 @@
-import { abortedError, buildProgram, CapstanError, type Device, show, tensorSpecs } from "../models/index.ts";
+import {
+  abortedError,
+  buildProgram,
+  CapstanError,
+  type Device,
+  type DeviceModel,
+  show,
+  tensorSpecs,
+} from "../models/index.ts";
 import { createDevice } from "./devices.ts";
 import { LoadedModel } from "./model.ts";
 import { memory } from "./platform/index.ts";
@@ -66,7 +74,7 @@ export async function loadOn(
         ? () => streamDecoder(tokenizer, { skip_special_tokens: true })
         : () => null,
       files,
-      limits: chooseLimits(device_model, n_ctx),
+      limits: chooseLimits(device_model, n_ctx, memory().available),
       dispose: () => device.dispose(),
     });
   } catch (error) {
@@ -83,14 +91,19 @@ function hasText(tokenizer: Tokenizer): boolean {
   }
 }
 
-/** The share of free memory the KV cache may take, and its bounds in bytes. */
+/** The share of free memory the KV cache may take once the weights are loaded, and its bounds in bytes. */
 const CACHE = { share: 0.25, least: 64 * 2 ** 20, most: 2 ** 30 };
 
-function chooseLimits(
-  model: { block_size: number; memory: { block_bytes: number; max_blocks: number } },
+/**
+ * Limits of a scheduler. The cache grows as it is used: where memory turns out to hold less, the scheduler lowers them.
+ */
+export function chooseLimits(
+  model: Pick<DeviceModel, "block_size" | "memory">,
   n_ctx: number,
+  available: number,
 ): SchedulerLimits {
-  const budget = Math.min(CACHE.most, Math.max(CACHE.least, memory().available * CACHE.share));
+  const free = model.memory.in_system_memory ? available * CACHE.share : CACHE.most;
+  const budget = Math.min(CACHE.most, Math.max(CACHE.least, free));
   const one_sequence = Math.ceil(n_ctx / model.block_size);
   return {
     n_ctx,

@@ -1,14 +1,15 @@
 import { type Decoder, type Device, type DeviceModel, type Hook, planHooks } from "../models/index.ts";
+import { readForward, runForward } from "./forward.ts";
 import { type StreamDecoder, setRuntime } from "./runtime.ts";
-import { freeOn } from "./scheduler/free.ts";
+import { freeOn } from "./scheduler/free_on.ts";
 import { Scheduler, type SchedulerLimits } from "./scheduler/scheduler.ts";
-import { Sequence } from "./scheduler/sequence.ts";
 import { ModelSession } from "./session.ts";
 import type {
   EncodedChat,
   FileSource,
   ForwardOptions,
   ForwardResult,
+  IntegerArray,
   Message,
   Model,
   Session,
@@ -73,22 +74,20 @@ export class LoadedModel implements Model {
     return this.tokenizer.encodeChat(messages, args);
   }
 
-  async forward(
-    tokens: readonly number[] | Int32Array,
-    options: ForwardOptions = {},
-  ): Promise<ForwardResult> {
-    const session = await this.session(options.hooks === undefined ? {} : { hooks: options.hooks });
+  async forward(tokens: IntegerArray, options: ForwardOptions = {}): Promise<ForwardResult> {
+    const { hooks, ...rest } = options;
+    const request = readForward(this, tokens, rest);
+    const sequence = this.#scheduler.openSequence(planHooks(this.spec, hooks ?? []));
     try {
-      const { hooks: _, ...rest } = options;
-      return await session.forward(tokens, rest);
+      return await runForward(this, sequence, request);
     } finally {
-      await session.dispose();
+      this.#scheduler.closeSequence(sequence);
     }
   }
 
   async session(options: { hooks?: readonly Hook[] } = {}): Promise<Session> {
-    const hooks = this.#scheduler.hook_sets.acquire(planHooks(this.spec, options.hooks ?? []));
-    return new ModelSession(this, new Sequence(this.#scheduler.pool, hooks));
+    const plan = planHooks(this.spec, options.hooks ?? []);
+    return new ModelSession(this, this.#scheduler.openSequence(plan));
   }
 
   dispose(): Promise<void> {

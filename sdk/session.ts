@@ -1,74 +1,100 @@
-import { CapstanError } from "../models/index.ts";
-import { forwardSequence } from "./forward.ts";
+import { CapstanError, show } from "../models/index.ts";
+import { readForward, runForward } from "./forward.ts";
 import { runtimeOf } from "./runtime.ts";
 import type { Sequence } from "./scheduler/sequence.ts";
-import type { ForwardOptions, ForwardResult, Model, Session } from "./types.ts";
+import type { ForwardOptions, ForwardResult, IntegerArray, Model, Session } from "./types.ts";
 
-/** A sequence in the caller's hands. Calls on one session run in the order they were made. */
+/** A sequence in the caller's hands. Calls on one session take effect in the order they were made. */
 export class ModelSession implements Session {
   readonly #model: Model;
   readonly #sequence: Sequence;
   #last: Promise<unknown> = Promise.resolve();
-  #disposed = false;
+  /** Calls that have not come to their end. */
+  #n_pending = 0;
+  /** Tokens there will be after the calls that are pending. */
+  #n_planned: number;
+  #is_disposed = false;
 
   constructor(model: Model, sequence: Sequence) {
     this.#model = model;
     this.#sequence = sequence;
+    this.#n_planned = sequence.n_tokens;
   }
 
   get n_tokens(): number {
     return this.#sequence.n_tokens;
   }
 
-  forward(tokens: ArrayLike<number>, options: Omit<ForwardOptions, "hooks"> = {}): Promise<ForwardResult> {
-    return this.#inTurn(() => forwardSequence(this.#model, this.#sequence, tokens, options));
-  }
-
-  truncate(n_tokens: number): void {
+  async forward(tokens: IntegerArray, options?: Omit<ForwardOptions, "hooks">): Promise<ForwardResult> {
     this.#checkOpen();
-    if (!Number.isInteger(n_tokens) || n_tokens < 0 || n_tokens > this.n_tokens) {
-      throw new CapstanError("bad_request", {
-        action: "truncate a session",
-        need: `a number of tokens from 0 to ${this.n_tokens}`,
-        found: String(n_tokens),
-      });
-    }
-    this.#sequence.truncate(n_tokens);
+    const request = readForward(this.#model, tokens, options ?? {});
+    this.#n_planned += request.tokens.length;
+    return await this.#inTurn(() => runForward(this.#model, this.#sequence, request));
   }
 
-  fork(): Promise<Session> {
-    return this.#inTurn(async () => {
-      runtimeOf(this.#model).scheduler.hook_sets.acquire(this.#sequence.hooks.plan);
-      return new ModelSession(this.#model, this.#sequence.fork());
+  truncate(n_tokens: number): Promise<void> {
+    this.#checkOpen();
+    if (!Number.isInteger(n_tokens) || n_tokens < 0 || n_tokens > this.#n_planned) {
+      throw truncateError(this.#n_planned, n_tokens);
+    }
+    this.#n_planned = n_tokens;
+    if (this.#n_pending > 0) return this.#inTurn(async () => this.#truncate(n_tokens));
+    this.#truncate(n_tokens);
+    return Promise.resolve();
+  }
+
+  async fork(): Promise<Session> {
+    this.#checkOpen();
+    return await this.#inTurn(async () => {
+      const copy = runtimeOf(this.#model).scheduler.forkSequence(this.#sequence);
+      return new ModelSession(this.#model, copy);
     });
   }
 
   async dispose(): Promise<void> {
-    if (this.#disposed) return;
-    this.#disposed = true;
+    if (this.#is_disposed) return;
+    this.#is_disposed = true;
     await this.#last.catch(() => {});
-    this.#sequence.dispose();
-    runtimeOf(this.#model).scheduler.hook_sets.release(this.#sequence.hooks);
+    runtimeOf(this.#model).scheduler.closeSequence(this.#sequence);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }
 
+  /** Fewer are there than were planned when a call before this one failed. */
+  #truncate(n_tokens: number): void {
+    if (n_tokens > this.n_tokens) throw truncateError(this.n_tokens, n_tokens);
+    this.#sequence.truncate(n_tokens);
+  }
+
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    this.#checkOpen();
-    const turn = this.#last.catch(() => {}).then(work);
+    this.#n_pending++;
+    const turn = this.#last
+      .catch(() => {})
+      .then(work)
+      .finally(() => {
+        if (--this.#n_pending === 0) this.#n_planned = this.n_tokens;
+      });
     this.#last = turn;
     turn.catch(() => {});
     return turn;
   }
 
   #checkOpen(): void {
-    if (!this.#disposed) return;
+    if (!this.#is_disposed) return;
     throw new CapstanError("bad_request", {
       action: "use a session",
       need: "an open one",
       found: "one disposed of",
     });
   }
+}
+
+function truncateError(n_tokens: number, found: unknown): CapstanError {
+  return new CapstanError("bad_request", {
+    action: "truncate a session",
+    need: `a number of tokens from 0 to ${n_tokens}`,
+    found: show(found),
+  });
 }

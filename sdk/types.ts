@@ -100,8 +100,21 @@ export interface PullResult {
   fetched_bytes: number;
 }
 
+/** Token ids as people hold them: a list, or a typed array of integers. Copied at the call. */
+export type IntegerArray =
+  | readonly number[]
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
+
 /** A prompt in any of its forms: text (as it is, behind what the tokenizer begins a sequence with), token ids, or a chat. */
-export type Prompt = string | readonly number[] | Int32Array | readonly Message[];
+export type Prompt = string | IntegerArray | readonly Message[];
 
 export interface ForwardOptions {
   hooks?: readonly Hook[];
@@ -127,12 +140,14 @@ export interface ForwardResult {
 /** A KV cache of its own: forward again and again. */
 export interface Session extends AsyncDisposable {
   readonly n_tokens: number;
-  forward(
-    tokens: readonly number[] | Int32Array,
-    options?: Omit<ForwardOptions, "hooks">,
-  ): Promise<ForwardResult>;
-  /** Forgets all but the first `n_tokens`. */
-  truncate(n_tokens: number): void;
+  forward(tokens: IntegerArray, options?: Omit<ForwardOptions, "hooks">): Promise<ForwardResult>;
+  /**
+   * Forgets all but the first `n_tokens`, after the calls made before; at once when there are none.
+   *
+   * @throws CapstanError `bad_request` at the call, for more tokens than there will be; by the promise when a call
+   *   before it failed, so that there are fewer
+   */
+  truncate(n_tokens: number): Promise<void>;
   /** A second session with the same past, sharing its blocks. */
   fork(): Promise<Session>;
   dispose(): Promise<void>;
@@ -157,7 +172,7 @@ export interface Model extends AsyncDisposable {
     Pick<GenerateOptions, "temperature" | "top_k" | "top_p" | "min_p" | "repetition_penalty">
   >;
   encodeChat(messages: readonly Message[], args?: TemplateArgs): EncodedChat;
-  forward(tokens: readonly number[] | Int32Array, options?: ForwardOptions): Promise<ForwardResult>;
+  forward(tokens: IntegerArray, options?: ForwardOptions): Promise<ForwardResult>;
   session(options?: { hooks?: readonly Hook[] }): Promise<Session>;
   dispose(): Promise<void>;
 }
@@ -204,16 +219,22 @@ export interface GenerateResult {
   text: string;
   /** The reply's ids, without the one that ended it. */
   tokens: Int32Array;
-  /** `stop`: an end-of-text token or a stop string; `length`: max_tokens or the context's end. */
-  finish_reason: "stop" | "length";
+  /**
+   * `stop`: an end-of-text token or a stop string; `length`: max_tokens or the context's end; `abort`: a reader left
+   * before the end, and the result is what there was until then.
+   */
+  finish_reason: "stop" | "length" | "abort";
   usage: { prompt_tokens: number; completion_tokens: number; total_tokens: number; cached_tokens: number };
   /** By the name of each `project` hook, one value a token of the reply. */
   projections: Record<string, Float32Array>;
-  /** What `mean` asked for: by site, [d_model]; zeros when the reply is empty. */
+  /** What `mean` asked for: by site, [d_model]; zeros when none of the reply's tokens was fed. */
   means: Record<Site, Float32Array>;
 }
 
-/** A running reply: iterate its tokens, or await `result`; both may be done. Aborting rejects with `aborted`. */
+/**
+ * A running reply: iterate its tokens, or await `result`; both may be done. A reader that leaves early (`break`) ends
+ * it, and `result` gives the text so far; aborting by `signal` rejects with `aborted`.
+ */
 export interface Reply extends AsyncIterable<GeneratedToken> {
   readonly result: Promise<GenerateResult>;
 }

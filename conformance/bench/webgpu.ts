@@ -191,7 +191,7 @@ async function kernelTimes(
   { made, model, load }: Bench,
   hooks: readonly Hook[],
 ): Promise<NonNullable<DtypeReport["kernels"]>> {
-  const blocks = made.allocBlocks(Math.ceil((load.n_prompt + 1) / made.block_size));
+  const blocks = await made.allocBlocks(Math.ceil((load.n_prompt + 1) / made.block_size));
   const set = made.addHooks(planHooks(model.spec, hooks).hooks);
   const prompt = new Random(0).tokens(load.n_prompt, model.spec.d_vocab);
   const wants = { sample: GREEDY, logits: "none" } as const;

@@ -99,12 +99,12 @@ export class Twin {
   }
 
   /** A second sequence with the same past: whole blocks shared, the open one copied. Free its own only. */
-  fork(sequence: TwinSequence): TwinSequence {
+  async fork(sequence: TwinSequence): Promise<TwinSequence> {
     const copy = { ...sequence, device: [...sequence.device], truth: [...sequence.truth] };
     const shared = Math.floor(sequence.n_tokens / this.device.block_size);
     for (let k = shared; k < sequence.device.length; k++) {
-      copy.device[k] = this.device.allocBlocks(1)[0]!;
-      copy.truth[k] = this.truth.allocBlocks(1)[0]!;
+      copy.device[k] = (await this.device.allocBlocks(1))[0]!;
+      copy.truth[k] = (await this.truth.allocBlocks(1))[0]!;
       this.device.copyBlock(sequence.device[k]!, copy.device[k]!);
       this.truth.copyBlock(sequence.truth[k]!, copy.truth[k]!);
     }
@@ -129,7 +129,7 @@ export class Twin {
    * @throws ContractError naming the entry, the place, the token and the element that differs
    */
   async step(asks: readonly Ask[]): Promise<TwinResult[]> {
-    for (const ask of asks) this.#reserve(ask);
+    for (const ask of asks) await this.#reserve(ask);
     const device = await this.device.step(asks.map((ask) => toEntry(ask, "device")));
     const truth = await this.truth.step(asks.map((ask) => toEntry(ask, "truth")));
     await compareResults(this, asks, device, truth);
@@ -147,12 +147,12 @@ export class Twin {
     await this.truth.dispose();
   }
 
-  #reserve({ sequence, tokens }: Ask): void {
+  async #reserve({ sequence, tokens }: Ask): Promise<void> {
     const need = Math.ceil((sequence.n_tokens + tokens.length) / this.device.block_size);
     const missing = need - sequence.device.length;
     if (missing <= 0) return;
-    sequence.device.push(...this.device.allocBlocks(missing));
-    sequence.truth.push(...this.truth.allocBlocks(missing));
+    sequence.device.push(...(await this.device.allocBlocks(missing)));
+    sequence.truth.push(...(await this.truth.allocBlocks(missing)));
   }
 }
 

@@ -78,7 +78,8 @@ async function stepCost(
   model: DeviceModel,
   changes: readonly Partial<StepEntry>[],
 ): Promise<Cost> {
-  const blocks = changes.map(() => Int32Array.from(model.allocBlocks(16)));
+  const blocks: Int32Array[] = [];
+  for (const _ of changes) blocks.push(Int32Array.from(await model.allocBlocks(16)));
   const position = changes.map(() => 0);
   const step = () => {
     const batch = changes.map((change, i) => {

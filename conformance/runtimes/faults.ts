@@ -3,6 +3,7 @@ import { buildProgram, CapstanError } from "../../models/index.ts";
 import { generate } from "../../sdk/index.ts";
 import { loadOn } from "../../sdk/load.ts";
 import { requireWebGpu } from "../../sdk/platform/webgpu.ts";
+import { runtimeOf } from "../../sdk/runtime.ts";
 import { stepEntry } from "../contract/entry.ts";
 import { CONTRACT, runCheck } from "../contract/index.ts";
 import { TINIES } from "../contract/tiny.ts";
@@ -11,6 +12,7 @@ import { TINIES } from "../contract/tiny.ts";
 export async function faults(args: { source: string }): Promise<{
   loss: Awaited<ReturnType<typeof loss>>;
   memory: Awaited<ReturnType<typeof memory>>;
+  growth: Awaited<ReturnType<typeof growth>>;
   weights: string;
   shader: string;
   no_adapter: string;
@@ -20,6 +22,7 @@ export async function faults(args: { source: string }): Promise<{
   return {
     loss: await loss(args.source),
     memory: await memory(),
+    growth: await growth(args.source),
     weights: await weights(),
     shader: await brokenShader(),
     no_adapter: await errorOf(() => openWebGpu(gpuWith(async () => null))),
@@ -96,12 +99,43 @@ async function memory(): Promise<{ error: string; works_on: boolean }> {
     const options = { dtype: "auto" as const, n_ctx: 64, ropes: decoder.spec.ropes };
     const model = await device.load(buildProgram(decoder), weights, options);
     const error = await errorOf(async () => model.allocBlocks(1000));
-    const blocks = Int32Array.from(model.allocBlocks(2));
+    const blocks = Int32Array.from(await model.allocBlocks(2));
     const [result] = await model.step([stepEntry({ tokens: Int32Array.of(1, 2), blocks })]);
     return { error, works_on: result!.logits!.every(Number.isFinite) };
   } finally {
     await device.dispose();
   }
+}
+
+/** A cache that cannot grow beyond some blocks: replies that need more wait for each other, and are what they are alone. */
+async function growth(source: string): Promise<{
+  alone: number[][];
+  together: number[][];
+  failed: number;
+  capacity: number;
+  left: number;
+}> {
+  const device = await openWebGpu(await requireWebGpu("run out of memory"));
+  const model = await loadOn(source, {}, async () => device);
+  const options = { temperature: 0, max_tokens: 40, logit_bias: { [model.spec.eos_token_ids[0] ?? 0]: -99 } };
+  const prompts = Array.from({ length: 6 }, (_, n) => Array.from({ length: 40 }, (_, i) => (7 * i + n) % 90));
+  const alone: number[][] = [];
+  for (const prompt of prompts) alone.push([...(await generate(model, prompt, options).result).tokens]);
+  const { scheduler } = runtimeOf(model);
+  scheduler.prefixes.clear();
+  const { gpu_device } = device;
+  const create = gpu_device.createBuffer.bind(gpu_device);
+  let failed = 0;
+  gpu_device.createBuffer = (wanted) => {
+    if (!/^(keys|values) /.test(wanted.label ?? "")) return create(wanted);
+    failed++;
+    return create({ ...wanted, size: 2 ** 48 });
+  };
+  const replies = await Promise.all(prompts.map((prompt) => generate(model, prompt, options).result));
+  const { capacity } = scheduler.pool;
+  await model.dispose();
+  const left = device.counters.buffers;
+  return { alone, together: replies.map(({ tokens }) => [...tokens]), failed, capacity, left };
 }
 
 /** Weights of which one row is more than a binding holds. */

@@ -14,7 +14,8 @@ export class Cache {
   readonly #n_layers: number;
   readonly #max_blocks: number;
   readonly #blocks = new Map<number, Block>();
-  #next = 0;
+  /** Ids are never given twice, and 0 is none. */
+  #next = 1;
 
   constructor(program: Program, block_size: number, max_blocks: number) {
     this.block_size = block_size;

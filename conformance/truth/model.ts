@@ -63,10 +63,11 @@ export class TruthModel implements DeviceModel {
       weight_bytes: weights.reduce((sum, { data }) => sum + data.byteLength, 0),
       block_bytes: this.#cache.block_bytes,
       max_blocks,
+      in_system_memory: true,
     };
   }
 
-  allocBlocks(count: number): number[] {
+  async allocBlocks(count: number): Promise<number[]> {
     this.#alive("allocate KV blocks");
     return this.#cache.alloc(count);
   }

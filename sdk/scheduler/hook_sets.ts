@@ -1,33 +1,37 @@
 import type { DeviceHook, DeviceModel, HookPlan, HookSetId } from "../../models/index.ts";
-import { freeOn } from "./free.ts";
+import { freeOn } from "./free_on.ts";
 
-/** A set of hooks on the device, and the number that stands for what it does to keys and values. */
+/** A set of hooks on the device, in use by one caller. */
 export interface HookSet {
   readonly id: HookSetId;
   readonly plan: HookPlan;
-  /** Equal for sets whose interventions are equal, whatever they read: the prefix cache's key. */
-  readonly interventions: number;
+  /** Equal for sets whose interventions are equal, whatever they read: a key of the prefix cache. "" for none. */
+  readonly interventions: string;
 }
 
-interface Entry extends HookSet {
-  key: string;
+interface Entry {
+  readonly id: HookSetId;
+  readonly interventions: string;
   users: number;
 }
 
-/** Sets kept on the device after their last user, for the next call with the same hooks. */
-const KEPT = 32;
-
 /**
- * Uploads each distinct set of hooks once. Sets are compared by content: the caller's arrays may be new in
- * every call, or changed between calls.
+ * Uploads each distinct set of hooks once for as long as somebody uses it. Sets are compared by content: the caller's
+ * arrays may be new in every call, or changed between calls.
  */
 export class HookSets {
   readonly #device: DeviceModel;
   readonly #sets = new Map<string, Entry>();
-  readonly #interventions = new Map<string, number>([["", 0]]);
+  /** The key of each set that `acquire` gave and `release` has not taken back. */
+  readonly #keys = new Map<HookSet, string>();
 
   constructor(device: DeviceModel) {
     this.#device = device;
+  }
+
+  /** Distinct sets in use. */
+  get size(): number {
+    return this.#sets.size;
   }
 
   acquire(plan: HookPlan): HookSet {
@@ -36,32 +40,24 @@ export class HookSets {
     if (entry === undefined) {
       const acting = plan.hooks.filter((hook) => hook.op !== "project").map(contentKey);
       const id = plan.hooks.length === 0 ? 0 : this.#device.addHooks(plan.hooks);
-      entry = { id, plan, interventions: this.#number(acting.join(";")), key, users: 0 };
+      entry = { id, interventions: acting.join(";"), users: 0 };
+      this.#sets.set(key, entry);
     }
     entry.users++;
-    this.#sets.delete(key);
-    this.#sets.set(key, entry);
-    return { id: entry.id, plan, interventions: entry.interventions };
+    const set: HookSet = { id: entry.id, plan, interventions: entry.interventions };
+    this.#keys.set(set, key);
+    return set;
   }
 
+  /** Takes back what `acquire` gave; twice is nothing. */
   release(set: HookSet): void {
-    for (const entry of this.#sets.values()) {
-      if (entry.id === set.id) entry.users--;
-    }
-    const unused = [...this.#sets.values()].filter((entry) => entry.users === 0 && entry.id !== 0);
-    for (const entry of unused.slice(0, Math.max(0, unused.length - KEPT))) {
-      this.#sets.delete(entry.key);
-      freeOn(() => this.#device.freeHooks(entry.id));
-    }
-  }
-
-  #number(key: string): number {
-    let number = this.#interventions.get(key);
-    if (number === undefined) {
-      number = this.#interventions.size;
-      this.#interventions.set(key, number);
-    }
-    return number;
+    const key = this.#keys.get(set);
+    if (key === undefined) return;
+    this.#keys.delete(set);
+    const entry = this.#sets.get(key)!;
+    if (--entry.users > 0) return;
+    this.#sets.delete(key);
+    if (entry.id !== 0) freeOn(() => this.#device.freeHooks(entry.id));
   }
 }
 

@@ -9,7 +9,6 @@ import { loadOn } from "../load.ts";
 import { engine } from "../platform/engine.ts";
 import { runtimeOf } from "../runtime.ts";
 import type { GenerateOptions, Model } from "../types.ts";
-import { Sequence } from "./sequence.ts";
 import type { Call, CallResult } from "./task.ts";
 
 const EOS = 2;
@@ -138,7 +137,7 @@ describe("on a device that takes the next step while one runs", () => {
 
   it("leaves the sequence of a task that ends with what was fed before, ready to go on", async () => {
     const { scheduler } = runtimeOf(model);
-    const sequence = new Sequence(scheduler.pool, scheduler.hook_sets.acquire(planHooks(model.spec, [])));
+    const sequence = scheduler.openSequence(planHooks(model.spec, []));
     const prompt = Int32Array.from({ length: scheduler.pool.block_size }, (_, i) => 300 + i);
     const call = (tokens: Int32Array): Call => {
       const sample = { ...GREEDY, draw: 0 };
@@ -172,7 +171,7 @@ describe("on a device that takes the next step while one runs", () => {
       blocks: 1,
     });
     const { logits } = await feed(Int32Array.of(9), () => "ends");
-    sequence.dispose();
+    scheduler.closeSequence(sequence);
     expect(logits).toEqual((await plain.forward([...prompt, 9], { logits: "last" })).logits);
   });
 
@@ -201,11 +200,25 @@ describe("on a device that takes the next step while one runs", () => {
 describe("when a step fails while another is under way", () => {
   const options = { temperature: 0, max_tokens: 30, logit_bias: { [EOS]: -99 } };
 
-  it("every reply in it ends once, with its error, and the next ones run", async () => {
-    let fails_at = 4;
+  it("each reply in it is tried alone, and goes on where that succeeds", async () => {
     const model = await loadPipelined({
       on_step: (_, step) => {
-        if (step === fails_at) throw new Error("a step that fails");
+        if (step === 4) throw new Error("a step that fails");
+      },
+    });
+    const plain = await loadOn("capstan-tiny", {}, wasm);
+    const all = (one: Model) =>
+      Promise.all([[5, 6], [7], [8, 9, 10]].map((prompt) => generate(one, prompt, options).result));
+    expect(await all(model)).toEqual(await all(plain));
+    await model.dispose();
+    await plain.dispose();
+  });
+
+  it("every reply that fails alone too ends once, with its error, and the next ones run", async () => {
+    let fails_from = 4;
+    const model = await loadPipelined({
+      on_step: (_, step) => {
+        if (step >= fails_from) throw new Error("a step that fails");
       },
     });
     const { pool, prefixes } = runtimeOf(model).scheduler;
@@ -215,7 +228,7 @@ describe("when a step fails while another is under way", () => {
       expect(outcome).toMatchObject({ status: "rejected", reason: { message: "a step that fails" } });
     }
     expect(pool.used).toBe(prefixes.size);
-    fails_at = -1;
+    fails_from = Number.POSITIVE_INFINITY;
     expect((await generate(model, [5, 6], options).result).tokens.length).toBe(30);
     await model.dispose();
   });
@@ -240,8 +253,10 @@ describe("when a step fails while another is under way", () => {
   it("a model that is disposed of ends them too", async () => {
     const model = await loadPipelined();
     const reply = generate(model, [5, 6], options);
-    for await (const _ of reply) break;
-    await model.dispose();
-    await expect(reply.result).rejects.toBeInstanceOf(CapstanError);
+    for await (const _ of reply) {
+      await model.dispose();
+      await expect(reply.result).rejects.toBeInstanceOf(CapstanError);
+      break;
+    }
   });
 });

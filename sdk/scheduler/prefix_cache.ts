@@ -1,24 +1,26 @@
-import type { BlockId } from "../../models/index.ts";
-import type { BlockPool } from "./blocks.ts";
+import { type BlockId, CapstanError } from "../../models/index.ts";
+import type { BlockPool } from "./block_pool.ts";
 
 /** A full block of tokens under one set of interventions, reached by the blocks before it. */
 interface Node {
-  block: BlockId;
-  parent: Node | null;
-  children: Map<string, Node>;
-  key: string;
-  root: Map<string, Node>;
+  readonly block: BlockId;
+  readonly tokens: string;
+  readonly children: Map<string, Node>;
+  /** Where it stands: the children of the block before it, or a root. */
+  readonly siblings: Map<string, Node>;
+  /** The root it hangs from. */
+  readonly key: string;
   used_at: number;
 }
 
 /**
- * Full KV blocks by the tokens they hold and those before them. A root for each set of interventions: an
- * intervention changes keys and values downstream, so a prefix cached under other hooks is never found.
- * Tokens are compared whole, not by hash.
+ * Full KV blocks by the tokens they hold and those before them. A root for each key, which stands for all that
+ * changes keys and values beside the tokens (a set of interventions): a prefix cached under another one is never
+ * found. Tokens and keys are compared whole, not by hash; a root is forgotten with its last block.
  */
 export class PrefixCache {
   readonly #pool: BlockPool;
-  readonly #roots = new Map<number, Map<string, Node>>();
+  readonly #roots = new Map<string, Map<string, Node>>();
   readonly #nodes = new Set<Node>();
   #clock = 0;
 
@@ -30,10 +32,15 @@ export class PrefixCache {
     return this.#nodes.size;
   }
 
+  /** Keys that have blocks. */
+  get n_roots(): number {
+    return this.#roots.size;
+  }
+
   /** The longest cached run of whole blocks that starts `tokens`, each retained for the caller. */
-  find(interventions: number, tokens: Int32Array): BlockId[] {
+  find(key: string, tokens: Int32Array): BlockId[] {
     const found: BlockId[] = [];
-    let level = this.#roots.get(interventions);
+    let level = this.#roots.get(key);
     const size = this.#pool.block_size;
     for (let start = 0; level !== undefined && start + size <= tokens.length; start += size) {
       const node: Node | undefined = level.get(blockKey(tokens, start, size));
@@ -46,26 +53,28 @@ export class PrefixCache {
     return found;
   }
 
-  /** Remembers the whole blocks of `tokens`; a block already known under its tokens stays as it is. */
-  insert(interventions: number, tokens: Int32Array, blocks: readonly BlockId[]): void {
+  /**
+   * Remembers the whole blocks of `tokens`; a block already known under its tokens stays as it is.
+   *
+   * @throws CapstanError `internal` when `blocks` are fewer than the tokens fill: nothing is remembered
+   */
+  insert(key: string, tokens: Int32Array, blocks: readonly BlockId[]): void {
     const size = this.#pool.block_size;
-    let level = this.#roots.get(interventions);
-    if (level === undefined) {
-      level = new Map();
-      this.#roots.set(interventions, level);
+    const n_whole = Math.floor(tokens.length / size);
+    if (n_whole === 0) return;
+    if (blocks.length < n_whole || blocks.slice(0, n_whole).some((block) => !this.#isHeld(block))) {
+      throw new CapstanError("internal", {
+        action: "cache a prefix",
+        need: `${n_whole} KV blocks in use`,
+        found: `${blocks.filter((block) => this.#isHeld(block)).length}`,
+      });
     }
-    let parent: Node | null = null;
-    for (let index = 0; (index + 1) * size <= tokens.length; index++) {
-      const key = blockKey(tokens, index * size, size);
-      let node: Node | undefined = level.get(key);
-      if (node === undefined) {
-        node = { block: blocks[index]!, parent, children: new Map(), key, root: level, used_at: 0 };
-        this.#pool.retain([node.block]);
-        level.set(key, node);
-        this.#nodes.add(node);
-      }
+    let level = this.#roots.get(key) ?? new Map<string, Node>();
+    this.#roots.set(key, level);
+    for (let index = 0; index < n_whole; index++) {
+      const node =
+        level.get(blockKey(tokens, index * size, size)) ?? this.#add(key, level, tokens, index, blocks);
       node.used_at = ++this.#clock;
-      parent = node;
       level = node.children;
     }
   }
@@ -74,14 +83,14 @@ export class PrefixCache {
   evict(count: number): number {
     let freed = 0;
     while (freed < count) {
-      let oldest: Node | undefined;
-      for (const node of this.#nodes) {
-        if (node.children.size > 0 || this.#pool.references(node.block) > 1) continue;
-        if (oldest === undefined || node.used_at < oldest.used_at) oldest = node;
-      }
-      if (oldest === undefined) return freed;
-      this.#forget(oldest);
-      freed++;
+      const oldest = [...this.#nodes]
+        .filter(({ children, block }) => children.size === 0 && this.#pool.references(block) === 1)
+        .sort((a, b) => a.used_at - b.used_at)
+        .slice(0, count - freed);
+      if (oldest.length === 0) break;
+      // Their parents, now without children, come in the next round.
+      for (const node of oldest) this.#forget(node);
+      freed += oldest.length;
     }
     return freed;
   }
@@ -92,10 +101,31 @@ export class PrefixCache {
     this.#roots.clear();
   }
 
+  #isHeld(block: BlockId | undefined): boolean {
+    return block !== undefined && this.#pool.references(block) > 0;
+  }
+
+  #add(
+    key: string,
+    siblings: Map<string, Node>,
+    tokens: Int32Array,
+    index: number,
+    blocks: readonly BlockId[],
+  ): Node {
+    const size = this.#pool.block_size;
+    const [block, text] = [blocks[index]!, blockKey(tokens, index * size, size)];
+    const node = { block, tokens: text, children: new Map(), siblings, key, used_at: 0 };
+    this.#pool.retain([block]);
+    siblings.set(text, node);
+    this.#nodes.add(node);
+    return node;
+  }
+
   #forget(node: Node): void {
-    node.root.delete(node.key);
+    node.siblings.delete(node.tokens);
     this.#nodes.delete(node);
     this.#pool.release([node.block]);
+    if (node.siblings.size === 0 && this.#roots.get(node.key) === node.siblings) this.#roots.delete(node.key);
   }
 }
 

@@ -1,10 +1,19 @@
-import { abortedError, CapstanError, type DeviceModel, type StepResult } from "../../models/index.ts";
+import {
+  abortedError,
+  type BlockId,
+  CapstanError,
+  type DeviceModel,
+  type HookPlan,
+  type StepResult,
+} from "../../models/index.ts";
 import { waits_belong_to_requests, yieldToEventLoop } from "../platform/event_loop.ts";
-import { BlockPool } from "./blocks.ts";
+import type { BlockPool } from "./block_pool.ts";
 import { HookSets } from "./hook_sets.ts";
-import { PrefixCache } from "./prefix_cache.ts";
-import { entryOf, type Part, Running } from "./running.ts";
-import type { CallResult, RunningCall, Task } from "./task.ts";
+import { KvMemory } from "./kv_memory.ts";
+import type { PrefixCache } from "./prefix_cache.ts";
+import { type BatchSlot, ScheduledSequence, stepEntry } from "./scheduled_sequence.ts";
+import { Sequence } from "./sequence.ts";
+import type { CallResult, Task } from "./task.ts";
 
 export interface SchedulerLimits {
   /** Longest sequence, in tokens. */
@@ -18,8 +27,8 @@ export interface SchedulerLimits {
 }
 
 /** A step that the device has been given. */
-interface Flight {
-  parts: readonly Part[];
+interface InFlightStep {
+  slots: readonly BatchSlot[];
   /** Never rejects: it may be looked at late. */
   outcome: Promise<{ results: StepResult[] } | { error: unknown }>;
 }
@@ -31,25 +40,27 @@ const TURN_MS = 10;
  * The one loop over tokens. Every verb submits tasks; each turn forms a ragged batch of all that can run
  * (next tokens first, then prompts in chunks), steps the device once and hands out the results.
  *
- * On a device that takes several steps at once the next one is given while the last one runs, sequences following
+ * On a device that takes several steps at once the next one is dispatched while the last one runs, sequences following
  * tokens that are not known yet. What then turns out to come after a reply's end is dropped.
  *
  * Where waits belong to requests (workerd), the loop runs in each request that has a task: they take turns, and one
  * that ends leaves the others going.
  *
- * A task starts when the blocks of its longest possible sequence are free or can be: so none is ever stuck
- * half-way for lack of memory.
+ * A task starts when the blocks of its first call are free. Where blocks run out later, cached prefixes are evicted,
+ * then idle sessions preempted, then the youngest sequence: its tokens stay and are computed again when there is room.
+ * A task fails for memory only when it could not run even alone; a step that fails is tried again with each of its
+ * sequences alone, so that the error ends only the one that it belongs to.
  */
 export class Scheduler {
   readonly limits: SchedulerLimits;
   readonly hook_sets: HookSets;
-  readonly pool: BlockPool;
-  readonly prefixes: PrefixCache;
+  readonly memory: KvMemory;
   readonly #device: DeviceModel;
-  #waiting: Task[] = [];
-  #running: Running[] = [];
+  #waiting: ScheduledSequence[] = [];
+  #active: ScheduledSequence[] = [];
   /** The oldest first. */
-  readonly #flights: Flight[] = [];
+  readonly #in_flight: InFlightStep[] = [];
+  #n_submitted = 0;
   #loop: Promise<void> | null = null;
   #turn: Promise<void> | null = null;
   #disposed = false;
@@ -58,14 +69,40 @@ export class Scheduler {
     this.limits = limits;
     this.#device = device;
     this.hook_sets = new HookSets(device);
-    this.pool = new BlockPool(device, limits.max_blocks);
-    this.prefixes = new PrefixCache(this.pool);
+    this.memory = new KvMemory(device, limits.max_blocks);
+  }
+
+  get pool(): BlockPool {
+    return this.memory.pool;
+  }
+
+  get prefixes(): PrefixCache {
+    return this.memory.prefixes;
+  }
+
+  /** A new sequence under hooks; whoever opens one closes it. */
+  openSequence(plan: HookPlan): Sequence {
+    return new Sequence(this.pool, this.hook_sets.acquire(plan));
+  }
+
+  /** A second sequence with the same past and hooks, no task of which is in progress. */
+  forkSequence(sequence: Sequence): Sequence {
+    const copy = sequence.fork(this.hook_sets.acquire(sequence.hooks.plan));
+    this.memory.rest(copy);
+    return copy;
+  }
+
+  /** Frees what a sequence holds. */
+  closeSequence(sequence: Sequence): void {
+    this.memory.take(sequence);
+    sequence.dispose();
+    this.hook_sets.release(sequence.hooks);
   }
 
   /** Queues a task; `task.ended` is called in every case. Throws at once when it could never run. */
   submit(task: Task): void {
     this.#check(task);
-    this.#waiting.push(task);
+    this.#waiting.push(new ScheduledSequence(task, this.#n_submitted++));
     if (waits_belong_to_requests) void this.#run(() => this.#has(task));
     else this.#loop ??= this.#run(() => this.#is_busy);
   }
@@ -75,35 +112,39 @@ export class Scheduler {
     this.#disposed = true;
     // A loop that belonged to a request may be gone: the tasks are dropped here.
     await (this.#loop ?? this.#takeTurn());
-    this.prefixes.clear();
+    this.memory.dispose();
   }
 
   get #is_busy(): boolean {
-    return this.#waiting.length + this.#running.length + this.#flights.length > 0;
+    return this.#waiting.length + this.#active.length + this.#in_flight.length > 0;
   }
 
   #has(task: Task): boolean {
-    return this.#waiting.includes(task) || this.#running.some((running) => running.task === task);
+    return [...this.#waiting, ...this.#active].some((scheduled) => scheduled.task === task);
   }
 
-  #check(task: Task): void {
+  #check({ sequence, first, max_tokens }: Task): void {
     if (this.#disposed) throw disposedError();
-    const needed = this.pool.blocksFor(task.max_tokens);
-    if (task.max_tokens > this.limits.n_ctx) {
+    if (max_tokens > this.limits.n_ctx) {
       throw new CapstanError("context_overflow", {
         action: "run the model",
         need: `at most ${this.limits.n_ctx} tokens (n_ctx)`,
-        found: `${task.max_tokens}`,
+        found: `${max_tokens}`,
         mend: "Shorten the prompt, or load the model with a larger n_ctx.",
       });
     }
-    if (needed > this.pool.capacity) {
-      throw new CapstanError("out_of_memory", {
-        action: "run the model",
-        need: `a cache of at least ${needed} blocks of ${this.pool.block_size} tokens`,
-        found: `room for ${this.pool.capacity}`,
-      });
-    }
+    const needed = this.pool.blocksFor(sequence.n_tokens + first.tokens.length);
+    if (needed > this.pool.capacity) throw this.#tooLarge(needed);
+  }
+
+  #tooLarge(n_blocks: number): CapstanError {
+    const { block_size, capacity } = this.pool;
+    return new CapstanError("out_of_memory", {
+      action: "run the model",
+      need: `a cache of at least ${n_blocks * block_size} tokens`,
+      found: `memory for ${capacity * block_size}`,
+      mend: "A shorter prompt, or weights in a smaller dtype, take less.",
+    });
   }
 
   /** Turns for as long as they are wanted. */
@@ -115,7 +156,7 @@ export class Scheduler {
       await this.#takeTurn();
       if (waits_belong_to_requests) {
         if (is_wanted()) await yieldToEventLoop();
-      } else if (performance.now() - turn_began > TURN_MS || this.#running.length === 0) {
+      } else if (performance.now() - turn_began > TURN_MS || this.#active.length === 0) {
         await yieldToEventLoop();
         turn_began = performance.now();
       }
@@ -134,161 +175,227 @@ export class Scheduler {
 
   async #stepOnce(): Promise<void> {
     this.#dropAborted();
-    this.#admit();
-    while (this.#flights.length < this.#device.n_in_flight && this.#give());
-    if (this.#flights.length > 0) await this.#land();
+    this.#admitWaiting();
+    while (this.#in_flight.length < this.#device.n_in_flight) {
+      if (!(await this.#dispatchStep())) break;
+    }
+    if (this.#in_flight.length > 0) await this.#commitStep();
+  }
+
+  #admitWaiting(): void {
+    while (this.#waiting.length > 0 && this.#active.length < this.limits.max_step_sequences) {
+      const scheduled = this.#waiting[0]!;
+      if (!this.#makeRoomFor(scheduled)) {
+        if (this.#active.length > 0) return;
+        this.#end(scheduled, this.#tooLarge(this.#blocksOf(scheduled)));
+        continue;
+      }
+      this.#waiting.shift();
+      scheduled.admit();
+      this.#active.push(scheduled);
+    }
+  }
+
+  /** Frees the blocks that a sequence needs for its call, beside what the active ones need for theirs. */
+  #makeRoomFor(scheduled: ScheduledSequence): boolean {
+    const { sequence } = scheduled.task;
+    const was_resident = sequence.n_resident > 0;
+    this.memory.take(sequence);
+    scheduled.adoptPrefix((tokens) => this.prefixes.find(sequence.hooks.interventions, tokens));
+    if (this.#fits(scheduled)) return true;
+    if (!was_resident) scheduled.releasePrefix();
+    this.memory.rest(sequence);
+    return false;
+  }
+
+  #fits(scheduled: ScheduledSequence): boolean {
+    const others = this.#active.map(({ task, n_pending }) => task.sequence.blocksNeeded(n_pending));
+    // Each of the others may soon need a block more: without that margin the newcomer would be preempted at once.
+    const planned = others.reduce((sum, blocks) => sum + blocks, this.#active.length);
+    return this.memory.makeFree(planned + scheduled.task.sequence.blocksNeeded(scheduled.n_pending));
+  }
+
+  /** Blocks of a sequence at the end of its current call. */
+  #blocksOf({ task, n_pending }: ScheduledSequence): number {
+    return this.pool.blocksFor(task.sequence.n_resident + n_pending);
   }
 
   /** Gives the device a step of all that can run; false when that is nothing. */
-  #give(): boolean {
-    const parts = this.#chooseBatch();
-    if (parts.length === 0) return false;
+  async #dispatchStep(): Promise<boolean> {
+    const slots = this.#chooseBatch();
+    if (slots.length === 0) return false;
     try {
-      for (const { running, count } of parts) this.#reserve(running, count);
+      if (!(await this.#reserve(slots))) return false;
     } catch (error) {
-      for (const { running } of parts) this.#end(running, error);
-      return true;
+      for (const { scheduled } of slots) this.#end(scheduled, error);
+      return false;
     }
-    const outcome = this.#device.step(parts.map(entryOf)).then(
+    const outcome = this.#device.step(slots.map(stepEntry)).then(
       (results) => ({ results }),
       (error: unknown) => ({ error }),
     );
-    for (const part of parts) part.running.give(part);
-    this.#flights.push({ parts, outcome });
+    for (const slot of slots) slot.scheduled.dispatch(slot);
+    this.#in_flight.push({ slots, outcome });
     return true;
   }
 
   /** Sequences with one token to go come first, then prompts, until the step is full. */
-  #chooseBatch(): Part[] {
-    const last = this.#flights.at(-1)?.parts ?? [];
-    const single: Part[] = [];
-    const longer: Part[] = [];
-    for (const running of this.#running) {
-      const part = running.next(last);
+  #chooseBatch(): BatchSlot[] {
+    const last = this.#in_flight.at(-1)?.slots ?? [];
+    const isolated = this.#active.find(({ is_isolated }) => is_isolated);
+    const single: BatchSlot[] = [];
+    const longer: BatchSlot[] = [];
+    for (const scheduled of isolated === undefined ? this.#active : [isolated]) {
+      const slot = scheduled.nextSlot(last);
       // A step without those that wait would cost them another pass over the weights: batches stay whole.
-      if (part === "waits") return [];
-      if (part !== "ends") (part.count === 1 ? single : longer).push(part);
+      if (slot === "waits") return [];
+      if (slot !== "ends") (slot.count === 1 ? single : longer).push(slot);
     }
     const chosen = [...single, ...longer].slice(0, this.limits.max_step_sequences);
     let room = this.limits.max_step_tokens;
-    for (const part of chosen) {
-      part.count = Math.min(part.count, room);
-      room -= part.count;
+    for (const slot of chosen) {
+      slot.count = Math.min(slot.count, room, slot.scheduled.chunk_limit);
+      room -= slot.count;
     }
     return chosen.filter(({ count }) => count > 0);
   }
 
-  #reserve(running: Running, count: number): void {
-    const { sequence } = running.task;
-    const before = this.pool.used;
-    sequence.reserve(count);
-    running.promised = Math.max(0, running.promised - (this.pool.used - before));
-  }
-
-  /** Waits for the oldest step and hands out its results; what ended meanwhile gets none. */
-  async #land(): Promise<void> {
-    const { parts, outcome } = this.#flights[0]!;
-    const landed = await outcome;
-    this.#flights.shift();
-    for (const [index, part] of parts.entries()) {
-      if (part.running.has_ended) continue;
-      if ("error" in landed) this.#end(part.running, landed.error);
-      else this.#accept(part, landed.results[index]!);
+  /**
+   * Gives every slot its blocks, preempting the youngest sequences (and dropping their slots) until they suffice. False
+   * when no slot is left, or steps are in flight that have to be committed before a sequence may be preempted.
+   */
+  async #reserve(slots: BatchSlot[]): Promise<boolean> {
+    let blocks: BlockId[] | null = null;
+    while (blocks === null) {
+      const needs = slots.map(({ scheduled, count }) => scheduled.task.sequence.blocksNeeded(count));
+      const count = needs.reduce((sum, need) => sum + need, 0);
+      if (this.memory.makeFree(count)) blocks = await this.pool.allocate(count);
+      else if (this.#in_flight.length > 0) return false;
+      else this.#preemptYoungest(slots);
     }
+    for (const { scheduled, count } of slots) scheduled.task.sequence.reserve(count, blocks);
+    // Where two slots shared a block, the second has it alone once the first has a copy.
+    this.pool.release(blocks);
+    return slots.length > 0;
   }
 
-  #accept({ running, call, count }: Part, result: StepResult): void {
-    if (result.non_finite !== null) {
-      this.#end(running, nonFiniteError(result.non_finite));
+  #preemptYoungest(slots: BatchSlot[]): void {
+    const youngest = this.#active.reduce((a, b) => (b.age > a.age ? b : a));
+    const at = slots.findIndex(({ scheduled }) => scheduled === youngest);
+    if (at >= 0) slots.splice(at, 1);
+    if (this.#active.length === 1) {
+      this.#end(youngest, this.#tooLarge(this.#blocksOf(youngest)));
       return;
     }
-    running.task.sequence.land(call.accept(result, count));
-    if (!call.is_complete) return;
-    this.#remember(running.task, call);
-    this.#goOn(running, call.finish());
+    youngest.preempt();
+    this.#active = this.#active.filter((other) => other !== youngest);
+    this.#waiting.unshift(youngest);
   }
 
-  #goOn(running: Running, result: CallResult): void {
+  /** Waits for the oldest step and commits its results; those of what ended or was rolled back meanwhile are dropped. */
+  async #commitStep(): Promise<void> {
+    const { slots, outcome } = this.#in_flight[0]!;
+    const settled = await outcome;
+    this.#in_flight.shift();
+    if ("error" in settled) {
+      this.#failStep(slots, settled.error);
+      return;
+    }
+    for (const [index, slot] of slots.entries()) {
+      if (isCurrent(slot)) this.#commit(slot, settled.results[index]!);
+    }
+  }
+
+  #commit(slot: BatchSlot, result: StepResult): void {
+    const { scheduled } = slot;
+    scheduled.is_isolated = false;
+    if (result.non_finite !== null) {
+      this.#end(scheduled, nonFiniteError(result.non_finite));
+      return;
+    }
+    const done = scheduled.commit(slot, result);
+    if (done === null) return;
+    this.#remember(slot);
+    this.#goOn(scheduled, done);
+  }
+
+  /** A step has failed: gives memory back if that is what was missing, and has each sequence tried alone. */
+  #failStep(batch: readonly BatchSlot[], error: unknown): void {
+    const slots = batch.filter(isCurrent);
+    const code = error instanceof CapstanError ? error.code : "internal";
+    const is_final = code === "device_lost" || (code === "internal" && error instanceof CapstanError);
+    const { used } = this.pool;
+    for (const { scheduled } of slots) {
+      if (!is_final) scheduled.rollBack();
+    }
+    if (code === "out_of_memory" && this.#giveMemoryBack(used)) return;
+    // The error may be that of a slot whose results are no longer wanted: only a batch of one tells whose it is.
+    const is_alone = batch.length === 1;
+    for (const { scheduled, count } of slots) {
+      if (is_alone && code === "out_of_memory" && count > 1) scheduled.chunk_limit = Math.ceil(count / 2);
+      else if (is_alone || is_final) this.#end(scheduled, error);
+      else scheduled.is_isolated = true;
+    }
+  }
+
+  /**
+   * Frees all blocks that nobody works with, for what a step needs beside them, and from now on keeps fewer than the
+   * `used` of that step. False when there are none.
+   */
+  #giveMemoryBack(used: number): boolean {
+    const freed = this.memory.freeUnused();
+    if (freed === 0) return false;
+    this.pool.lower(used - Math.ceil(freed * CACHE_LOWERED));
+    return true;
+  }
+
+  #goOn(scheduled: ScheduledSequence, result: CallResult): void {
     let next: ReturnType<Task["next"]>;
     try {
-      next = running.task.next(result);
+      next = scheduled.task.next(result);
     } catch (error) {
-      this.#end(running, error);
+      this.#end(scheduled, error);
       return;
     }
-    if (next === null) this.#end(running, undefined);
-    else running.goOn(next);
+    if (next === null) this.#end(scheduled, undefined);
+    else scheduled.goOn(next);
   }
 
   /** Keeps whole blocks of what was fed for sequences that begin alike. */
-  #remember(task: Task, call: RunningCall): void {
-    const { sequence } = task;
+  #remember({ scheduled: { task }, progress }: BatchSlot): void {
+    const { sequence, first } = task;
     const { plan, interventions } = sequence.hooks;
     // A position that a `last` hook changed is not what another sequence would have there.
-    if (plan.acts_on_last || call.call !== task.first) return;
+    if (plan.acts_on_last || progress.call !== first) return;
     this.prefixes.insert(interventions, Int32Array.from(sequence.tokens), sequence.blocks);
   }
 
-  #admit(): void {
-    while (this.#waiting.length > 0 && this.#running.length < this.limits.max_step_sequences) {
-      const task = this.#waiting[0]!;
-      const promised = this.#promise(task);
-      if (promised === null) return;
-      this.#waiting.shift();
-      const cached = task.sequence.n_tokens - promised.past;
-      this.#running.push(new Running(task, cached, promised.blocks));
-    }
-  }
-
-  /** Blocks to promise to a task, or null when they are not to be had yet. Adopts cached blocks first. */
-  #promise(task: Task): { blocks: number; past: number } | null {
-    const { sequence, first } = task;
-    const past = sequence.n_tokens;
-    if (past === 0 && !first.reads_all) this.#adoptPrefix(task);
-    const blocks = sequence.blocksNeeded(task.max_tokens - sequence.n_tokens);
-    const promised = this.#running.reduce((sum, running) => sum + running.promised, 0);
-    const short = this.pool.used + promised + blocks - this.pool.capacity;
-    if (short <= 0 || this.prefixes.evict(short) >= short) return { blocks, past };
-    if (this.#running.length === 0) {
-      this.#waiting.shift();
-      task.ended(
-        new CapstanError("out_of_memory", {
-          action: "run the model",
-          need: `${blocks} free cache blocks`,
-          found: `${this.pool.capacity - this.pool.used} (sessions hold the others)`,
-          mend: "Dispose of sessions that are done.",
-        }),
-      );
-    } else if (past === 0) {
-      sequence.truncate(0);
-    }
-    return null;
-  }
-
-  #adoptPrefix({ sequence, first }: Task): void {
-    // At least one token is fed, so that there is a position to draw from.
-    const known = first.tokens.subarray(0, first.tokens.length - 1);
-    const found = this.prefixes.find(sequence.hooks.interventions, known);
-    if (found.length > 0) sequence.adopt(found, known);
-  }
-
   #dropAborted(): void {
-    const stopped = (task: Task) => this.#disposed || task.signal?.aborted === true;
-    const reason = (task: Task) =>
-      this.#disposed ? disposedError() : abortedError("run the model", task.signal);
-    for (const running of this.#running.filter(({ task }) => stopped(task)))
-      this.#end(running, reason(running.task));
-    const gone = this.#waiting.filter(stopped);
-    this.#waiting = this.#waiting.filter((task) => !stopped(task));
-    for (const task of gone) task.ended(reason(task));
+    const stopped = [...this.#active, ...this.#waiting].filter(
+      ({ task }) => this.#disposed || task.signal?.aborted === true,
+    );
+    for (const scheduled of stopped) {
+      const { signal } = scheduled.task;
+      this.#end(scheduled, this.#disposed ? disposedError() : abortedError("run the model", signal));
+    }
   }
 
-  #end(running: Running, error: unknown): void {
-    running.has_ended = true;
-    this.#running = this.#running.filter((other) => other !== running);
-    running.task.sequence.drop();
-    running.task.ended(error);
+  #end(scheduled: ScheduledSequence, error: unknown): void {
+    scheduled.has_ended = true;
+    this.#active = this.#active.filter((other) => other !== scheduled);
+    this.#waiting = this.#waiting.filter((other) => other !== scheduled);
+    scheduled.rollBack();
+    this.memory.rest(scheduled.task.sequence);
+    scheduled.task.ended(error);
   }
+}
+
+/** The share of the unused blocks that is not used again once a step found no memory beside them. */
+const CACHE_LOWERED = 0.25;
+
+/** Whether a slot's results are still wanted. */
+function isCurrent({ scheduled, epoch }: BatchSlot): boolean {
+  return !scheduled.has_ended && scheduled.epoch === epoch;
 }
 
 function nonFiniteError(where: string): CapstanError {

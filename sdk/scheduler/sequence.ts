@@ -1,16 +1,22 @@
 import type { BlockId } from "../../models/index.ts";
-import type { BlockPool } from "./blocks.ts";
+import type { BlockPool } from "./block_pool.ts";
 import type { HookSet } from "./hook_sets.ts";
 
-/** The past of one sequence on the device: its tokens, and the blocks that hold their keys and values. */
+/**
+ * One sequence: its tokens, and the KV blocks that hold what the device computed of them. The blocks may be given up
+ * at any time (`preempt`): the tokens stay, and are computed again before the next ones.
+ */
 export class Sequence {
   readonly hooks: HookSet;
-  /** Tokens whose keys and values are in the cache. */
-  tokens: number[] = [];
-  /** Tokens after them that steps under way write; which they are may not be known yet. */
-  #n_under_way = 0;
+  /** Tokens of the past, whether or not their keys and values are in the cache. */
+  readonly tokens: number[] = [];
+  /** The forward calls that fed them, in order: positions of their first token and after their last one. */
+  readonly #calls: { start: number; end: number }[] = [];
   readonly #pool: BlockPool;
   #blocks: BlockId[] = [];
+  #table: Int32Array | null = null;
+  #n_resident = 0;
+  #n_in_flight = 0;
 
   constructor(pool: BlockPool, hooks: HookSet) {
     this.#pool = pool;
@@ -21,69 +27,119 @@ export class Sequence {
     return this.tokens.length;
   }
 
-  /** Where the next token goes. */
+  /** Tokens whose keys and values are in the cache: all of them unless it was preempted. */
+  get n_resident(): number {
+    return this.#n_resident;
+  }
+
+  /** Position of the next token to be dispatched. */
   get end(): number {
-    return this.n_tokens + this.#n_under_way;
+    return this.#n_resident + this.#n_in_flight;
   }
 
   get blocks(): readonly BlockId[] {
     return this.#blocks;
   }
 
-  /** Blocks that must be allocated before `count` more tokens can be written (copies of shared ones included). */
+  /** The block table as a step takes it: a new array whenever the blocks change. */
+  get table(): Int32Array {
+    this.#table ??= Int32Array.from(this.#blocks);
+    return this.#table;
+  }
+
+  /** Notes that a forward call begins whose tokens stand at [start, end). */
+  beginCall(start: number, end: number): void {
+    this.#calls.push({ start, end });
+  }
+
+  /** Position after the last token of the forward call that feeds the token at `position`. */
+  callEnd(position: number): number {
+    let [low, high] = [0, this.#calls.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#calls[middle]!.start > position) high = middle;
+      else low = middle + 1;
+    }
+    return this.#calls[low - 1]!.end;
+  }
+
+  /** Blocks that must be allocated before `count` more tokens can be written (the copy of a shared one included). */
   blocksNeeded(count: number): number {
     const grown = this.#pool.blocksFor(this.end + count) - this.#blocks.length;
     return Math.max(0, grown) + (this.#sharedTail() === undefined ? 0 : 1);
   }
 
-  /** Makes room for `count` more tokens, which a step is about to write, in blocks that no other sequence sees. */
-  reserve(count: number): void {
+  /** Takes what it needs of `blocks` for `count` more tokens, which a step is about to write where nobody else reads. */
+  reserve(count: number, blocks: BlockId[]): void {
     const shared = this.#sharedTail();
-    if (shared !== undefined) this.#blocks[shared] = this.#pool.makeOwn(this.#blocks[shared]!);
     const missing = this.#pool.blocksFor(this.end + count) - this.#blocks.length;
-    if (missing > 0) this.#blocks.push(...this.#pool.allocate(missing));
-    this.#n_under_way += count;
+    if (shared !== undefined) {
+      const own = blocks.shift()!;
+      this.#pool.copyInto(this.#blocks[shared]!, own);
+      this.#blocks[shared] = own;
+    }
+    if (missing > 0) this.#blocks.push(...blocks.splice(0, missing));
+    if (shared !== undefined || missing > 0) this.#table = null;
+    this.#n_in_flight += count;
   }
 
-  /** The next tokens have been written, and are these. */
-  land(tokens: Int32Array): void {
-    this.#n_under_way -= tokens.length;
-    for (const token of tokens) this.tokens.push(token);
+  /** Commits tokens whose keys and values have been written: new ones, or some that were preempted. */
+  commit(tokens: Int32Array): void {
+    this.#n_in_flight -= tokens.length;
+    this.#write(tokens);
   }
 
-  /** Lets go of what steps under way still write. */
-  drop(): void {
-    this.truncate(this.n_tokens);
+  /** Forgets what steps in flight still write. */
+  rollBack(): void {
+    this.#n_in_flight = 0;
+    this.#trim();
   }
 
-  /** Takes over blocks found in the prefix cache; only before anything was fed. */
+  /** Takes over blocks found in the prefix cache, which hold the first of `tokens`; only while it has none. */
   adopt(blocks: readonly BlockId[], tokens: Int32Array): void {
     this.#blocks = [...blocks];
-    this.tokens = Array.from(tokens.subarray(0, blocks.length * this.#pool.block_size));
+    this.#table = null;
+    this.#write(tokens.subarray(0, blocks.length * this.#pool.block_size));
+  }
+
+  /** Gives its blocks up; the tokens stay. */
+  preempt(): void {
+    this.#n_resident = 0;
+    this.rollBack();
   }
 
   truncate(n_tokens: number): void {
     this.tokens.length = n_tokens;
-    this.#n_under_way = 0;
-    const kept = this.#pool.blocksFor(n_tokens);
-    this.#pool.release(this.#blocks.slice(kept));
-    this.#blocks.length = kept;
+    this.#n_resident = Math.min(this.#n_resident, n_tokens);
+    while ((this.#calls.at(-1)?.start ?? -1) >= n_tokens) this.#calls.pop();
+    this.rollBack();
   }
 
-  /** A second sequence with the same past; blocks are shared until one of the two writes into them. */
-  fork(): Sequence {
-    const copy = new Sequence(this.#pool, this.hooks);
-    copy.tokens = [...this.tokens];
-    copy.#blocks = this.#blocks.slice(0, this.#pool.blocksFor(this.n_tokens));
+  /** A second sequence with the same past and equal hooks; blocks are shared until one of the two writes into them. */
+  fork(hooks: HookSet): Sequence {
+    const copy = new Sequence(this.#pool, hooks);
+    for (const token of this.tokens) copy.tokens.push(token);
+    for (const call of this.#calls) copy.#calls.push(call);
+    copy.#n_resident = this.#n_resident;
+    copy.#blocks = this.#blocks.slice(0, this.#pool.blocksFor(this.#n_resident));
     this.#pool.retain(copy.#blocks);
     return copy;
   }
 
   dispose(): void {
-    this.#pool.release(this.#blocks);
-    this.#blocks = [];
-    this.tokens = [];
-    this.#n_under_way = 0;
+    this.truncate(0);
+  }
+
+  #write(tokens: Int32Array): void {
+    for (const token of tokens) this.tokens[this.#n_resident++] = token;
+  }
+
+  /** Releases blocks past the tokens that are resident. */
+  #trim(): void {
+    const kept = this.#pool.blocksFor(this.#n_resident);
+    if (kept >= this.#blocks.length) return;
+    this.#pool.release(this.#blocks.splice(kept));
+    this.#table = null;
   }
 
   /** Index of the partly filled last block when others hold it too. */

@@ -1,10 +1,4 @@
-import {
-  type AccumulatorId,
-  joinResults,
-  type SampleParams,
-  type SiteId,
-  type StepResult,
-} from "../../models/index.ts";
+import type { AccumulatorId, SampleParams, SiteId, StepResult } from "../../models/index.ts";
 import type { Sequence } from "./sequence.ts";
 
 /** One forward call of a sequence: the tokens to feed, and what is wanted of them. */
@@ -41,79 +35,18 @@ export interface CallResult {
 export interface Task {
   readonly sequence: Sequence;
   readonly first: Call;
-  /** Most tokens the sequence may come to hold in this task: its blocks are promised before it starts. */
+  /** Most tokens the sequence may come to hold in this task. */
   readonly max_tokens: number;
   readonly signal: AbortSignal | undefined;
   /** Takes a call's result and gives the next call, or null when the task is done. */
   next(result: CallResult): Call | null;
   /**
-   * What comes after the call under way, asked while its result is unknown: the call that feeds the token it draws
+   * What comes after the call in progress, asked while its result is unknown: the call that feeds the token it draws
    * (of whose `tokens` only the number counts, and whose history ends before that token); `ends` when the task is
    * done with the result whatever it is; `waits` when only the result can tell. After a call was given, `next`
    * gives the same call or null; then what it computed is dropped.
    */
   ahead(): Call | "ends" | "waits";
-  /** The task has ended: by null from `next`, by an error, or by an abort. */
+  /** The task has ended: by null from `next` (undefined), by an error, or by an abort. Called once. */
   ended(error: unknown): void;
-}
-
-/** A call under way: what of it was given to the device, and the pieces of its results. */
-export class RunningCall {
-  readonly cached: number;
-  /** Tokens given to the device so far. */
-  given: number;
-  #call: Call;
-  #landed: number;
-  readonly #results: StepResult[] = [];
-
-  constructor(call: Call, cached: number) {
-    this.#call = call;
-    this.cached = cached;
-    this.given = cached;
-    this.#landed = cached;
-  }
-
-  get call(): Call {
-    return this.#call;
-  }
-
-  /** Tokens not yet given. */
-  get remaining(): number {
-    return this.#call.tokens.length - this.given;
-  }
-
-  /** Whether every result is there. */
-  get is_complete(): boolean {
-    return this.#landed === this.#call.tokens.length;
-  }
-
-  /** Puts what is known now in the place of a call that was given ahead. */
-  settle(call: Call): this {
-    this.#call = call;
-    return this;
-  }
-
-  /** Takes the results of the next `count` tokens, and gives these tokens. */
-  accept(result: StepResult, count: number): Int32Array {
-    this.#landed += count;
-    this.#results.push(result);
-    return this.#call.tokens.subarray(this.#landed - count, this.#landed);
-  }
-
-  /** What it gave, once it is complete. */
-  finish(): CallResult {
-    const n_fed = this.#landed - this.cached;
-    const { token, logprobs, logits, captures, projections } = joinResults(this.#results, n_fed);
-    const rows = Array.from({ length: projections.length / n_fed }, (_, row) =>
-      projections.slice(row * n_fed, (row + 1) * n_fed),
-    );
-    return {
-      token,
-      logprobs,
-      logits: logits ?? new Float32Array(),
-      captures,
-      projections: rows,
-      cached: this.cached,
-    };
-  }
 }

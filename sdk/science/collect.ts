@@ -153,7 +153,8 @@ async function makeResponses(
     const request = { ...sampling, max_tokens, seed, mean, template_args, signal };
     const reply = await generate(model, messages, request).result;
     const tokens = reply.tokens.length;
-    const response = { ...planned, text: reply.text, tokens, finish_reason: reply.finish_reason };
+    const finish_reason = reply.finish_reason === "stop" ? ("stop" as const) : ("length" as const);
+    const response = { ...planned, text: reply.text, tokens, finish_reason };
     return { response, activation: joined(sites.map((site) => reply.means[site]!)) };
   });
 }

@@ -51,11 +51,12 @@ async function anyBatches(twin: Twin): Promise<void> {
     const lines = hook_seeds.map((seed) => ({ sequence: twin.sequence(), hooks: someHooks(twin, seed) }));
     for (const moves of steps) {
       const before = lines.map(({ sequence }) => sequence);
-      const asks = moves.flatMap((chosen, n) => {
+      const asks: Ask[] = [];
+      for (const [n, chosen] of moves.entries()) {
         const line = lines[n]!;
-        line.sequence = prepare(twin, line.sequence, before[n - 1], chosen);
-        return chosen.length === 0 ? [] : [toAsk(twin, line.sequence, line.hooks, chosen)];
-      });
+        line.sequence = await prepare(twin, line.sequence, before[n - 1], chosen);
+        if (chosen.length > 0) asks.push(toAsk(twin, line.sequence, line.hooks, chosen));
+      }
       await twin.step(asks);
     }
   });
@@ -73,12 +74,12 @@ function someHooks(twin: Twin, seed: number): TwinHooks | undefined {
   return twin.hooks(pick(0), pick(1), { kind: "project", site: "blocks.1.hook_mlp_out", vector }, pick(2));
 }
 
-function prepare(
+async function prepare(
   twin: Twin,
   sequence: TwinSequence,
   neighbour: TwinSequence | undefined,
   { first, seed, length }: Move,
-): TwinSequence {
+): Promise<TwinSequence> {
   if (first === "fork" && neighbour !== undefined) return twin.fork(neighbour);
   // Truncating keeps blocks that a fork may share: only a sequence with blocks of its own may write in them.
   if (first === "anew" || sequence.n_tokens + length > 200) return twin.sequence();

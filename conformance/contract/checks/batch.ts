@@ -95,7 +95,7 @@ async function copyThenDiverge(twin: Twin): Promise<void> {
   const length = twin.device.block_size + Math.ceil(twin.device.block_size / 2);
   const first = twin.sequence();
   await twin.run({ sequence: first, tokens: random.tokens(length, 61), logits: "none" });
-  const second = twin.fork(first);
+  const second = await twin.fork(first);
   for (let n = 0; n < 3; n++) {
     await twin.step([
       { sequence: first, tokens: [7 + n], captures: everySite(twin) },
@@ -109,7 +109,7 @@ async function sharedPrefix(twin: Twin): Promise<void> {
   const first = twin.sequence();
   const tokens = random.tokens(2 * twin.device.block_size, 61);
   await twin.run({ sequence: first, tokens, logits: "none" });
-  const others = [twin.fork(first), twin.fork(first), first];
+  const others = [await twin.fork(first), await twin.fork(first), first];
   for (let n = 0; n < 3; n++) {
     await twin.step(
       others.map((sequence) => ({ sequence, tokens: random.tokens(n + 1, 61), logits: "all" })),
@@ -132,8 +132,8 @@ async function reuseBlocks(twin: Twin): Promise<void> {
 
 async function shuffledTables(twin: Twin): Promise<void> {
   const sequence = twin.sequence();
-  sequence.device = twin.device.allocBlocks(6).reverse();
-  sequence.truth = twin.truth.allocBlocks(6);
+  sequence.device = (await twin.device.allocBlocks(6)).reverse();
+  sequence.truth = await twin.truth.allocBlocks(6);
   const swap = (list: number[]) => ([list[1], list[4]] = [list[4]!, list[1]!]);
   swap(sequence.device);
   const random = new Random(89);

@@ -33,9 +33,11 @@ type Feeding = "given" | "followed";
 async function runChain(twin: Twin, lines: readonly Line[], order: Order, feeding: Feeding) {
   const { device } = twin;
   const n_steps = order.length;
-  const blocks = lines.map(({ prompt }) =>
-    Int32Array.from(device.allocBlocks(Math.ceil((prompt.length + n_steps) / device.block_size))),
-  );
+  const blocks: Int32Array[] = [];
+  for (const { prompt } of lines) {
+    const n_blocks = Math.ceil((prompt.length + n_steps) / device.block_size);
+    blocks.push(Int32Array.from(await device.allocBlocks(n_blocks)));
+  }
   const fed = lines.map(() => 0);
   const drawn: number[][] = lines.map(() => []);
   const logits: Float32Array[][] = lines.map(() => []);
@@ -148,13 +150,16 @@ async function penalties(twin: Twin): Promise<void> {
 
 async function nothingToFollow(twin: Twin): Promise<void> {
   const { device } = twin;
-  const blocks = Int32Array.from(device.allocBlocks(1));
+  const blocks = Int32Array.from(await device.allocBlocks(1));
   const entry = (changes: Partial<StepEntry>) =>
     stepEntry({ tokens: Int32Array.of(1), blocks, logits: "none", ...changes });
   const refused = (what: string, changes: Partial<StepEntry>) =>
     checkRefused(["bad_request"], what, () => device.step([entry({ position: 1, ...changes })]));
   await refused("before any step", { follows: 0 });
-  await device.step([entry({}), entry({ blocks: Int32Array.from(device.allocBlocks(1)), sample: GREEDY })]);
+  await device.step([
+    entry({}),
+    entry({ blocks: Int32Array.from(await device.allocBlocks(1)), sample: GREEDY }),
+  ]);
   await refused("an entry that drew nothing", { follows: 0 });
   await refused("a place that was not there", { follows: 2 });
   await refused("a place below 0", { follows: -1 });
@@ -169,11 +174,11 @@ async function freedMeanwhile(twin: Twin): Promise<void> {
   const vector = new Random(6).vector(twin.program.d_model);
   const random = new Random(21);
   const prompts = [random.tokens(20, twin.program.d_vocab), random.tokens(23, twin.program.d_vocab)];
-  const begin = (n: number) => {
+  const begin = async (n: number) => {
     const floor = { kind: "cap", site: "blocks.0.hook_resid_post", vector, floor: 2 + n } as const;
     const hooks = twin.hooks(floor).device;
     const id = device.addAccumulator(sites);
-    const blocks = device.allocBlocks(Math.ceil(prompts[n]!.length / device.block_size));
+    const blocks = await device.allocBlocks(Math.ceil(prompts[n]!.length / device.block_size));
     const tokens = prompts[n]!;
     const accumulate = [{ id, start: 0, end: tokens.length }];
     const results = device.step([stepEntry({ tokens, blocks: Int32Array.from(blocks), hooks, accumulate })]);
@@ -186,14 +191,14 @@ async function freedMeanwhile(twin: Twin): Promise<void> {
   };
   const alone: Float32Array[] = [];
   for (const n of [0, 1]) {
-    const { results, id, free } = begin(n);
+    const { results, id, free } = await begin(n);
     alone.push((await results)[0]!.logits!, (await device.readAccumulator(id)).mean);
     free();
   }
-  const first = begin(0);
+  const first = await begin(0);
   first.free();
   if (device.n_in_flight === 1) await first.results;
-  const second = begin(1);
+  const second = await begin(1);
   const got = [
     (await first.results)[0]!.logits!,
     (await second.results)[0]!.logits!,

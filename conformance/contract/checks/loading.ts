@@ -152,7 +152,7 @@ async function usableAfter(device: Device): Promise<void> {
 async function twoModels(device: Device): Promise<void> {
   const models = [await load(device, f32!), await load(device, bf16!), await load(device, f32!)];
   const step = async (model: (typeof models)[number]) => {
-    const blocks = Int32Array.from(model.allocBlocks(1));
+    const blocks = Int32Array.from(await model.allocBlocks(1));
     const [result] = await model.step([stepEntry({ tokens: Int32Array.of(1, 2, 3), blocks })]);
     return result!.logits!.join();
   };

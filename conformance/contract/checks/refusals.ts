@@ -21,15 +21,14 @@ export const refusalChecks: Check[] = [
 ];
 
 /** An entry that is right but for `changes`. */
-function entry(twin: Twin, changes: Partial<StepEntry> = {}): StepEntry {
-  const blocks = Int32Array.from(twin.device.allocBlocks(2));
+async function entry(twin: Twin, changes: Partial<StepEntry> = {}): Promise<StepEntry> {
+  const blocks = Int32Array.from(await twin.device.allocBlocks(2));
   return stepEntry({ tokens: Int32Array.of(1, 2, 3), blocks, ...changes });
 }
 
 async function refuse(twin: Twin, what: string, changes: Partial<StepEntry>): Promise<void> {
-  await checkRefused(["bad_request", "context_overflow"], what, () =>
-    twin.device.step([entry(twin, changes)]),
-  );
+  const wrong = await entry(twin, changes);
+  await checkRefused(["bad_request", "context_overflow"], what, () => twin.device.step([wrong]));
 }
 
 async function tokens(twin: Twin): Promise<void> {
@@ -41,20 +40,26 @@ async function tokens(twin: Twin): Promise<void> {
   await refuse(twin, "a position that is no whole number", { position: 0.5 });
   const { n_ctx } = twin.tiny.decoder.spec;
   const enough = Math.ceil((n_ctx + 3) / twin.device.block_size);
-  const many = Int32Array.from(twin.device.allocBlocks(enough));
+  const many = Int32Array.from(await twin.device.allocBlocks(enough));
   await refuse(twin, "positions past n_ctx", { position: n_ctx - 2, blocks: many });
-  await twin.device.step([entry(twin, { position: 0, blocks: many })]);
+  await twin.device.step([await entry(twin, { position: 0, blocks: many })]);
 }
 
 async function blocks(twin: Twin): Promise<void> {
   const { block_size } = twin.device;
-  const one = twin.device.allocBlocks(1);
+  const one = await twin.device.allocBlocks(1);
   await refuse(twin, "too few blocks", { position: block_size - 1, blocks: Int32Array.from(one) });
   await refuse(twin, "no blocks", { blocks: new Int32Array(0) });
   await refuse(twin, "a block that never was", { blocks: Int32Array.of(1_000_000) });
   await refuse(twin, "a negative block", { blocks: Int32Array.of(-1) });
+  await refuse(twin, "block 0", { blocks: Int32Array.of(0) });
   twin.device.freeBlocks(one);
   await refuse(twin, "a freed block", { blocks: Int32Array.from(one) });
+  // Takes every slot that is free: the freed block's serves another one now.
+  const again = await twin.device.allocBlocks(64);
+  check(!again.includes(0) && !again.includes(one[0]!), "ids are new, and never 0");
+  await refuse(twin, "a freed block whose slot serves another", { blocks: Int32Array.from(one) });
+  twin.device.freeBlocks(again);
 }
 
 async function ids(twin: Twin): Promise<void> {
@@ -85,10 +90,9 @@ async function unpassedSite(twin: Twin): Promise<void> {
 
 async function wholeStep(twin: Twin): Promise<void> {
   const accumulator = twin.accumulator([4]);
-  const good = entry(twin, { accumulate: [{ id: accumulator.device, start: 0, end: 3 }] });
-  await checkRefused(["bad_request"], "one bad entry of two", () =>
-    twin.device.step([good, entry(twin, { tokens: Int32Array.of(99) })]),
-  );
+  const good = await entry(twin, { accumulate: [{ id: accumulator.device, start: 0, end: 3 }] });
+  const bad = await entry(twin, { tokens: Int32Array.of(99) });
+  await checkRefused(["bad_request"], "one bad entry of two", () => twin.device.step([good, bad]));
   check(
     (await twin.device.readAccumulator(accumulator.device)).count === 0,
     "the good entry did not run either",
@@ -99,27 +103,27 @@ async function wholeStep(twin: Twin): Promise<void> {
 
 async function frees(twin: Twin): Promise<void> {
   const { device } = twin;
-  const [block] = device.allocBlocks(1);
+  const [block] = await device.allocBlocks(1);
   device.freeBlocks([block!]);
   await checkRefused(["bad_request"], "a block freed twice", () => device.freeBlocks([block!]));
-  await checkRefused(["bad_request"], "a copy to a freed block", () => {
-    device.copyBlock(device.allocBlocks(1)[0]!, 900_000);
-  });
+  const [other] = await device.allocBlocks(1);
+  await checkRefused(["bad_request"], "a copy to a freed block", () => device.copyBlock(other!, block!));
+  await checkRefused(["bad_request"], "a copy of block 0", () => device.copyBlock(0, other!));
   await checkRefused(["bad_request"], "unknown hooks", () => device.freeHooks(900_000));
   await checkRefused(["bad_request"], "an unknown accumulator", () => device.freeAccumulator(900_000));
   await checkRefused(["bad_request"], "an unknown accumulator's mean", () => device.readAccumulator(900_000));
 }
 
 async function outOfMemory(twin: Twin): Promise<void> {
-  const [before] = twin.device.allocBlocks(1);
+  const [before] = await twin.device.allocBlocks(1);
   await checkRefused(["out_of_memory"], "a billion blocks", () => twin.device.allocBlocks(1_000_000_000));
-  const [after] = twin.device.allocBlocks(1);
+  const [after] = await twin.device.allocBlocks(1);
   check(before !== after, "blocks are given as before");
   await twin.run({ sequence: twin.sequence(), tokens: [3, 4] });
 }
 
 async function disposedModel(twin: Twin): Promise<void> {
-  const good = entry(twin);
+  const good = await entry(twin);
   await twin.device.dispose();
   const calls: Record<string, () => unknown> = {
     step: () => twin.device.step([good]),
