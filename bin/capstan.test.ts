@@ -32,6 +32,18 @@ function ended(child: ChildProcess): Promise<Ended> {
 const capstan = (...args: string[]) => ended(start(NODE, args));
 
 describe("the command", () => {
+  it.each([
+    ["plot", "--help"],
+    ["help", "plot"],
+    ["plot", "x"],
+    ["colect", "--help"],
+  ])("refuses a verb that it does not have: %s %s", async (...args) => {
+    const { code, stdout, stderr } = await capstan(...args);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toMatch(/^error: unknown command '(plot|colect)'/m);
+    if (args[0] === "colect") expect(stderr).toContain("Did you mean collect?");
+  });
+
   it("explains itself", async () => {
     const help = await capstan("--help");
     expect(help.code).toBe(0);

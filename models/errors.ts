@@ -41,11 +41,19 @@ export class CapstanError extends Error {
   readonly parts: ErrorParts;
 
   constructor(code: ErrorCode, parts: ErrorParts, options?: { cause?: unknown }) {
-    const mend = parts.mend === undefined ? "" : ` ${parts.mend}`;
-    super(oneLine(`${parts.action}: need ${parts.need}, found ${parts.found}.${mend}`), options);
+    const [action, need, found] = [parts.action, parts.need, parts.found].map(shorten);
+    const mend = parts.mend === undefined ? "" : ` ${shorten(parts.mend)}`;
+    super(oneLine(`${action}: need ${need}, found ${found}.${mend}`), options);
     this.code = code;
     this.parts = parts;
   }
+}
+
+/** The longest part of a message: names of files and of fields come from outside. */
+const MOST_PART = 480;
+
+function shorten(text: string): string {
+  return text.length <= MOST_PART ? text : `${text.slice(0, MOST_PART - 120)}...${text.slice(-100)}`;
 }
 
 function oneLine(text: string): string {

@@ -160,9 +160,36 @@ describe("hooks", () => {
     expect(planHooks(spec, [])).toEqual({
       hooks: [],
       projection_names: [],
+      named_caps: [],
       intervenes: false,
       acts_on_last: false,
     });
+  });
+
+  test("that read give each reading a name of its own", () => {
+    const at = (n: number) => `blocks.${n}.hook_resid_post` as const;
+    const plan = planHooks(spec, [
+      { kind: "project", site: at(0), vector },
+      { kind: "project", site: at(0), vector },
+      { kind: "project", site: at(1), vector, name: `${at(0)}#3` },
+      { kind: "cap", site: at(1), vector, floor: 1, name: "a cap" },
+      { kind: "project", site: at(0), vector },
+      { kind: "project", site: at(1), vector, name: null as unknown as string },
+    ]);
+    const names = [at(0), `${at(0)}#2`, `${at(0)}#3`, "a cap", `${at(0)}#4`, at(1)];
+    expect(plan.projection_names).toEqual(names);
+    const outputs = plan.hooks.flatMap((hook) => (hook.op === "project" ? [hook.output] : []));
+    expect(outputs).toEqual([0, 1, 2, 3, 4, 5]);
+    const twice = [{ kind: "project", site: at(0), vector, name: "x" } as const];
+    expect(() => planHooks(spec, [...twice, ...twice])).toThrow(
+      'need a name that no other reading has, found "x"',
+    );
+  });
+
+  test("a named cap reads the projection before it acts", () => {
+    const plan = planHooks(spec, [{ kind: "cap", site, vector, floor: 1, ceiling: 3, name: "cap" }]);
+    expect(plan.hooks.map(({ op }) => op)).toEqual(["project", "clamp"]);
+    expect(plan.named_caps).toEqual([{ name: "cap", floor: 1, ceiling: 3 }]);
   });
 
   test.each([
@@ -177,11 +204,18 @@ describe("hooks", () => {
     ["infinity in it", { kind: "project", site, vector: Float32Array.of(Infinity, 1, 0, 0) }, "finite"],
     ["neither floor nor ceiling", { kind: "cap", site, vector }, "a floor, a ceiling or both"],
     ["floor above ceiling", { kind: "cap", site, vector, floor: 1, ceiling: 0 }, "floor 1, ceiling 0"],
-    ["a floor of NaN", { kind: "cap", site, vector, floor: Number.NaN }, "a finite floor"],
+    [
+      "a floor of NaN",
+      { kind: "cap", site, vector, floor: Number.NaN },
+      "floor as a number that float32 holds, found NaN",
+    ],
+    ["a floor beyond float32", { kind: "cap", site, vector, floor: 1e300 }, "found 1e+300"],
+    ["a ceiling beyond float32", { kind: "cap", site, vector, ceiling: -1e39 }, "ceiling as a number"],
+    ["a floor as text", { kind: "cap", site, vector, floor: "1" }, 'found "1"'],
     [
       "a coefficient of infinity",
       { kind: "add", site, vector, coefficient: Infinity },
-      "a finite coefficient",
+      "coefficient as a number that float32 holds",
     ],
     [
       "a mean of another length",
@@ -201,6 +235,16 @@ describe("hooks", () => {
       { kind: "add", site, vector, positions: "first" },
       '"all" or "last", found "first"',
     ],
+    [
+      "a field of another kind",
+      { kind: "add", site, vector, floor: 1 },
+      "only kind, site, vector, coefficient",
+    ],
+    ["a misspelt field", { kind: "cap", site, vector, flor: 1, floor: 1 }, 'found "flor"'],
+    ["a name that is none", { kind: "project", site, vector, name: "" }, "a name of some characters"],
+    ["a site that is no text", { kind: "add", site: { layer: 1 }, vector }, 'found {"layer":1}'],
+    ["nothing", null, "a hook { kind, site, vector, ... }, found null"],
+    ["a list", [], "found []"],
     ["an unknown kind", { kind: "boost", site, vector }, 'found "boost"'],
   ])("are refused for %s", (_, hook, text) => {
     const plan = () => planHooks(spec, [{ kind: "project", site, vector }, hook as unknown as Hook]);

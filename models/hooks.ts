@@ -1,4 +1,5 @@
 import { CapstanError, show } from "./errors.ts";
+import { isObject } from "./json.ts";
 import type { DecoderSpec } from "./spec.ts";
 
 /**
@@ -21,7 +22,8 @@ export type Positions = "all" | "last";
 /**
  * An intervention or a reading, applied by the device while it runs. With v = vector / |vector|, p = <h, v>:
  *
- * - `cap`: `floor`: h + max(floor - p, 0) v; `ceiling`: h - max(p - ceiling, 0) v (paper, section 5)
+ * - `cap`: `floor`: h + max(floor - p, 0) v; `ceiling`: h - max(p - ceiling, 0) v (paper, section 5); with a `name`,
+ *   p before the cap is streamed under it
  * - `add`: h + coefficient * vector (vector as given; coefficient 1 when absent)
  * - `ablate`: h - p v + coefficient * vector (0 when absent)
  * - `mean_ablate`: h - p v + mean
@@ -30,7 +32,15 @@ export type Positions = "all" | "last";
  * Vectors are [d_model], float32. `positions: "last"` means the last position of each forward call.
  */
 export type Hook =
-  | { kind: "cap"; site: Site; vector: Float32Array; floor?: number; ceiling?: number; positions?: Positions }
+  | {
+      kind: "cap";
+      site: Site;
+      vector: Float32Array;
+      floor?: number;
+      ceiling?: number;
+      positions?: Positions;
+      name?: string;
+    }
   | { kind: "add" | "ablate"; site: Site; vector: Float32Array; coefficient?: number; positions?: Positions }
   | { kind: "mean_ablate"; site: Site; vector: Float32Array; mean: Float32Array; positions?: Positions }
   | { kind: "project"; site: Site; vector: Float32Array; name?: string };
@@ -62,8 +72,10 @@ export type DeviceHook =
 /** What hooks become before they run: checked, normalised, in call order, projections numbered and named. */
 export interface HookPlan {
   hooks: DeviceHook[];
-  /** Name of each projection row: the hook's `name`, else its site. */
+  /** Name of each projection row: the hook's `name`, else its site (behind it `#2`, ... where that is taken). */
   projection_names: string[];
+  /** Caps that have a name: what they do follows from the projection of that name, which is of h before the cap. */
+  named_caps: { name: string; floor: number; ceiling: number }[];
   /** Whether a hook changes the residual stream (then cached keys and values depend on it). */
   intervenes: boolean;
   /** Whether a hook acts on the last position only (then prefixes cannot be shared up to that position). */
@@ -79,7 +91,7 @@ const SITE_PATTERN = /^blocks\.(0|[1-9]\d{0,5})\.(hook_[a-z_]+)$/;
 
 /** The id of a site, or a clear error when the model has none of that name. */
 export function siteId(spec: DecoderSpec, site: string, action = "use a hook"): SiteId {
-  const match = SITE_PATTERN.exec(site);
+  const match = typeof site === "string" ? SITE_PATTERN.exec(site) : null;
   const kind = match === null ? -1 : SITE_KINDS.indexOf(match[2] as SiteKind);
   const layer = match === null ? -1 : Number(match[1]);
   const kinds = siteKinds(spec);
@@ -136,19 +148,80 @@ export function expandSites(spec: DecoderSpec, patterns: readonly string[]): Sit
  *   neither; an unknown site or kind; an intervention on a site that is not of the residual stream
  */
 export function planHooks(spec: DecoderSpec, hooks: readonly Hook[]): HookPlan {
-  const plan: HookPlan = { hooks: [], projection_names: [], intervenes: false, acts_on_last: false };
-  for (const [index, hook] of hooks.entries()) {
-    const where = `use hook ${index} (${show(hook?.kind)} at ${show(hook?.site)})`;
-    const planned = planHook(spec, hook, plan.projection_names.length, where);
-    plan.hooks.push(planned);
-    if (planned.op === "project") {
-      plan.projection_names.push((hook.kind === "project" ? hook.name : undefined) ?? hook.site);
+  const plan: HookPlan = {
+    hooks: [],
+    projection_names: [],
+    named_caps: [],
+    intervenes: false,
+    acts_on_last: false,
+  };
+  const readings: { site: Site; name: string | undefined; where: string }[] = [];
+  for (const [index, given] of hooks.entries()) {
+    if (!isObject(given)) throw bad(`use hook ${index}`, "a hook { kind, site, vector, ... }", show(given));
+    const hook = withoutNulls(given);
+    const where = `use hook ${index} (${show(hook.kind)} at ${show(hook.site)})`;
+    const planned = planHook(spec, hook, readings.length, where);
+    checkFields(hook, where);
+    if (hook.kind === "project") {
+      readings.push({ site: hook.site, name: hook.name, where });
     } else {
       plan.intervenes = true;
-      if (planned.positions === "last") plan.acts_on_last = true;
+      if (hook.positions === "last") plan.acts_on_last = true;
     }
+    if (planned.op === "clamp" && hook.kind === "cap" && hook.name !== undefined) {
+      const { site, direction, floor, ceiling } = planned;
+      plan.hooks.push({ op: "project", site, direction, output: readings.length });
+      readings.push({ site: hook.site, name: hook.name, where });
+      plan.named_caps.push({ name: hook.name, floor, ceiling });
+    }
+    plan.hooks.push(planned);
   }
+  plan.projection_names = nameReadings(readings);
   return plan;
+}
+
+/** Null stands for a field left out. */
+function withoutNulls(hook: object): Hook {
+  return Object.fromEntries(Object.entries(hook).filter(([, value]) => value !== null)) as unknown as Hook;
+}
+
+const FIELDS: Record<Hook["kind"], readonly string[]> = {
+  cap: ["floor", "ceiling", "positions", "name"],
+  add: ["coefficient", "positions"],
+  ablate: ["coefficient", "positions"],
+  mean_ablate: ["mean", "positions"],
+  project: ["name"],
+};
+
+/** A field that a kind does not have would change nothing, without a word. */
+function checkFields(hook: Hook, where: string): void {
+  const known = ["kind", "site", "vector", ...FIELDS[hook.kind]];
+  const unknown = Object.entries(hook).find(([name, value]) => value !== undefined && !known.includes(name));
+  if (unknown !== undefined) throw bad(where, `only ${known.join(", ")}`, show(unknown[0]));
+}
+
+/**
+ * The name of each reading: its own, or its site's, behind which those after the first at a site have a number (`#2`).
+ *
+ * @throws CapstanError `bad_hook` for two of one given name
+ */
+function nameReadings(
+  readings: readonly { site: Site; name: string | undefined; where: string }[],
+): string[] {
+  const taken = new Set<string>();
+  for (const { name, where } of readings) {
+    if (name === undefined) continue;
+    if (typeof name !== "string" || name === "") throw bad(where, "a name of some characters", show(name));
+    if (taken.has(name)) throw bad(where, "a name that no other reading has", show(name));
+    taken.add(name);
+  }
+  return readings.map(({ site, name }) => {
+    if (name !== undefined) return name;
+    let free: string = site;
+    for (let n = 2; taken.has(free); n++) free = `${site}#${n}`;
+    taken.add(free);
+    return free;
+  });
 }
 
 function planHook(spec: DecoderSpec, hook: Hook, output: number, where: string): DeviceHook {
@@ -193,6 +266,9 @@ function planHook(spec: DecoderSpec, hook: Hook, output: number, where: string):
   }
 }
 
+/** The largest number of float32. */
+const MAX_F32 = 3.4028234663852886e38;
+
 function bad(action: string, need: string, found: string): CapstanError {
   return new CapstanError("bad_hook", { action, need, found });
 }
@@ -221,8 +297,8 @@ function bounds(
   const { floor, ceiling } = hook;
   if (floor === undefined && ceiling === undefined) throw bad(where, "a floor, a ceiling or both", "neither");
   for (const [name, bound] of Object.entries({ floor, ceiling })) {
-    if (bound !== undefined && !Number.isFinite(bound))
-      throw bad(where, `a finite ${name}`, show(String(bound)));
+    if (bound !== undefined && !(typeof bound === "number" && Math.abs(bound) <= MAX_F32))
+      throw bad(where, `${name} as a number that float32 holds`, show(bound));
   }
   if (floor !== undefined && ceiling !== undefined && floor > ceiling) {
     throw bad(where, "floor at most ceiling", `floor ${floor}, ceiling ${ceiling}`);
@@ -232,8 +308,8 @@ function bounds(
 
 function coefficient(hook: { coefficient?: number }, fallback: number, where: string): number {
   const value = hook.coefficient ?? fallback;
-  if (!Number.isFinite(value)) throw bad(where, "a finite coefficient", show(String(value)));
-  return value;
+  if (typeof value === "number" && Math.abs(value) <= MAX_F32) return value;
+  throw bad(where, "coefficient as a number that float32 holds", show(value));
 }
 
 function unit(vector: Float32Array, length: number): Float32Array {

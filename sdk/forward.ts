@@ -1,4 +1,6 @@
-import { CapstanError, expandSites, type Site, show, siteId } from "../models/index.ts";
+import { CapstanError, expandSites, isObject, type Site, siteId } from "../models/index.ts";
+import * as rules from "./options.ts";
+import { type Rules, readOptions } from "./options.ts";
 import { type Runtime, runtimeOf } from "./runtime.ts";
 import type { Sequence } from "./scheduler/sequence.ts";
 import type { Call, CallResult, Task } from "./scheduler/task.ts";
@@ -19,26 +21,28 @@ export interface ForwardRequest {
 export function readForward(
   model: Model,
   tokens: IntegerArray,
-  options: Omit<ForwardOptions, "hooks">,
+  given: Omit<ForwardOptions, "hooks"> | undefined,
 ): ForwardRequest {
+  const options = readOptions("forward", given, OPTIONS);
+  const mean = readOptions("forward: mean", options.mean, MEAN);
   const ids = readTokenIds(model, tokens);
-  const logits = options.logits ?? "last";
-  if (!["none", "last", "all"].includes(logits)) {
-    throw new CapstanError("bad_request", {
-      action: "forward",
-      need: "logits none, last or all",
-      found: show(logits),
-    });
-  }
   return {
     tokens: ids,
     sites: expandSites(model.spec, options.capture ?? []),
-    mean_sites: expandSites(model.spec, options.mean?.sites ?? []),
-    spans: checkSpans(options.mean?.spans ?? [], ids.length),
-    logits,
+    mean_sites: expandSites(model.spec, mean.sites ?? []),
+    spans: checkSpans(mean.spans ?? [], ids.length),
+    logits: options.logits ?? "last",
     signal: options.signal,
   };
 }
+
+const OPTIONS: Rules<Omit<ForwardOptions, "hooks">> = {
+  capture: rules.texts,
+  mean: rules.record,
+  logits: rules.oneOf("none", "last", "all"),
+  signal: rules.signal,
+};
+const MEAN: Rules<NonNullable<ForwardOptions["mean"]>> = { sites: rules.texts, spans: rules.list };
 
 /** One forward call of a sequence: submits it and puts its results under their names. */
 export async function runForward(
@@ -125,7 +129,8 @@ function checkSpans(
   spans: readonly { start: number; end: number }[],
   n_tokens: number,
 ): { start: number; end: number }[] {
-  return spans.map(({ start, end }) => {
+  return spans.map((span) => {
+    const { start, end } = isObject(span) ? span : { start: Number.NaN, end: Number.NaN };
     if (Number.isInteger(start) && Number.isInteger(end) && 0 <= start && start <= end && end <= n_tokens) {
       return { start, end };
     }

@@ -1,5 +1,15 @@
-import { abortedError, CapstanError, expandSites, planHooks, type Site, siteId } from "../models/index.ts";
+import {
+  abortedError,
+  CapstanError,
+  expandSites,
+  type HookPlan,
+  planHooks,
+  type Site,
+  siteId,
+} from "../models/index.ts";
 import { meansOf } from "./forward.ts";
+import * as rules from "./options.ts";
+import { type Rules, readOptions } from "./options.ts";
 import { promptTokens } from "./prompt.ts";
 import { ReplyStream } from "./reply.ts";
 import { type Runtime, runtimeOf, type StreamDecoder } from "./runtime.ts";
@@ -7,10 +17,37 @@ import { needsHistory, readSampling, type Sampling } from "./sampling.ts";
 import type { Sequence } from "./scheduler/sequence.ts";
 import type { Call, CallResult, Task } from "./scheduler/task.ts";
 import { StopStrings } from "./stop_strings.ts";
-import type { GeneratedToken, GenerateOptions, GenerateResult, Model, Prompt, Reply } from "./types.ts";
+import type {
+  CapEffect,
+  GeneratedToken,
+  GenerateOptions,
+  GenerateResult,
+  Model,
+  Prompt,
+  Reply,
+} from "./types.ts";
 
 /** Tokens of a reply when the caller names no number. */
 const DEFAULT_MAX_TOKENS = 512;
+const OPTIONS: Rules<GenerateOptions> = {
+  hooks: rules.hooks,
+  max_tokens: rules.whole(1),
+  temperature: rules.number(0, 100),
+  top_k: rules.whole(0),
+  top_p: rules.number(0, 1),
+  min_p: rules.number(0, 1),
+  repetition_penalty: rules.number(1e-3, 1e3),
+  frequency_penalty: rules.number(-100, 100),
+  presence_penalty: rules.number(-100, 100),
+  logit_bias: rules.record,
+  seed: rules.whole(0),
+  stop: rules.anyOf(rules.text, rules.texts),
+  logprobs: rules.anyOf(rules.boolean, rules.whole(0, 100)),
+  mean: rules.texts,
+  template_args: rules.record,
+  signal: rules.signal,
+};
+
 /** Stands for a token that is fed before it is known. */
 const UNKNOWN = new Int32Array(1);
 
@@ -26,8 +63,9 @@ const UNKNOWN = new Int32Array(1);
  * for await (const token of reply) write(token.text);
  * const { text, finish_reason } = await reply.result;
  */
-export function generate(model: Model, prompt: Prompt, options: GenerateOptions = {}): Reply {
+export function generate(model: Model, prompt: Prompt, given: GenerateOptions = {}): Reply {
   const runtime = runtimeOf(model);
+  const options = readOptions("generate", given, OPTIONS);
   const tokens = promptTokens(model, prompt, options.template_args);
   const request = readRequest(model, tokens, options);
   const { signal } = options;
@@ -66,17 +104,9 @@ function readRequest(model: Model, tokens: Int32Array, options: GenerateOptions)
       mend: "Shorten the prompt, or load the model with a larger n_ctx.",
     });
   }
-  const asked = options.max_tokens ?? DEFAULT_MAX_TOKENS;
-  if (!Number.isInteger(asked) || asked < 1) {
-    throw new CapstanError("bad_request", {
-      action: "generate",
-      need: "max_tokens of at least 1",
-      found: String(asked),
-    });
-  }
   return {
     tokens,
-    max_tokens: Math.min(asked, room),
+    max_tokens: Math.min(options.max_tokens ?? DEFAULT_MAX_TOKENS, room),
     sampling: readSampling(model, options),
     stops: readStops(model, options.stop),
     mean_sites: expandSites(model.spec, options.mean ?? []),
@@ -87,7 +117,7 @@ function readStops(model: Model, stop: GenerateOptions["stop"]): string[] {
   // Without a tokenizer there is no text to stop at: say so now.
   if (stop !== undefined) void model.tokenizer.size;
   const stops = stop === undefined ? [] : typeof stop === "string" ? [stop] : [...stop];
-  if (stops.every((text) => typeof text === "string" && text !== "")) return stops;
+  if (!stops.includes("")) return stops;
   throw new CapstanError("bad_request", {
     action: "generate",
     need: "stop strings of some characters",
@@ -283,7 +313,31 @@ class GenerateTask implements Task {
       projections: Object.fromEntries(
         names.map((name) => [name, Float32Array.from(this.#sent, (token) => token.projections?.[name] ?? 0)]),
       ),
+      caps: capEffects(this.sequence.hooks.plan.named_caps, this.#sent),
       means,
     };
   }
+}
+
+/** What each named cap did at the positions that the reply's tokens were drawn from. */
+function capEffects(
+  caps: HookPlan["named_caps"],
+  tokens: readonly GeneratedToken[],
+): Record<string, CapEffect> {
+  return Object.fromEntries(
+    caps.map(({ name, floor, ceiling }) => {
+      const shifts = tokens.map(({ projections }) => {
+        const p = projections?.[name] ?? 0;
+        return Math.max(floor - p, p - ceiling, 0);
+      });
+      const sum = shifts.reduce((total, shift) => total + shift, 0);
+      const effect = {
+        tokens: shifts.length,
+        touched: shifts.filter((shift) => shift > 0).length,
+        mean_shift: shifts.length === 0 ? 0 : sum / shifts.length,
+        max_shift: Math.max(0, ...shifts),
+      };
+      return [name, effect];
+    }),
+  );
 }

@@ -1,14 +1,8 @@
-import {
-  abortedError,
-  buildProgram,
-  CapstanError,
-  type Device,
-  type DeviceModel,
-  show,
-  tensorSpecs,
-} from "../models/index.ts";
+import { abortedError, buildProgram, type Device, type DeviceModel, tensorSpecs } from "../models/index.ts";
 import { createDevice } from "./devices.ts";
 import { LoadedModel } from "./model.ts";
+import * as rules from "./options.ts";
+import { type Rules, readOptions } from "./options.ts";
 import { memory } from "./platform/index.ts";
 import type { SchedulerLimits } from "./scheduler/scheduler.ts";
 import { resolveSource } from "./source/index.ts";
@@ -26,14 +20,14 @@ import { modelDigest, openWeights, readModelConfig } from "./weights/index.ts";
  * @example
  * const model = await load("capstan-tiny", { device: "auto" });
  */
-export async function load(source: string | FileSource, options: LoadOptions = {}): Promise<Model> {
-  checkOptions(options);
+export async function load(source: string | URL | FileSource, given: LoadOptions = {}): Promise<Model> {
+  const options = readOptions("load a model", given, OPTIONS);
   return await loadOn(source, options, () => createDevice(options));
 }
 
 /** As `load`, on a device of the caller's making; the model disposes of it. */
 export async function loadOn(
-  source: string | FileSource,
+  source: string | URL | FileSource,
   options: LoadOptions,
   makeDevice: () => Promise<Device>,
 ): Promise<Model> {
@@ -120,28 +114,11 @@ function progressOf(report: NonNullable<LoadOptions["on_progress"]>): (done: num
   return (done, total) => report({ done, total, stage: "load" });
 }
 
-function checkOptions(options: LoadOptions): void {
-  const known = {
-    device: ["auto", "wasm", "webgpu"],
-    dtype: ["auto", "f32", "f16", "q8", "q4"],
-  } as const;
-  for (const [name, values] of Object.entries(known)) {
-    const value = options[name as keyof typeof known];
-    if (value !== undefined && !(values as readonly string[]).includes(value)) {
-      throw wrongOption(name, values.map(show).join(" or "), value);
-    }
-  }
-  for (const name of ["n_ctx", "threads"] as const) {
-    const value = options[name];
-    if (value !== undefined && (!Number.isInteger(value) || value < 1))
-      throw wrongOption(name, "a whole number from 1", value);
-  }
-}
-
-function wrongOption(name: string, need: string, found: unknown): CapstanError {
-  return new CapstanError("bad_request", {
-    action: "load a model",
-    need: `${name} to be ${need}`,
-    found: show(found),
-  });
-}
+const OPTIONS: Rules<LoadOptions> = {
+  device: rules.oneOf("auto", "wasm", "webgpu"),
+  dtype: rules.oneOf("auto", "f32", "f16", "q8", "q4"),
+  n_ctx: rules.whole(1),
+  threads: rules.whole(1),
+  signal: rules.signal,
+  on_progress: rules.callback,
+};

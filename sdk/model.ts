@@ -1,5 +1,7 @@
 import { type Decoder, type Device, type DeviceModel, type Hook, planHooks } from "../models/index.ts";
 import { readForward, runForward } from "./forward.ts";
+import * as rules from "./options.ts";
+import { type Rules, readOptions } from "./options.ts";
 import { type StreamDecoder, setRuntime } from "./runtime.ts";
 import { freeOn } from "./scheduler/free_on.ts";
 import { Scheduler, type SchedulerLimits } from "./scheduler/scheduler.ts";
@@ -32,6 +34,8 @@ export interface ModelParts {
   /** Frees the device behind the model. */
   dispose: () => Promise<void>;
 }
+
+const SESSION: Rules<{ hooks?: readonly Hook[] | undefined }> = { hooks: rules.hooks };
 
 /** A loaded model: its weights on a device, one scheduler over them. */
 export class LoadedModel implements Model {
@@ -74,10 +78,11 @@ export class LoadedModel implements Model {
     return this.tokenizer.encodeChat(messages, args);
   }
 
-  async forward(tokens: IntegerArray, options: ForwardOptions = {}): Promise<ForwardResult> {
-    const { hooks, ...rest } = options;
+  async forward(tokens: IntegerArray, options?: ForwardOptions): Promise<ForwardResult> {
+    const { hooks, ...rest } = options ?? {};
     const request = readForward(this, tokens, rest);
-    const sequence = this.#scheduler.openSequence(planHooks(this.spec, hooks ?? []));
+    const plan = planHooks(this.spec, readOptions("forward", { hooks }, SESSION).hooks ?? []);
+    const sequence = this.#scheduler.openSequence(plan);
     try {
       return await runForward(this, sequence, request);
     } finally {
@@ -85,8 +90,9 @@ export class LoadedModel implements Model {
     }
   }
 
-  async session(options: { hooks?: readonly Hook[] } = {}): Promise<Session> {
-    const plan = planHooks(this.spec, options.hooks ?? []);
+  async session(options?: { hooks?: readonly Hook[] }): Promise<Session> {
+    const { hooks } = readOptions("open a session", options, SESSION);
+    const plan = planHooks(this.spec, hooks ?? []);
     return new ModelSession(this, this.#scheduler.openSequence(plan));
   }
 

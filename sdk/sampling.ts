@@ -12,7 +12,7 @@ export type Sampling = Omit<SampleParams, "history" | "n_prompt" | "draw">;
  * @throws CapstanError `bad_request` naming the option, what it needs and what it found
  */
 export function readSampling(model: Model, options: GenerateOptions): Sampling {
-  const given = { ...model.defaults, ...definedOnly(options) };
+  const given = { ...model.defaults, ...options };
   return {
     temperature: within("temperature", given.temperature ?? 1, 0, 100),
     top_k: whole("top_k", given.top_k ?? 0, 0),
@@ -33,22 +33,23 @@ export function needsHistory(sampling: Sampling): boolean {
   return repetition_penalty !== 1 || frequency_penalty !== 0 || presence_penalty !== 0;
 }
 
-function definedOnly<T extends object>(options: T): T {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
-}
+/** A bias that forbids a token on every device; -Infinity is read as this. */
+const FORBIDS = -1e30;
 
-function readBias(model: Model, bias: Record<number, number>): { id: number; bias: number }[] {
-  return Object.entries(bias).map(([key, value]) => {
-    const id = Number(key);
-    if (!Number.isInteger(id) || id < 0 || id >= model.spec.d_vocab) {
-      throw wrong("logit_bias", `token ids from 0 to ${model.spec.d_vocab - 1}`, key);
-    }
+function readBias(model: Model, given: Record<number, number>): { id: number; bias: number }[] {
+  const { d_vocab } = model.spec;
+  const biases = Object.entries(given).map(([key, value]) => {
+    const id = /^\d+$/.test(key) ? Number(key) : -1;
+    if (id < 0 || id >= d_vocab) throw wrong("logit_bias", `by token ids from 0 to ${d_vocab - 1}`, key);
     if (typeof value !== "number" || Number.isNaN(value) || value === Number.POSITIVE_INFINITY) {
       throw wrong("logit_bias", "numbers", value);
     }
-    // -Infinity forbids a token; a finite number that large does so on every device.
-    return { id, bias: Math.max(value, -1e30) };
+    return { id, bias: Math.max(value, FORBIDS) };
   });
+  const n_forbidden = biases.filter(({ bias }) => bias === FORBIDS).length;
+  if (n_forbidden === d_vocab)
+    throw wrong("logit_bias", "such that a token is left", "all of them forbidden");
+  return biases;
 }
 
 function seedWords(seed: number | undefined): [number, number] {

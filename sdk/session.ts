@@ -27,7 +27,7 @@ export class ModelSession implements Session {
 
   async forward(tokens: IntegerArray, options?: Omit<ForwardOptions, "hooks">): Promise<ForwardResult> {
     this.#checkOpen();
-    const request = readForward(this.#model, tokens, options ?? {});
+    const request = readForward(this.#model, tokens, options);
     this.#n_planned += request.tokens.length;
     return await this.#inTurn(() => runForward(this.#model, this.#sequence, request));
   }

@@ -225,10 +225,22 @@ export interface GenerateResult {
    */
   finish_reason: "stop" | "length" | "abort";
   usage: { prompt_tokens: number; completion_tokens: number; total_tokens: number; cached_tokens: number };
-  /** By the name of each `project` hook, one value a token of the reply. */
+  /** By the name of each `project` hook and named cap, one value a token of the reply. */
   projections: Record<string, Float32Array>;
+  /** By the name of each named cap: what it did. */
+  caps: Record<string, CapEffect>;
   /** What `mean` asked for: by site, [d_model]; zeros when none of the reply's tokens was fed. */
   means: Record<Site, Float32Array>;
+}
+
+/** What a named cap did to the positions that a reply's tokens were drawn from. */
+export interface CapEffect {
+  /** Positions in all, and those that it moved. */
+  tokens: number;
+  touched: number;
+  /** How far the projection was moved, in its own units: mean over all of them, and the most. */
+  mean_shift: number;
+  max_shift: number;
 }
 
 /**

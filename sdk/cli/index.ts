@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { nearestName } from "../options.ts";
 import { argv, packageVersion, setExitCode } from "../platform/index.ts";
 import { EXIT } from "./exit.ts";
 
@@ -52,12 +53,23 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 ran but a check fell short, 130 i
 export async function runCli(program: Command, args: readonly string[] = argv()): Promise<void> {
   throwOnExit(program);
   try {
+    // Commander answers an unknown verb's --help with its own, as if all were well.
+    const [verb] = args[0] === "help" ? args.slice(1) : args;
+    if (verb !== undefined && !verb.startsWith("-")) checkVerb(program, verb);
     await program.parseAsync([...args], { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     // Help and version are errors to commander, of code 0.
     setExitCode(error.exitCode === 0 ? EXIT.done : EXIT.usage);
   }
+}
+
+function checkVerb(program: Command, verb: string): void {
+  const names = program.commands.map((command) => command.name());
+  if (names.includes(verb) || verb === "help") return;
+  const nearest = nearestName(verb, names);
+  const meant = nearest === undefined ? "" : `\n(Did you mean ${nearest}?)`;
+  program.error(`error: unknown command '${verb}'${meant}`, { code: "commander.unknownCommand" });
 }
 
 /** Commander ends the process where it is not told to throw, each subcommand by itself. */

@@ -1,5 +1,7 @@
+import { execFileSync } from "node:child_process";
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { describe, expect, test, vi } from "vitest";
 import { pull } from "../index.ts";
 import { answer, answerCut, serve } from "../source/fixtures/server.ts";
@@ -170,6 +172,76 @@ describe("pull", () => {
     );
     expect(hub.server.storage.requests).toHaveLength(1);
     expect(hub.server.storage.requests[0]!.headers.authorization).toBeUndefined();
+  });
+
+  test.each([
+    ["an inner line break", "hf_SECRET\nX-Evil: 1", "a line break at place 10"],
+    ["a space", "hf_SECRET hf_OTHER", "character U+0020 at place 10"],
+    ["a zero-width space", "hf_SECRET\u200bX", "character U+200b at place 10"],
+  ])("with %s in the token says so once, asks nobody and does not show it", async (_, token, found) => {
+    vi.stubEnv("HF_TOKEN", token);
+    const failed: unknown = await pull("org/private").catch((error: unknown) => error);
+    const error = await codeOf(Promise.reject(failed));
+    expect(error.code).toBe("access_denied");
+    expect(error.message).toContain(`read the token of HF_TOKEN: need a token of printable ASCII`);
+    expect(error.message).toContain(`found ${found}. Copy it again`);
+    expect(inspect(failed, { depth: 9 })).not.toMatch(/SECRET|OTHER/);
+    expect(hub.server.hub.requests).toHaveLength(0);
+  });
+
+  test("does not show a token that the hub sends back", async () => {
+    vi.stubEnv("HF_TOKEN", "hf_SECRET");
+    await using echo = await serve(({ request, response }) => {
+      const told = request.headers.authorization ?? "";
+      response.writeHead(403, { "x-error-message": `no: ${told}` }).end(told);
+    });
+    vi.stubEnv("HF_ENDPOINT", echo.url);
+    const failed: unknown = await pull("org/model").catch((error: unknown) => error);
+    expect(failed).toMatchObject({
+      code: "access_denied",
+      message: expect.stringContaining("Bearer (hidden)"),
+    });
+    expect(inspect(failed, { depth: 9 })).not.toContain("SECRET");
+  });
+
+  test.each(["not a url", "ftp://127.0.0.1/", "http://user:SECRET@127.0.0.1/"])(
+    "from the endpoint %j is a bad request that shows no password",
+    async (endpoint) => {
+      vi.stubEnv("HF_ENDPOINT", endpoint);
+      const error = await codeOf(pull("org/model"));
+      expect(error).toMatchObject({ code: "bad_request", message: expect.stringContaining("HF_ENDPOINT") });
+      expect(error.message).not.toContain("SECRET");
+    },
+  );
+
+  test("of an answer without end gives up, however it is called", { timeout: 60_000 }, async () => {
+    let sent = 0;
+    await using endless = await serve(({ response }) => {
+      response.writeHead(200, { "content-type": "application/json" });
+      const chunk = Buffer.alloc(2 ** 20, "[");
+      const more = () => {
+        while (!response.destroyed && sent < 2 ** 28 && response.write(chunk)) sent += chunk.length;
+        if (!response.destroyed) response.once("drain", more);
+      };
+      more();
+    });
+    vi.stubEnv("HF_ENDPOINT", endless.url);
+    expect(await codeOf(pull("org/model"))).toMatchObject({
+      code: "bad_file",
+      message: expect.stringContaining("an answer of at most 33554432 bytes"),
+    });
+    expect(sent).toBeLessThan(2 ** 27);
+  });
+
+  test("into a cache that nobody may write in works when all of it is there", async () => {
+    const { folder } = await pull("org/model");
+    const made = layout(hub.cache);
+    const frozen = execFileSync("find", [hub.cache, "-type", "d"], { encoding: "utf8" }).trim().split("\n");
+    const before = frozen.map((path) => statSync(path).mtimeMs);
+    expect((await pull("org/model")).folder).toBe(folder);
+    expect(layout(hub.cache)).toEqual(made);
+    // Not even a temporary file was made and renamed.
+    expect(frozen.map((path) => statSync(path).mtimeMs)).toEqual(before);
   });
 
   test("uses the token that Python's login kept", async () => {

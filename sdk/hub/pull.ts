@@ -1,13 +1,22 @@
 import { CapstanError, show } from "../../models/index.ts";
+import * as rules from "../options.ts";
+import { type Rules, readOptions } from "../options.ts";
 import { exists, fileSize, joinPath } from "../platform/index.ts";
 import { eachOf } from "../pool.ts";
 import { HttpClient } from "../source/http.ts";
+import { withoutSecret } from "../source/secrets.ts";
 import type { PullOptions, PullResult } from "../types.ts";
 import { explainStatus, HubApi, type HubFile } from "./api.ts";
 import { fetchBlob } from "./blob.ts";
 import { ModelCache } from "./cache.ts";
 import { type HubId, MODEL_FILES, matches, readHubId } from "./names.ts";
 import { HUB, type HubPlace, hubPlace } from "./place.ts";
+
+const OPTIONS: Rules<PullOptions> = {
+  include: rules.texts,
+  signal: rules.signal,
+  on_progress: rules.callback,
+};
 
 /** Files fetched at once. */
 const AT_ONCE = 4;
@@ -22,7 +31,8 @@ const AT_ONCE = 4;
  * @example
  * const { folder } = await pull("Qwen/Qwen3-0.6B");
  */
-export async function pull(name: string, options: PullOptions = {}): Promise<PullResult> {
+export async function pull(name: string, given: PullOptions = {}): Promise<PullResult> {
+  const options = readOptions("pull", given, OPTIONS);
   const hub_id = readHubId(name);
   const place = await hubPlace();
   if (place.offline) throw offline(`pull ${name}`);
@@ -35,7 +45,11 @@ export async function pull(name: string, options: PullOptions = {}): Promise<Pul
       ...(place.token === undefined ? {} : { authorization: `Bearer ${place.token}` }),
     },
   });
-  return await new Pull(client, place, hub_id, options).run();
+  try {
+    return await new Pull(client, place, hub_id, options).run();
+  } catch (error) {
+    throw withoutSecret(error, place.token);
+  }
 }
 
 /** One call of `pull`. */

@@ -40,6 +40,9 @@ export async function moveFile(from: string, to: string): Promise<void> {
  * links for us (Windows without the right to make them) it becomes a copy.
  */
 export async function linkFile(target: string, path: string): Promise<void> {
+  // One that is there already is left alone: the folder may be one that nobody may write in.
+  const now = await attempt("link", path, (fs) => fs.readlink(path).catch(() => null));
+  if (now === target) return;
   await makeFolder(dirname(path));
   const fresh = `${path}.${crypto.randomUUID()}.tmp`;
   await attempt("link", path, async (fs) => {

@@ -8,6 +8,8 @@ import {
 } from "../../models/index.ts";
 import { waits_belong_to_requests, yieldToEventLoop } from "../platform/event_loop.ts";
 import type { BlockPool } from "./block_pool.ts";
+import { chooseBatch } from "./choose_batch.ts";
+import { disposedError, nonFiniteError, tooLarge } from "./errors.ts";
 import { HookSets } from "./hook_sets.ts";
 import { KvMemory } from "./kv_memory.ts";
 import type { PrefixCache } from "./prefix_cache.ts";
@@ -134,17 +136,7 @@ export class Scheduler {
       });
     }
     const needed = this.pool.blocksFor(sequence.n_tokens + first.tokens.length);
-    if (needed > this.pool.capacity) throw this.#tooLarge(needed);
-  }
-
-  #tooLarge(n_blocks: number): CapstanError {
-    const { block_size, capacity } = this.pool;
-    return new CapstanError("out_of_memory", {
-      action: "run the model",
-      need: `a cache of at least ${n_blocks * block_size} tokens`,
-      found: `memory for ${capacity * block_size}`,
-      mend: "A shorter prompt, or weights in a smaller dtype, take less.",
-    });
+    if (needed > this.pool.capacity) throw tooLarge(this.pool, needed);
   }
 
   /** Turns for as long as they are wanted. */
@@ -187,7 +179,7 @@ export class Scheduler {
       const scheduled = this.#waiting[0]!;
       if (!this.#makeRoomFor(scheduled)) {
         if (this.#active.length > 0) return;
-        this.#end(scheduled, this.#tooLarge(this.#blocksOf(scheduled)));
+        this.#end(scheduled, tooLarge(this.pool, this.#blocksOf(scheduled)));
         continue;
       }
       this.#waiting.shift();
@@ -222,7 +214,8 @@ export class Scheduler {
 
   /** Gives the device a step of all that can run; false when that is nothing. */
   async #dispatchStep(): Promise<boolean> {
-    const slots = this.#chooseBatch();
+    const last = this.#in_flight.at(-1)?.slots ?? [];
+    const slots = chooseBatch(this.#active, last, this.limits);
     if (slots.length === 0) return false;
     try {
       if (!(await this.#reserve(slots))) return false;
@@ -237,27 +230,6 @@ export class Scheduler {
     for (const slot of slots) slot.scheduled.dispatch(slot);
     this.#in_flight.push({ slots, outcome });
     return true;
-  }
-
-  /** Sequences with one token to go come first, then prompts, until the step is full. */
-  #chooseBatch(): BatchSlot[] {
-    const last = this.#in_flight.at(-1)?.slots ?? [];
-    const isolated = this.#active.find(({ is_isolated }) => is_isolated);
-    const single: BatchSlot[] = [];
-    const longer: BatchSlot[] = [];
-    for (const scheduled of isolated === undefined ? this.#active : [isolated]) {
-      const slot = scheduled.nextSlot(last);
-      // A step without those that wait would cost them another pass over the weights: batches stay whole.
-      if (slot === "waits") return [];
-      if (slot !== "ends") (slot.count === 1 ? single : longer).push(slot);
-    }
-    const chosen = [...single, ...longer].slice(0, this.limits.max_step_sequences);
-    let room = this.limits.max_step_tokens;
-    for (const slot of chosen) {
-      slot.count = Math.min(slot.count, room, slot.scheduled.chunk_limit);
-      room -= slot.count;
-    }
-    return chosen.filter(({ count }) => count > 0);
   }
 
   /**
@@ -284,7 +256,7 @@ export class Scheduler {
     const at = slots.findIndex(({ scheduled }) => scheduled === youngest);
     if (at >= 0) slots.splice(at, 1);
     if (this.#active.length === 1) {
-      this.#end(youngest, this.#tooLarge(this.#blocksOf(youngest)));
+      this.#end(youngest, tooLarge(this.pool, this.#blocksOf(youngest)));
       return;
     }
     youngest.preempt();
@@ -396,22 +368,4 @@ const CACHE_LOWERED = 0.25;
 /** Whether a slot's results are still wanted. */
 function isCurrent({ scheduled, epoch }: BatchSlot): boolean {
   return !scheduled.has_ended && scheduled.epoch === epoch;
-}
-
-function nonFiniteError(where: string): CapstanError {
-  return new CapstanError("non_finite", {
-    action: "run the model",
-    need: `finite numbers in the ${where === "logits" ? "logits" : "residual stream"}`,
-    found: "NaN or infinity",
-    mend: "A hook with a huge coefficient, or weights beyond the range of float32, can do this.",
-  });
-}
-
-function disposedError(): CapstanError {
-  return new CapstanError("device_lost", {
-    action: "run the model",
-    need: "a loaded model",
-    found: "one that was disposed",
-    mend: "Load it again.",
-  });
 }

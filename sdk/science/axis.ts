@@ -1,7 +1,9 @@
 import { CapstanError, type Hook, show } from "../../models/index.ts";
+import * as rules from "../options.ts";
+import { type Rules, readOptions } from "../options.ts";
 import { writeFileAtomic } from "../platform/index.ts";
 import { type AxisData, decodeAxis, encodeAxis } from "./axis_file.ts";
-import { checkLayer, checkPercentile, type LayerRange, residPost } from "./layers.ts";
+import { checkLayer, checkPercentile, type LayerRange, layersOf, residPost } from "./layers.ts";
 import { percentileOfSorted } from "./stats.ts";
 import { type FileInput, TensorFile } from "./tensor_file.ts";
 import { dot, meanOf, norm, row, subtract, unit, type Vector } from "./vectors.ts";
@@ -15,6 +17,10 @@ export interface RolePoint {
   /** In the principal components. */
   coordinates: number[];
 }
+
+const PROBES: Rules<{ layers?: readonly number[] | LayerRange }> = {
+  layers: rules.anyOf(rules.list, rules.record),
+};
 
 /**
  * The Assistant axis of a model: per layer, the mean activation of the Assistant less the mean of the roles'
@@ -112,12 +118,9 @@ export class Axis {
   }
 
   /** Hooks that stream the projection of each token, named `axis.{layer}`. Default: the target layer's. */
-  probes(options: { layers?: readonly number[] | LayerRange } = {}): Hook[] {
-    const { layers = [this.target_layer] } = options;
-    const chosen =
-      "start" in layers
-        ? Array.from({ length: layers.end - layers.start }, (_, i) => layers.start + i)
-        : layers;
+  probes(given: { layers?: readonly number[] | LayerRange } = {}): Hook[] {
+    const { layers = [this.target_layer] } = readOptions("probe", given, PROBES);
+    const chosen = "start" in layers ? layersOf(layers, this.n_layers, "probe") : layers;
     return chosen.map((layer) => {
       return {
         kind: "project",

@@ -1,6 +1,9 @@
 import { CapstanError, type Hook, show } from "../../models/index.ts";
+import * as rules from "../options.ts";
+import { type Rules, readOptions } from "../options.ts";
 import { writeFileAtomic } from "../platform/index.ts";
 import type { Axis } from "./axis.ts";
+import { checkAxis } from "./inputs.ts";
 import { checkPercentile, type LayerRange, layersOf, residPost } from "./layers.ts";
 import { percentileOfSorted } from "./stats.ts";
 import { encodeTensorFile, type FileInput, TensorFile } from "./tensor_file.ts";
@@ -14,6 +17,12 @@ export interface CapOptions {
   /** tau itself, for all layers or one for each, in place of the percentile. */
   tau?: number | readonly number[];
 }
+
+const OPTIONS: Rules<CapOptions> = {
+  layers: rules.record,
+  percentile: rules.checkedLater,
+  tau: rules.anyOf(rules.number(), rules.list),
+};
 
 /** What caps hold, as `*.cap.safetensors` keeps it. */
 export interface CapsData {
@@ -105,7 +114,9 @@ const FORMAT = "capstan.cap";
  * const caps = cap(axis, { layers: { start: 4, end: 6 }, percentile: 25 });
  * generate(model, messages, { hooks: caps.hooks });
  */
-export function cap(axis: Axis, options: CapOptions = {}): Caps {
+export function cap(axis: Axis, given: CapOptions = {}): Caps {
+  checkAxis(axis, "cap");
+  const options = readOptions("cap", given, OPTIONS);
   const { layers, percentile } = settings(axis, options);
   const vectors = layers.map((layer) => axis.layer(layer));
   const floors =

@@ -1,10 +1,13 @@
 import { CapstanError, show } from "../../models/index.ts";
 import { generate } from "../generate.ts";
+import * as rules from "../options.ts";
+import { type Rules, readOptions } from "../options.ts";
 import { eachOf, IN_FLIGHT } from "../pool.ts";
 import type { Manifest } from "../run/manifest.ts";
 import { type NewResponse, Run } from "../run/run.ts";
 import type { RunStore } from "../run/store.ts";
 import type { Model, TemplateArgs } from "../types.ts";
+import { checkModel } from "./inputs.ts";
 import { type Judge, type JudgeInput, readJudge, scoreOf } from "./judge.ts";
 import { residPost } from "./layers.ts";
 import { type PlannedResponse, planResponses } from "./plan.ts";
@@ -55,6 +58,25 @@ export interface CollectOptions {
   on_progress?: OnProgress;
 }
 
+const OPTIONS: Rules<CollectOptions> = {
+  roles: rules.checkedLater,
+  questions: rules.checkedLater,
+  out: rules.anyOf(rules.text, rules.having("a store", "append")),
+  temperature: rules.number(0, 10),
+  top_p: rules.number(0, 1),
+  max_tokens: rules.whole(1),
+  samples: rules.whole(1),
+  seed: rules.whole(0),
+  questions_per_instruction: rules.whole(1),
+  limit: rules.whole(1),
+  judge: rules.orNull(rules.anyOf(rules.text, rules.callback, rules.having("a judge or its rules"))),
+  mode: rules.oneOf("generate", "text"),
+  template_args: rules.record,
+  concurrency: rules.whole(1),
+  signal: rules.signal,
+  on_progress: rules.callback,
+};
+
 /** Responses in a shard of activations: what a kill can cost. */
 const FLUSH = 64;
 
@@ -68,7 +90,9 @@ const FLUSH = 64;
  * const run = await collect(model, { out: "run/" });
  * const axis = await fit(run);
  */
-export async function collect(model: Model, options: CollectOptions = {}): Promise<Run> {
+export async function collect(model: Model, given: CollectOptions = {}): Promise<Run> {
+  checkModel(model, "collect");
+  const options = readOptions("collect", given, OPTIONS);
   const recipe = await readRecipe(model);
   const roles = await readRoles(options.roles, model, recipe);
   const questions = await readQuestions(options.questions, model, recipe);

@@ -1,10 +1,13 @@
-import { CapstanError, type Hook, show } from "../../models/index.ts";
+import { CapstanError, type ErrorCode, type Hook, show } from "../../models/index.ts";
 import { generate } from "../generate.ts";
+import * as rules from "../options.ts";
+import { type Rules, readOptions } from "../options.ts";
 import { readText } from "../platform/index.ts";
 import type { Message, Model, TemplateArgs } from "../types.ts";
 import { type Axis, checkFits } from "./axis.ts";
 import type { Caps } from "./caps.ts";
 import { type Check, passes, readCheck } from "./checks.ts";
+import { checkAxis, checkModel } from "./inputs.ts";
 import { checkLayer, residPost } from "./layers.ts";
 import { hasSystemRole } from "./plan.ts";
 import { type OnProgress, ProgressMeter } from "./progress.ts";
@@ -41,6 +44,18 @@ export interface DriftOptions {
   on_progress?: OnProgress;
 }
 
+const OPTIONS: Rules<DriftOptions> = {
+  axis: rules.checkedLater,
+  caps: rules.having("caps: what cap or readCaps gave", "hooks", "data"),
+  layer: rules.whole(0),
+  temperature: rules.number(0, 100),
+  seed: rules.whole(0),
+  template_args: rules.record,
+  max_tokens: rules.whole(1),
+  signal: rules.signal,
+  on_progress: rules.callback,
+};
+
 export interface DriftTurn {
   user: string;
   text: string;
@@ -71,8 +86,12 @@ export interface Drift {
  *
  * @throws CapstanError `bad_request`, `bad_file`, `context_overflow`, `aborted`
  */
-export async function drift(model: Model, script: DriftScript, options: DriftOptions): Promise<Drift> {
-  const { axis, caps } = options;
+export async function drift(model: Model, script: DriftScript, given: DriftOptions): Promise<Drift> {
+  checkModel(model, "drift");
+  const options = readOptions("drift", given, OPTIONS);
+  const axis = checkAxis(options.axis, "drift");
+  checkScript(script, "the script", "bad_request");
+  const { caps } = options;
   const layer = checkLayer(options.layer ?? axis.target_layer, axis.n_layers, "drift");
   const warnings = checkFits(model, axis, "axis");
   if (caps !== undefined) warnings.push(...checkFits(model, caps, "caps"));
@@ -171,14 +190,14 @@ export async function readDriftScripts(
   return list.map((item, index) => checkScript(item, `${file} conversation ${index + 1}`));
 }
 
-function checkScript(value: unknown, where: string): DriftScript {
+function checkScript(value: unknown, where: string, code: ErrorCode = "bad_file"): DriftScript {
   const script = (value ?? {}) as Partial<DriftScript>;
   const { name, system, turns, ask, check } = script;
   const isText = (text: unknown) => typeof text === "string";
   const whole = isText(name) && Array.isArray(turns) && turns.length > 0 && turns.every(isText);
   if (!whole || !(ask === undefined || isText(ask)) || !(system === undefined || isText(system))) {
     const need = "{ name, system?, turns: [texts], ask? }";
-    throw new CapstanError("bad_file", { action: `read ${where}`, need, found: show(value) });
+    throw new CapstanError(code, { action: `read ${where}`, need, found: show(value) });
   }
   if (check !== undefined) readCheck(check, where);
   return script as DriftScript;

@@ -1,5 +1,7 @@
 import { CapstanError, type Hook, show } from "../../models/index.ts";
 import { generate } from "../generate.ts";
+import * as rules from "../options.ts";
+import { type Rules, readOptions } from "../options.ts";
 import { eachOf, IN_FLIGHT } from "../pool.ts";
 import type { Model, TemplateArgs } from "../types.ts";
 import { type Axis, checkFits } from "./axis.ts";
@@ -7,6 +9,7 @@ import { type Caps, cap, randomControl } from "./caps.ts";
 import { passes } from "./checks.ts";
 import { type CollectOptions, collect } from "./collect.ts";
 import { fit as fitAxis } from "./fit.ts";
+import { checkAxis, checkModel } from "./inputs.ts";
 import type { LayerRange } from "./layers.ts";
 import { type OnProgress, ProgressMeter } from "./progress.ts";
 import { readRecipe } from "./recipe.ts";
@@ -33,6 +36,19 @@ export interface EvaluateOptions {
   signal?: AbortSignal;
   on_progress?: OnProgress;
 }
+
+const OPTIONS: Rules<EvaluateOptions> = {
+  suites: rules.text,
+  axis: rules.checkedLater,
+  caps: rules.having("caps: what cap or readCaps gave", "hooks", "data"),
+  controls: rules.whole(0),
+  limit: rules.whole(1),
+  out: rules.anyOf(rules.text, rules.having("a store", "append")),
+  template_args: rules.record,
+  concurrency: rules.whole(1),
+  signal: rules.signal,
+  on_progress: rules.callback,
+};
 
 /** Rates of one set of prompts, with 95 % Wilson intervals. */
 export interface SuiteResult {
@@ -70,7 +86,10 @@ export interface Evaluation {
  * const { suites } = await evaluate(model, { suites: "test", axis, caps });
  * suites.jailbreak?.capped.rate;
  */
-export async function evaluate(model: Model, options: EvaluateOptions = {}): Promise<Evaluation> {
+export async function evaluate(model: Model, given: EvaluateOptions = {}): Promise<Evaluation> {
+  checkModel(model, "evaluate");
+  const options = readOptions("evaluate", given, OPTIONS);
+  if (options.axis !== undefined) checkAxis(options.axis, "evaluate");
   const recipe = await readRecipe(model);
   const split = options.suites ?? "test";
   // Read first: a wrong name must not cost a collection.

@@ -216,6 +216,7 @@ async function reply(model: Model, prompt: Prompt, options: GenerateOptions): Pr
     finish_reason: "stop",
     usage,
     projections: {},
+    caps: {},
     means: means[0]!,
   };
 }

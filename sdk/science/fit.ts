@@ -1,9 +1,12 @@
 import { abortedError, CapstanError, show } from "../../models/index.ts";
+import * as rules from "../options.ts";
+import { type Rules, readOptions } from "../options.ts";
 import type { ResponseRecord } from "../run/records.ts";
 import { Run } from "../run/run.ts";
 import { Axis } from "./axis.ts";
 import type { AxisData } from "./axis_file.ts";
 import { ControlProjections } from "./controls.ts";
+import { checkRun } from "./inputs.ts";
 import { checkLayer } from "./layers.ts";
 import { dimensionsFor, type Pca, pca } from "./pca.ts";
 import { DEFAULT_ROLE } from "./roles.ts";
@@ -22,6 +25,14 @@ export interface FitOptions {
   signal?: AbortSignal;
 }
 
+const OPTIONS: Rules<FitOptions> = {
+  min_count: rules.whole(1),
+  target_layer: rules.whole(0),
+  scale_unit: rules.boolean,
+  controls: rules.record,
+  signal: rules.signal,
+};
+
 /** Principal components that the file keeps of each layer; the paper needs 4 to 19 for 70 % of the variance. */
 const MAX_COMPONENTS = 32;
 
@@ -32,8 +43,9 @@ const MAX_COMPONENTS = 32;
  *
  * @throws CapstanError `bad_request` when there is too little to fit, `not_found`, `bad_file`, `aborted`
  */
-export async function fit(source: Run | string, options: FitOptions = {}): Promise<Axis> {
-  const run = typeof source === "string" ? await Run.open(source) : source;
+export async function fit(source: Run | string, given: FitOptions = {}): Promise<Axis> {
+  const options = readOptions("fit", given, OPTIONS);
+  const run = typeof source === "string" ? await Run.open(source) : checkRun(source);
   const { manifest } = run;
   const { n_layers, d_model } = manifest;
   const min_count = checkMinCount(options.min_count ?? manifest.recipe.min_count ?? 50);

@@ -1,7 +1,10 @@
 import { CapstanError, type Hook } from "../../models/index.ts";
+import * as rules from "../options.ts";
+import { type Rules, readOptions } from "../options.ts";
 import { readText } from "../platform/index.ts";
 import type { Message, Model, TemplateArgs } from "../types.ts";
 import { type Axis, checkFits } from "./axis.ts";
+import { checkAxis, checkModel } from "./inputs.ts";
 import { checkLayer, residPost } from "./layers.ts";
 import { parseJson } from "./recipe.ts";
 import { checkMessages } from "./suites.ts";
@@ -24,6 +27,15 @@ export interface ProjectOptions {
   template_args?: TemplateArgs;
   signal?: AbortSignal;
 }
+
+const OPTIONS: Rules<ProjectOptions> = {
+  axis: rules.checkedLater,
+  layer: rules.whole(0),
+  threshold: rules.number(),
+  hooks: rules.hooks,
+  template_args: rules.record,
+  signal: rules.signal,
+};
 
 /** One turn on the axis. */
 export interface TurnProjection {
@@ -57,9 +69,11 @@ export interface Projection {
 export async function project(
   model: Model,
   transcript: TranscriptInput,
-  options: ProjectOptions,
+  given: ProjectOptions,
 ): Promise<Projection> {
-  const { axis } = options;
+  checkModel(model, "project");
+  const options = readOptions("project", given, OPTIONS);
+  const axis = checkAxis(options.axis, "project");
   const messages = await readTranscript(transcript);
   const layer = checkLayer(options.layer ?? axis.target_layer, axis.n_layers, "project");
   const warnings = checkFits(model, axis, "axis");

@@ -86,7 +86,7 @@ describe("collect", () => {
       },
       /id 1 twice/,
     ],
-    [{ temperature: -1 }, /temperature of 0 to 10/],
+    [{ temperature: -1 }, /need temperature to be a number from 0 to 10/],
     [{ samples: 0 }, /samples/],
     [{ judge: { ...JUDGE, roles: { other: { min: 0, max: 1 } } } }, /judge responses as "role00"/],
     [{ judge: () => 7 }, /a score of 0, 1, 2 or 3, found 7/],

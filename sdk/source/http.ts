@@ -18,6 +18,7 @@ import {
   tooLarge,
   tooLong,
 } from "./http_answers.ts";
+import { checkHeaders } from "./secrets.ts";
 
 /** How a client asks; all of it optional. */
 export interface HttpOptions {
@@ -42,6 +43,9 @@ const LONGEST_WAIT = 15_000;
 const IDLE_MS = 60_000;
 const SILENCE = `silence for ${IDLE_MS / 1000} s`;
 
+/** The longest answer taken as text: a listing of a thousand files has some hundred kilobytes. */
+const MOST_TEXT = 32 * 2 ** 20;
+
 const RETRIED = [408, 425, 429, 500, 502, 503, 504];
 
 /** An answer to a request for a range, its status and place checked; `start` is 0 where all came instead. */
@@ -61,7 +65,9 @@ export class HttpClient {
   readonly #fetch: typeof fetch;
   #reached = false;
 
+  /** @throws CapstanError `bad_request` for a header that cannot be sent */
   constructor(options: HttpOptions = {}) {
+    checkHeaders(options.headers ?? {});
     this.#options = options;
     // Called through a function: a browser's fetch refuses to be a method of anything else.
     this.#fetch = options.fetch ?? ((...request) => fetch(...request));
@@ -75,7 +81,7 @@ export class HttpClient {
   /**
    * A whole small answer of any status but those that pass, read again from the start where the connection is lost.
    *
-   * @throws CapstanError `network` when it keeps failing, `aborted`
+   * @throws CapstanError `network` when it keeps failing, `bad_file` for one of over 32 MiB, `aborted`
    */
   async text(
     url: string,
@@ -84,7 +90,12 @@ export class HttpClient {
     return await this.#persist(`fetch ${placeOf(url)}`, async () => {
       const response = await this.#request(url, headers);
       const chunks: Uint8Array[] = [];
-      for await (const chunk of this.#body(url, response)) chunks.push(chunk);
+      let length = 0;
+      for await (const chunk of this.#body(url, response)) {
+        length += chunk.length;
+        if (length > MOST_TEXT) throw broken(url, `an answer of at most ${MOST_TEXT} bytes`, "more");
+        chunks.push(chunk);
+      }
       return { response, text: new TextDecoder().decode(concatBytes(chunks)) };
     });
   }

@@ -3,6 +3,7 @@ import { type HubId, hubFolder, hubUrl, parseHubId } from "../hub/index.ts";
 import { basename, fileKind, has_system, packageFile, pageUrl, resolvePath } from "../platform/index.ts";
 import type { FileSource } from "../types.ts";
 import { folderSource } from "./folder.ts";
+import { placeOf } from "./http_answers.ts";
 import { urlSource } from "./url.ts";
 
 /** Models that the package brings along, by name: folders under `models/`. */
@@ -23,7 +24,8 @@ export interface ModelSource {
 
 /**
  * Finds a model's files: the name of an embedded model, the path of a folder, the URL of one, a model of the hub
- * (`owner/name`, `owner/name@revision`; a folder of that path goes first), or a file source as it is. In a page, which has no folders, what begins with `/`, `./` or `../` is a URL from the page's own. A folder of
+ * (`owner/name`, `owner/name@revision`; a folder of that path goes first), or a file source as it is. A URL may be a
+ * string or a URL object; one of `file:` is a folder. In a page, which has no folders, what begins with `/`, `./` or `../` is a URL from the page's own. A folder of
  * the embedded model's name in the current folder does not hide it; write `./capstan-tiny` for that.
  *
  * @throws CapstanError `not_found` when no folder is there and no hub model either, `network`, `access_denied`,
@@ -31,17 +33,23 @@ export interface ModelSource {
  *   `bad_request` for anything else
  */
 export async function resolveSource(
-  source: string | FileSource,
+  given: string | URL | FileSource,
   options: ResolveOptions = {},
 ): Promise<ModelSource> {
-  if (isFileSource(source)) return { id: "model", files: source };
+  if (isFileSource(given)) return { id: "model", files: given };
+  const source = given instanceof URL ? given.href : given;
   if (typeof source !== "string" || source === "") {
     throw new CapstanError("bad_request", {
       action: "load a model",
       need: "a model's name, a folder, a URL or a file source { size, read }",
-      found: show(source),
+      found: show(given),
     });
   }
+  if (/^file:/i.test(source)) return await fromFolder(fileUrlPath(source), options);
+  return await fromFolder(source, options);
+}
+
+async function fromFolder(source: string, options: ResolveOptions): Promise<ModelSource> {
   const place = EMBEDDED.includes(source) ? packageFile(`models/${source}`) : source;
   const url = asUrl(place);
   if (url !== null) return { id: lastPart(url), files: urlSource(url.href, definedOf(options)) };
@@ -70,13 +78,38 @@ function asUrl(source: string): URL | null {
   const base = /^\.{0,2}\//.test(source) ? pageUrl() : undefined;
   if (base !== undefined) return new URL(source, base);
   if (!/^[a-z][a-z0-9+.-]+:\/\//i.test(source)) return null;
-  if (/^https?:/i.test(source) && URL.canParse(source)) return new URL(source);
+  if (/^https?:/i.test(source) && URL.canParse(source)) return withoutPassword(new URL(source));
   throw new CapstanError("unsupported", {
     action: `load ${show(source)}`,
     need: WHAT_WORKS,
     found: "a URL that is not of HTTP",
     mend: "Download it first and give the folder.",
   });
+}
+
+/** fetch refuses a URL with a password in it, by an error that shows it. */
+function withoutPassword(url: URL): URL {
+  if (url.username === "" && url.password === "") return url;
+  throw new CapstanError("bad_request", {
+    action: `load ${placeOf(url.href)}`,
+    need: "a URL without a user name and password in it",
+    found: "one with them",
+    mend: "Give a file source whose requests carry them as a header.",
+  });
+}
+
+/** The path that a file: URL names. */
+function fileUrlPath(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || (url.hostname !== "" && url.hostname !== "localhost")) {
+    throw new CapstanError("bad_request", {
+      action: `load ${show(text)}`,
+      need: "a file: URL of this machine",
+      found: url === undefined ? "no URL" : `one of ${url.hostname}`,
+    });
+  }
+  const path = decodeURIComponent(url.pathname);
+  return /^\/[a-z]:/i.test(path) ? path.slice(1) : path;
 }
 
 function lastPart(url: URL): string {

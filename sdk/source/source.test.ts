@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { FileSource } from "../types.ts";
 import {
@@ -54,6 +55,25 @@ describe("what load is given", () => {
     const { id, files } = await resolveSource(`${join(folder, "my-model")}/`);
     expect(id).toBe("my-model");
     expect(await files.size("config.json")).toBe(8);
+  });
+
+  test("a URL may be an object, and one of file: is a folder", async () => {
+    const path = join(folder, "my-model");
+    for (const given of [pathToFileURL(path), pathToFileURL(`${path}/`).href, `file://localhost${path}`]) {
+      const { id, files } = await resolveSource(given);
+      expect([id, await files.size("config.json")]).toEqual(["my-model", 8]);
+    }
+    const { id } = await resolveSource(new URL("http://127.0.0.1:9/models/some-model/"));
+    expect(id).toBe("some-model");
+    await expect(resolveSource("file://elsewhere/x")).rejects.toThrow("a file: URL of this machine");
+  });
+
+  test("a URL with a password in it is refused without showing it", async () => {
+    const wrong = resolveSource("https://me:SECRET@127.0.0.1/model?token=SECRET");
+    await expect(wrong).rejects.toMatchObject({ code: "bad_request" });
+    const { message } = (await wrong.catch((error: Error) => error)) as Error;
+    expect(message).toContain("without a user name and password");
+    expect(message).not.toMatch(/SECRET|me:/);
   });
 
   test("a source is taken as it is", async () => {

@@ -19,7 +19,7 @@ import { type TokenizerFile, Vocabulary } from "./vocabulary.ts";
  * const tokenizer = await loadTokenizer("capstan-tiny");
  * tokenizer.decode(tokenizer.encode("Hello")); // "Hello"
  */
-export async function loadTokenizer(source: string | FileSource): Promise<Tokenizer> {
+export async function loadTokenizer(source: string | URL | FileSource): Promise<Tokenizer> {
   const { files } = await resolveSource(source);
   const json = await readSourceJson(files, "tokenizer.json");
   if (json === undefined) throw await noTokenizer(files);

@@ -1,5 +1,5 @@
 import process from "node:process";
-import { inputOf, runInput } from "./targets.ts";
+import { nameOf, runInput } from "./targets.ts";
 
 /**
  * Runs inputs by number and says each before it runs it, so that whoever watches knows which one hung or crashed:
@@ -20,7 +20,7 @@ for (let seed = first; seed < first + count; seed++) {
     const { name, message, stack } = error as Error;
     const report = {
       seed,
-      target: inputOf(seed).target.name,
+      target: nameOf(seed),
       name,
       message,
       stack: stack?.split("\n").slice(1, 5),

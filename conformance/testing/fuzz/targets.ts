@@ -4,6 +4,7 @@ import { CapstanError } from "../../../models/index.ts";
 import { load, loadTokenizer } from "../../../sdk/index.ts";
 import { encodeSafetensors, type TensorData } from "../../../sdk/safetensors/index.ts";
 import { memorySource } from "../../../sdk/source/index.ts";
+import { runCall } from "./calls.ts";
 import { type Json, mutateBytes, mutateJson, mutateText, Random } from "./mutate.ts";
 import { randomTemplate } from "./templates.ts";
 
@@ -209,6 +210,9 @@ export const TARGETS: readonly Target[] = [
   },
 ];
 
+/** Calls with random options are the inputs from this number on. */
+export const CALLS_FROM = 10_000_000;
+
 const TURNS = TARGETS.flatMap((target) => Array.from({ length: target.weight }, () => target));
 
 /** The files of an input, by its number. */
@@ -218,10 +222,16 @@ export function inputOf(seed: number): { target: Target; files: Files } {
   return { target, files: target.make(random) };
 }
 
+/** What an input is, for reports. */
+export function nameOf(seed: number): string {
+  return seed >= CALLS_FROM ? "calls" : inputOf(seed).target.name;
+}
+
 /** Runs an input; throws where it fails otherwise than with one clear error. */
 export async function runInput(seed: number): Promise<void> {
-  const { target, files } = inputOf(seed);
   try {
+    if (seed >= CALLS_FROM) return await runCall(new Random(seed));
+    const { target, files } = inputOf(seed);
     await target.run(files);
   } catch (error) {
     checkError(error);

@@ -1,0 +1,31 @@
+import { CapstanError } from "../../models/index.ts";
+import type { BlockPool } from "./block_pool.ts";
+
+/** A sequence that needs `n_blocks`, more than there can be. */
+export function tooLarge({ block_size, capacity }: BlockPool, n_blocks: number): CapstanError {
+  return new CapstanError("out_of_memory", {
+    action: "run the model",
+    need: `a cache of at least ${n_blocks * block_size} tokens`,
+    found: `memory for ${capacity * block_size}`,
+    mend: "A shorter prompt, or weights in a smaller dtype, take less.",
+  });
+}
+
+/** Numbers ceased to be finite. */
+export function nonFiniteError(where: string): CapstanError {
+  return new CapstanError("non_finite", {
+    action: "run the model",
+    need: `finite numbers in the ${where === "logits" ? "logits" : "residual stream"}`,
+    found: "NaN or infinity",
+    mend: "A hook with a huge coefficient, or weights beyond the range of float32, can do this.",
+  });
+}
+
+export function disposedError(): CapstanError {
+  return new CapstanError("device_lost", {
+    action: "run the model",
+    need: "a loaded model",
+    found: "one that was disposed",
+    mend: "Load it again.",
+  });
+}

@@ -1,0 +1,27 @@
+import { CapstanError, isObject, show } from "../../models/index.ts";
+import { Run } from "../run/run.ts";
+import type { Model } from "../types.ts";
+import { Axis } from "./axis.ts";
+
+/** Refuses what is no model, such as the name of one. @throws CapstanError `bad_request` */
+export function checkModel(model: Model, action: string): void {
+  if (isObject(model) && typeof model.forward === "function" && isObject(model.spec)) return;
+  const mend = typeof model === "string" ? `Load it first: await load(${show(model)}).` : undefined;
+  const parts = { action, need: "a model: what load gave", found: show(model) };
+  throw new CapstanError("bad_request", mend === undefined ? parts : { ...parts, mend });
+}
+
+/** Refuses what is no run. @throws CapstanError `bad_request` */
+export function checkRun(run: unknown): Run {
+  if (run instanceof Run) return run;
+  const need = "a run: what collect gave, or its folder";
+  throw new CapstanError("bad_request", { action: "fit", need, found: show(run) });
+}
+
+/** Refuses what is no axis, such as the path of one. @throws CapstanError `bad_request` */
+export function checkAxis(axis: unknown, action: string): Axis {
+  if (axis instanceof Axis) return axis;
+  const mend = typeof axis === "string" ? `Read it first: await readAxis(${show(axis)}).` : undefined;
+  const parts = { action, need: "an axis: what fit or readAxis gave", found: show(axis) };
+  throw new CapstanError("bad_request", mend === undefined ? parts : { ...parts, mend });
+}
