@@ -40,6 +40,7 @@ export interface DecoderSpec {
   ropes: RopeSpec[];
   rope_layout: RopeLayout;
   layers: LayerSpec[];
+  /** The head is the embedding: as config.json says, and once a model is loaded as its files say. */
   tied_embeddings: boolean;
   /** Ids that end a reply, from config.json and generation_config.json. */
   eos_token_ids: number[];
@@ -156,7 +157,7 @@ export interface TensorTable {
   positions: TensorSpec | null;
   layers: LayerTensors[];
   final_norm: NormTensors;
-  /** Equals `embed` in a tied model. */
+  /** Not read where embeddings are tied. */
   head: TensorSpec;
 }
 

@@ -1,4 +1,4 @@
-import { abortedError, buildProgram, type Device, type DeviceModel, tensorSpecs } from "../models/index.ts";
+import { abortedError, type Device, type DeviceModel } from "../models/index.ts";
 import { createDevice } from "./devices.ts";
 import { LoadedModel } from "./model.ts";
 import * as rules from "./options.ts";
@@ -8,7 +8,7 @@ import type { SchedulerLimits } from "./scheduler/scheduler.ts";
 import { resolveSource } from "./source/index.ts";
 import { loadModelTokenizer, streamDecoder } from "./tokenizer/index.ts";
 import type { FileSource, LoadOptions, Model, Tokenizer } from "./types.ts";
-import { modelDigest, openWeights, readModelConfig } from "./weights/index.ts";
+import { modelDigest, openDecoder, readModelConfig } from "./weights/index.ts";
 
 /**
  * Loads a decoder and makes it ready to run.
@@ -38,10 +38,9 @@ export async function loadOn(
     signal: options.signal,
     on_progress: on_progress && ((done, total) => on_progress({ done, total, stage: "pull" })),
   });
-  const { decoder, config, defaults } = await readModelConfig(files, options.n_ctx);
-  const program = buildProgram(decoder);
-  const [weights, digest, tokenizer] = await Promise.all([
-    openWeights(files, tensorSpecs(program), config),
+  const { decoder: described, config, defaults } = await readModelConfig(files, options.n_ctx);
+  const [{ decoder, program, weights }, digest, tokenizer] = await Promise.all([
+    openDecoder(files, described, config, options.signal),
     modelDigest(files),
     loadModelTokenizer(files),
   ]);

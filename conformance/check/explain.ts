@@ -49,7 +49,8 @@ async function explainPass(files: FileSource, asked: Asked): Promise<Divergence>
   const sites = allSites(model.spec);
   const got = await runPass(model, pass, reference, signal, sites);
   const truth = await runTruth(files, asked, sites);
-  const program = buildProgram((await readModelConfig(files, model.n_ctx)).decoder);
+  const { decoder } = await readModelConfig(files, model.n_ctx);
+  const program = buildProgram({ ...decoder, spec: model.spec });
   const n_tokens = reference.tokens.length;
   let before: DivergedSite["before"] = null;
   for (const site of [...sites, "logits"] as const) {

@@ -118,7 +118,7 @@ export function decoder(
       positions: tensors.positions ?? null,
       layers: repeat(n_layers, (i) => tensors.layer(`${layers}.${i}`, i)),
       final_norm: tensors.final_norm ?? norm("model.norm", d_model),
-      head: matrix(spec.tied_embeddings ? embed : head, d_vocab, d_model),
+      head: matrix(head, d_vocab, d_model),
     },
   };
 }

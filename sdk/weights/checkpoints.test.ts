@@ -13,7 +13,7 @@ import { memorySource } from "../source/index.ts";
 import type { FileSource } from "../types.ts";
 import { openWeights } from "./index.ts";
 
-/** The ways checkpoints are published: under other prefixes, tied or not, in shards, in 8 bits. */
+/** The ways checkpoints are published: under other prefixes, in shards, in 8 bits. */
 
 const CONFIG = {
   model_type: "llama",
@@ -100,17 +100,6 @@ describe("prefixes", () => {
     await expect(openWeights(source(tensors), specsOf())).rejects.toThrow(
       "need language_model.model.norm.weight [16], found no such tensor",
     );
-  });
-});
-
-describe("tied embeddings", () => {
-  test("leave a head in the file alone; untied ones need it", async () => {
-    const untied = tensorsOf();
-    const { "lm_head.weight": _, ...tied } = untied;
-    const config = { tie_word_embeddings: true };
-    expect(await logits(source(untied, config))).toEqual(await logits(source(tied, config)));
-    expect(await logits(source(untied))).not.toEqual(await logits(source(untied, config)));
-    await expect(load(source(tied))).rejects.toThrow("need lm_head.weight [20, 16], found no such tensor");
   });
 });
 

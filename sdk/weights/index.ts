@@ -1,5 +1,6 @@
 /** A model's config and weights, checked before they are used. */
 export { readDefaults, readModelConfig, type SamplingDefaults } from "./config.ts";
+export { type OpenDecoder, openDecoder } from "./decoder.ts";
 export { modelDigest } from "./digest.ts";
 export { findWeightFiles, type WeightFiles } from "./files.ts";
 export { openWeights } from "./weights.ts";

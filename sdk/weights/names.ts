@@ -5,9 +5,12 @@
  */
 const WRAPPERS = ["model.", "language_model.model.", "model.language_model.", "language_model.", ""];
 
+/** GPT-NeoX's head: `embed_out` in what is published, `lm_head` to transformers 5. */
+const HEADS = ["embed_out.weight", "lm_head.weight"];
+
 /**
- * Finds out under which names a checkpoint keeps the tensors of a table. The token embedding decides: it is in every
- * decoder, and comes first in every table.
+ * Finds out under which names a checkpoint keeps the tensors of a table. The token embedding decides: it comes first in
+ * every table, and only a tied checkpoint may keep the head instead of it; then the tensor after it does.
  *
  * @param names the table's own names, the embedding first
  * @param has whether the checkpoint has a tensor of that name
@@ -19,13 +22,14 @@ export function resolveNames(
 ): (name: string) => string {
   const base = bodyPrefix(names);
   const stem = (name: string) => name.slice(base.length);
-  const embed = names[0] ?? "";
-  const prefix = [base, ...WRAPPERS].find((one) => has(one + stem(embed))) ?? base;
+  const prefixOf = (name: string) => [base, ...WRAPPERS].find((one) => has(one + stem(name)));
+  const prefix = prefixOf(names[0] ?? "") ?? prefixOf(names[1] ?? "") ?? base;
   return (name) => {
     if (has(name) && prefix === base) return name;
     if (base === "" || name.startsWith(base)) return prefix + stem(name);
     // A head stands beside the body, and inside a wrapper where the body is inside one.
-    return ["", ...WRAPPERS].map((one) => one + name).find(has) ?? name;
+    const heads = [name, ...(HEADS.includes(name) ? HEADS : [])];
+    return heads.flatMap((head) => ["", ...WRAPPERS].map((one) => one + head)).find(has) ?? name;
   };
 }
 

@@ -15,12 +15,18 @@ import { findWeightFiles, type WeightFiles } from "./files.ts";
 import { decodeFloat8, isFloat8, scaleNames } from "./float8.ts";
 import { resolveNames } from "./names.ts";
 
+/** Weights of which some may be missing. */
+export interface OpenedWeights extends WeightSource {
+  has(name: string): boolean;
+}
+
 /**
  * Opens a model's weights: headers only. Every tensor of the table must be there, with its shape and a dtype that
- * weights may have; tensors beyond the table (a tied head, old rotary tables, a vision tower) are left alone.
+ * weights may have; tensors beyond the table (old rotary tables, a vision tower) are left alone.
  *
  * @param specs the tensors the program needs (`tensorSpecs(buildProgram(decoder))`), the embedding first
  * @param config config.json, for what it says of quantization
+ * @param optional names of `specs` that may be missing: `has` says
  * @throws CapstanError `not_found` (no weight files, or one of them missing), `bad_file` (one is damaged),
  *   `bad_weights` (a tensor is missing or not as config.json says)
  */
@@ -28,7 +34,8 @@ export async function openWeights(
   source: FileSource,
   specs: readonly TensorSpec[],
   config: RawConfig = {},
-): Promise<WeightSource> {
+  optional: readonly string[] = [],
+): Promise<OpenedWeights> {
   const checkpoint = await Checkpoint.open(source, readQuantization(config));
   const nameOf = resolveNames(
     specs.map(({ name }) => name),
@@ -36,9 +43,12 @@ export async function openWeights(
   );
   const checked = new Map<string, WeightTensor>();
   for (const spec of specs) {
-    checked.set(spec.name, await checkpoint.weight({ ...spec, name: nameOf(spec.name) }));
+    const name = nameOf(spec.name);
+    if (optional.includes(spec.name) && !checkpoint.has(name)) continue;
+    checked.set(spec.name, await checkpoint.weight({ ...spec, name }));
   }
   return {
+    has: (name) => checked.has(name),
     tensor(name) {
       const tensor = checked.get(name);
       if (tensor !== undefined) return tensor;
