@@ -118,13 +118,13 @@ function readStage(op: Op, reader: OpReader): Stage {
       return { kind: "norm", in: op.in, norm, gathered: true };
     }
     case "logits": {
-      const { in: from, out, weight } = op;
+      const { in: from, out, weight, bias } = op;
       return {
         kind: "matmul",
         in: from,
         out,
         weight,
-        bias: null,
+        bias,
         activation: null,
         gated: false,
         logits: op,

@@ -122,6 +122,9 @@ describe("readDecoder", () => {
         }),
       );
     }
+    expect(() => readDecoder({ ...LLAMA, model_type: "ernie4_5_moe" })).toThrow(
+      'found "ernie4_5_moe" (it has a selection bias in its router, and shared experts, not computed here)',
+    );
   });
 
   test.each([
@@ -135,7 +138,7 @@ describe("readDecoder", () => {
     [{ num_key_value_heads: 3 }, "a divisor of num_attention_heads (4)"],
     [{ vocab_size: null }, "vocab_size"],
     [{ rms_norm_eps: 0 }, "rms_norm_eps to be a number above 0"],
-    [{ hidden_act: "relu" }, 'hidden_act to be "silu"'],
+    [{ hidden_act: "relu6" }, 'hidden_act to be "silu"'],
     [{ attention_bias: "no" }, "attention_bias to be true or false"],
     [{ eos_token_id: [1, "x"] }, "eos_token_id to be token ids"],
     [{ rope_scaling: "linear" }, "rope_scaling to be an object"],

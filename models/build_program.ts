@@ -22,9 +22,10 @@ export function buildProgram({ spec, tensors }: Decoder): Program {
   build.ops.push({ op: "gather", in: "h", out: "last" });
   build.norm(tensors.final_norm, "last", "x");
   const weight = spec.tied_embeddings ? embed : build.matrix([tensors.head]);
+  const bias = build.vector(tensors.head_bias && [tensors.head_bias]);
   const { logit_scale: scale, logit_softcap: softcap } = spec;
   build.ops.push(
-    { op: "logits", in: "x", out: "logits", weight, scale, softcap },
+    { op: "logits", in: "x", out: "logits", weight, bias, scale, softcap },
     { op: "sample", in: "logits" },
   );
   const { d_model, d_vocab, n_layers, n_kv_heads, d_head } = spec;
@@ -67,8 +68,8 @@ class Builder {
   norm(names: NormTensors | null, from: BufferName, out: BufferName): void {
     if (names === null) return;
     const { kind, eps } = this.#spec.norm;
-    const weight = this.#vector([names.weight])!;
-    const bias = names.bias === null ? null : this.#vector([names.bias]);
+    const weight = this.vector([names.weight])!;
+    const bias = names.bias === null ? null : this.vector([names.bias]);
     this.ops.push({ op: "norm", kind, in: from, out, columns: null, weight, bias, eps });
   }
 
@@ -83,7 +84,7 @@ class Builder {
     return siteId(this.#spec, name);
   }
 
-  #vector(parts: TensorSpec[] | null): WeightId | null {
+  vector(parts: TensorSpec[] | null): WeightId | null {
     if (parts === null) return null;
     const cols = parts.reduce((sum, part) => sum + vectorSize(part), 0);
     return this.weights.push({ kind: "vector", count: 1, rows: 1, cols, parts }) - 1;
@@ -93,7 +94,7 @@ class Builder {
     const { n_heads, n_kv_heads, d_head, norm, rope_layout: layout, attn_softcap } = this.#spec;
     const { rope, window, attn_scale = this.#spec.attn_scale } = this.#spec.layers[layer]!;
     this.#matmul(read, "qkv", names.qkv, names.qkv_bias);
-    const [q, k] = [this.#vector(names.q_norm), this.#vector(names.k_norm)];
+    const [q, k] = [this.vector(names.q_norm), this.vector(names.k_norm)];
     const by_row = this.#spec.qk_norm === "row";
     if (by_row) {
       this.#columnNorm(q!, { start: 0, end: n_heads * d_head });
@@ -142,7 +143,7 @@ class Builder {
 
   #matmul(from: BufferName, out: BufferName, parts: TensorSpec[], bias: TensorSpec[] | null): void {
     const weight = this.matrix(parts);
-    this.ops.push({ op: "matmul", in: from, out, weight, bias: this.#vector(bias) });
+    this.ops.push({ op: "matmul", in: from, out, weight, bias: this.vector(bias) });
   }
 
   #add(layer: number, in_kind: SiteKind, sites: SiteId[]): void {

@@ -142,6 +142,56 @@ const COUNTS: [string, number, RawConfig][] = [
     8_170_848_256,
     sizes("granite", [4096, 40, 32, 8, 12_800, 49_155], { tie_word_embeddings: true }),
   ],
+  [
+    "ERNIE 4.5 0.3B",
+    360_748_032,
+    sizes("ernie4_5", [1024, 18, 16, 2, 3072, 103_424], { head_dim: 128, tie_word_embeddings: true }),
+  ],
+  [
+    "Granite 4.0 Micro",
+    3_402_836_480,
+    sizes("granitemoehybrid", [2560, 40, 40, 8, 8192, 100_352], {
+      shared_intermediate_size: 8192,
+      num_local_experts: 0,
+      layer_types: new Array(40).fill("attention"),
+      tie_word_embeddings: true,
+    }),
+  ],
+  [
+    "EXAONE 4.0 1.2B",
+    1_279_391_488,
+    sizes("exaone4", [2048, 30, 32, 8, 4096, 102_400], { sliding_window: null, tie_word_embeddings: true }),
+  ],
+  ["OLMoE 1B-7B", 6_919_161_856, sizes("olmoe", [2048, 16, 16, 16, 1024, 50_304])],
+  [
+    "GPT-Neo 125M",
+    125_198_592,
+    {
+      model_type: "gpt_neo",
+      hidden_size: 768,
+      num_layers: 12,
+      num_heads: 12,
+      vocab_size: 50_257,
+      attention_types: [[["global", "local"], 6]],
+    },
+  ],
+  ["Phi-2", 2_779_683_840, sizes("phi", [2560, 32, 32, 32, 10_240, 51_200], { partial_rotary_factor: 0.4 })],
+  [
+    "GPT-J 6B",
+    6_050_882_784,
+    { model_type: "gptj", n_embd: 4096, n_layer: 28, n_head: 16, vocab_size: 50_400 },
+  ],
+  // Without the two rows of positions that nothing reads.
+  ["OPT 125M", 125_239_296 - 2 * 768, { ...sizes("opt", [768, 12, 12, 12, 3072, 50_272]), ffn_dim: 3072 }],
+  ["AFM 4.5B", 4_619_184_640, sizes("arcee", [2560, 36, 20, 4, 18_432, 128_004], { head_dim: 128 })],
+  ["Nemotron-Mini 4B", 4_190_509_056, sizes("nemotron", [3072, 32, 24, 8, 9216, 256_000], { head_dim: 128 })],
+  [
+    "Ministral 3 3B",
+    3_429_006_336,
+    sizes("ministral3", [3072, 26, 32, 8, 9216, 131_072], { head_dim: 128, tie_word_embeddings: true }),
+  ],
+  ["Seed-OSS 36B", 36_151_104_512, sizes("seed_oss", [5120, 64, 80, 8, 27_648, 155_136], { head_dim: 128 })],
+  ["Helium 1 2B", 2_023_868_416, sizes("helium", [2048, 28, 16, 8, 8192, 64_000], { head_dim: 128 })],
   ["GLM-4 9B", 9_399_951_360, sizes("glm", [4096, 40, 32, 2, 13_696, 151_552])],
 ];
 

@@ -129,8 +129,16 @@ export type Op =
   | { op: "residual_add"; in: "delta"; into: "h"; scale: number; in_site: SiteId; sites: SiteId[] }
   /** Keeps the rows whose logits are wanted. */
   | { op: "gather"; in: "h"; out: "last" }
-  /** out = cap(scale * weight in), with cap as in `attention` */
-  | { op: "logits"; in: "x"; out: "logits"; weight: WeightId; scale: number; softcap: number | null }
+  /** out = cap(scale * (weight in + bias)), with cap as in `attention` */
+  | {
+      op: "logits";
+      in: "x";
+      out: "logits";
+      weight: WeightId;
+      bias: WeightId | null;
+      scale: number;
+      softcap: number | null;
+    }
   /** Draws a token for each entry that asks for one, from its last row of logits. */
   | { op: "sample"; in: "logits" };
 

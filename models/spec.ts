@@ -55,8 +55,8 @@ export interface NormSpec {
   eps: number;
 }
 
-/** `gelu` is by erf, `gelu_tanh` its usual approximation. */
-export type Activation = "silu" | "gelu" | "gelu_tanh";
+/** `gelu` is by erf, `gelu_tanh` its usual approximation; `relu` max(x, 0), `relu2` its square. */
+export type Activation = "silu" | "gelu" | "gelu_tanh" | "relu" | "relu2";
 
 /** Element j of a head's turning part pairs with j + half (`half`), or 2j with 2j + 1 (`interleaved`). */
 export type RopeLayout = "half" | "interleaved";
@@ -159,6 +159,8 @@ export interface TensorTable {
   final_norm: NormTensors;
   /** Not read where embeddings are tied. */
   head: TensorSpec;
+  /** [d_vocab], added to the logits before their scale; null for most. */
+  head_bias: TensorSpec | null;
 }
 
 /** What an architecture file gives for a config. */

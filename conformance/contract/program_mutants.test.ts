@@ -39,8 +39,12 @@ const DEAF: [string, string, Change][] = [
   ["windows", "softcaps", on("attention", { window: null })],
   ["gelu by erf", "parallel, layer norms", on("act", { activation: "gelu_tanh" })],
   ["gelu by tanh", "softcaps", on("gated_act", { activation: "gelu" })],
+  ["relu without its square", "a head with a bias", on("act", { activation: "relu2" })],
+  ["relu's square", "relu squared", on("gated_act", { activation: "relu" })],
+  ["relu's square in experts", "relu squared", on("experts", { activation: "relu" })],
   ["which shares are renormalised", "not renormalised", on("router", { renormalise: true })],
   ["the residual's scale", "factors", on("residual_add", { scale: 1 })],
+  ["the head's bias", "a head with a bias", on("logits", { bias: null })],
   ["the logits' scale", "scaled logits", on("logits", { scale: 1 })],
   ["the logits' softcap", "softcaps", on("logits", { softcap: null })],
 ];

@@ -129,6 +129,17 @@ export const TINIES: readonly Tiny[] = [
     attention_multiplier: 0.3,
     logits_scaling: 4,
   }),
+  tiny("a head with a bias, relu, f32", "F32", { ...BASE, model_type: "phi", hidden_act: "relu" }),
+  tiny("relu squared in gates and in experts, f32", "F32", {
+    ...BASE,
+    model_type: "mellum",
+    head_dim: 8,
+    hidden_act: "relu2",
+    num_experts: 4,
+    num_experts_per_tok: 2,
+    moe_intermediate_size: 20,
+    mlp_layer_types: ["dense", "sparse", "dense"],
+  }),
   twoRopes(tiny("two ropes, a layer without positions, gelu, f32", "F32", { ...BASE, hidden_act: "gelu" })),
 ];
 

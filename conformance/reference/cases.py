@@ -28,6 +28,7 @@ class Case:
     implied: tuple = ()  # fields that config.json of style 4.x leaves to their defaults
     n_ctx_matters: bool = False  # the rope depends on how long the text is: case.json says how long
     whole: bool = False  # the reference's decode differs from its whole pass (rope that changes on the way): make it by whole passes
+    says: dict = field(default_factory=dict)  # what config.json says otherwise than the model that was saved
     same_as: str | None = None  # the case whose weights and prompts it shares
 
     @property
@@ -149,6 +150,21 @@ STABLELM = without(TINY, "rms_norm_eps") | rope(partial_rotary_factor=0.5) | dic
 GLM = TINY | rope(partial_rotary_factor=0.5) | dict(head_dim=8)
 YARN = rope("yarn", rope_theta=300.0, factor=4.0, original_max_position_embeddings=32, beta_fast=4.0, beta_slow=0.5)
 
+# The families added last are smaller still: one run, of every site.
+MINI = dict(vocab_size=48, hidden_size=24, intermediate_size=32, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1,
+            max_position_embeddings=64, rope_parameters={"rope_type": "default", "rope_theta": 10000.0})  # fmt: skip
+RMS = MINI | dict(rms_norm_eps=1e-3)
+EPSILON = {"epsilon": {"rms_norm_eps": 1e-6}}
+GRANITE4 = RMS | dict(layer_types=["full_attention"] * 2, num_local_experts=0, shared_intermediate_size=32, mamba_n_heads=2, position_embedding_type="rope",
+                      embedding_multiplier=3.0, residual_multiplier=0.4, attention_multiplier=0.2, logits_scaling=4.0)  # fmt: skip
+MINI_MOE = without(RMS, "intermediate_size") | dict(num_experts=4, num_experts_per_tok=2)
+GPT_J = dict(vocab_size=48, n_embd=24, n_head=3, n_layer=2, n_inner=32, n_positions=64, rotary_dim=4, layer_norm_epsilon=1e-3)
+
+
+def mini(name, model_type, config, **options):
+    return Case(name, model_type, config, {}, **(dict(n_prompt=13, n_new=6, bias_std=0.1, dtype="bfloat16") | options))
+
+
 CASES = [
     Case("llama-gqa-untied", "llama", LLAMA, EVERY_HOOK, matters=THETA),
     Case("llama-tied", "llama", LLAMA | SMALL | dict(num_attention_heads=6, num_key_value_heads=3, tie_word_embeddings=True),
@@ -227,4 +243,34 @@ CASES = [
     Case("stablelm-parallel", "stablelm", STABLELM | dict(use_parallel_residual=True, num_hidden_layers=2), PLAIN_AND_FLOOR, dtype="bfloat16", bias_std=0.1),
     Case("glm", "glm", GLM, PLAIN_AND_FLOOR, dtype="bfloat16", matters={"part that turns": rope(partial_rotary_factor=0.25)}),
     Case("glm4", "glm4", GLM, PLAIN_AND_FLOOR, matters={"part that turns": rope(partial_rotary_factor=0.25)}),
+    mini("ernie4_5", "ernie4_5", RMS | dict(head_dim=10, use_bias=True), embed_std=0.15, matters=THETA | EPSILON),
+    mini("granite4-dense", "granitemoehybrid", GRANITE4, style="4.x", matters={"embedding": {"embedding_multiplier": 2.0}, "residual": {"residual_multiplier": 0.5},
+         "attention": {"attention_multiplier": 0.3}, "logits": {"logits_scaling": 2.0}, "rope": {"position_embedding_type": None}}),
+    mini("granite4-nope", "granitemoehybrid", GRANITE4 | dict(position_embedding_type=None), std=0.25,
+         matters={"rope": {"position_embedding_type": "rope"}}),
+    mini("exaone4", "exaone4", RMS | dict(num_hidden_layers=3, sliding_window=4, layer_types=SLIDING), matters=THETA | EPSILON | {
+         "window": {"sliding_window": 5}, "layers without rope": {"layer_types": ["sliding_attention"] * 3}}),
+    mini("olmoe", "olmoe", MINI_MOE | dict(intermediate_size=16), matters={"shares": {"norm_topk_prob": True}, "experts": {"num_experts_per_tok": 1}} | EPSILON),
+    mini("gpt-neo", "gpt_neo", dict(vocab_size=48, hidden_size=24, num_layers=2, num_heads=3, intermediate_size=32, max_position_embeddings=32, window_size=4,
+         attention_types=[[["global", "local"], 1]], layer_norm_epsilon=1e-3), embed_std=0.15,
+         matters={"window": {"window_size": 5}, "pattern": {"attention_layers": ["local", "global"]}, "epsilon": {"layer_norm_epsilon": 1e-6}}),
+    mini("seed-oss", "seed_oss", RMS | dict(head_dim=10, mlp_bias=True), matters=THETA | EPSILON),
+    mini("mellum", "mellum", MINI_MOE | dict(num_hidden_layers=3, head_dim=8, intermediate_size=32, moe_intermediate_size=12, sliding_window=4, layer_types=SLIDING,
+         mlp_layer_types=["sparse", "dense", "sparse"], rope_parameters=TWO_ROPES), matters={
+         "window": {"sliding_window": 5}, "shares": {"norm_topk_prob": False}, "sliding theta": {"rope_parameters": TWO_ROPES | {"sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}},
+         "full factor": {"rope_parameters": TWO_ROPES | {"full_attention": {"rope_type": "default", "rope_theta": 300.0}}}}),
+    mini("helium", "helium", RMS | dict(head_dim=8, attention_bias=True), matters=THETA | EPSILON),
+    mini("ministral", "ministral", RMS | dict(head_dim=8, sliding_window=4, layer_types=SLIDING[:2]), matters={"window": {"sliding_window": 5}, "pattern": {"layer_types": SLIDING[1::-1]}}),
+    mini("vaultgemma", "vaultgemma", RMS | dict(head_dim=10, query_pre_attn_scalar=20, sliding_window=4, attn_logit_softcapping=4.0, final_logit_softcapping=6.0, layer_types=SLIDING[:2]),
+         std=0.25, embed_std=0.1, norm_mean=0.0, matters=GEMMA2_MATTERS | {"window": {"sliding_window": 5}, "pattern": {"layer_types": SLIDING[1::-1]}}),
+    mini("phi", "phi", MINI | rope(partial_rotary_factor=0.5) | dict(layer_norm_eps=1e-3), style="4.x", dtype="float16",
+         matters={"part that turns": rope(partial_rotary_factor=0.25), "activation": {"hidden_act": "relu"}, "epsilon": {"layer_norm_eps": 1e-6}}),
+    mini("gptj", "gptj", GPT_J, matters={"part that turns": {"rotary_dim": 8}, "activation": {"activation_function": "relu"}, "epsilon": {"layer_norm_epsilon": 1e-6}}),
+    mini("opt", "opt", dict(vocab_size=48, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, ffn_dim=32, max_position_embeddings=30, word_embed_proj_dim=24),
+         embed_std=0.15, matters={"activation": {"activation_function": "gelu"}}),
+    mini("arcee", "arcee", RMS | YARN | dict(head_dim=8), matters=EPSILON | {"activation": {"hidden_act": "relu"}, "scaling": rope(rope_theta=300.0)}),
+    mini("nemotron", "nemotron", without(RMS, "rms_norm_eps") | rope(partial_rotary_factor=0.5) | dict(norm_eps=1e-3, head_dim=8), norm_mean=0.0,
+         matters={"part that turns": rope(partial_rotary_factor=0.25), "activation": {"hidden_act": "relu"}, "epsilon": {"norm_eps": 1e-6}}),
+    mini("jais2", "jais2", without(RMS, "rms_norm_eps") | dict(layer_norm_eps=1e-3), matters=THETA | {"activation": {"hidden_act": "relu"}, "epsilon": {"layer_norm_eps": 1e-6}}),
+    mini("qwen3-own-head", "qwen3", RMS | dict(head_dim=8), says={"tie_word_embeddings": True}, max_shard_size="6KB"),
 ]  # fmt: skip

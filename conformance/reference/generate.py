@@ -76,7 +76,7 @@ def make_case(case, folder, published):
         exact = remake(model, torch.float64)
     doubles = (exact, rounded(model))
     runs = [make_run(case, name, hooks, model, doubles, folder, published) for name, hooks in case.runs.items()]
-    short = case if case.n_ctx_matters else replace(case, n_prompt=12, n_new=6)
+    short = case if case.n_ctx_matters or not case.runs else replace(case, n_prompt=12, n_new=6)
     runs.append(make_run(short, "sites", [], model, doubles, folder, published, every_site=True))
     description = {
         "name": case.name,

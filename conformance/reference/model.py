@@ -7,7 +7,7 @@ import json
 import torch
 from safetensors.torch import save_file
 from torch.overrides import TorchFunctionMode
-from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, DynamicCache
 
 
 def generator(*key):
@@ -19,7 +19,14 @@ def generator(*key):
 def layers_of(model):
     """The decoder blocks, wherever the family keeps them."""
     base = model.base_model
-    return base.h if hasattr(base, "h") else getattr(base, "language_model", base).layers
+    for inner in ("language_model", "decoder"):
+        base = getattr(base, inner, base)
+    return base.h if hasattr(base, "h") else base.layers
+
+
+def auto(config):
+    """The class that makes a model of the config: some multimodal ones are in no table of causal models."""
+    return AutoModelForCausalLM if type(config) in AutoModelForCausalLM._model_mapping else AutoModelForImageTextToText
 
 
 def sizes(model):
@@ -32,7 +39,7 @@ def write_model(case, seed, folder):
     ids = dict(bos_token_id=None, eos_token_id=None, pad_token_id=None)  # nothing may end the greedy text early
     # A copy: transformers writes defaults into the rope's parameters, which cases share.
     config = AutoConfig.for_model(case.model_type, **copy.deepcopy(case.config), **ids)
-    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float32)
+    model = auto(config).from_config(config, attn_implementation="eager", dtype=torch.float32)
     for name, p in model.named_parameters():
         g = generator(case.key, seed, name)
         if name.endswith("bias"):
@@ -44,6 +51,9 @@ def write_model(case, seed, folder):
     model.tie_weights()
     model.to(getattr(torch, case.dtype)).save_pretrained(folder, max_shard_size=case.max_shard_size)
     (folder / "generation_config.json").unlink(missing_ok=True)
+    if case.says:
+        path = folder / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | case.says, indent=2, sort_keys=True) + "\n")
     if case.style == "4.x":
         rewrite_as_4x(case, folder / "config.json")
 
@@ -74,7 +84,7 @@ def rewrite_as_4x(case, path):
 
 def read_model(folder):
     """The folder's model in float32."""
-    model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
+    model = auto(AutoConfig.from_pretrained(folder)).from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
     return plain(model).eval()
 
 
@@ -106,8 +116,10 @@ class Float64(TorchFunctionMode):
 
 def remake(model, dtype, **changes):
     """The same weights in another dtype or under a changed config. Call it under Float64 for float64."""
-    config = type(model.config).from_dict(model.config.to_dict() | changes)
-    other = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=dtype)
+    own_head = model.get_output_embeddings().weight is not model.get_input_embeddings().weight
+    untied = {"tie_word_embeddings": False} if own_head else {}
+    config = type(model.config).from_dict(model.config.to_dict() | changes | untied)
+    other = auto(config).from_config(config, attn_implementation="eager", dtype=dtype)
     other.load_state_dict({k: v.to(dtype) for k, v in model.state_dict().items()})
     return plain(other).eval()
 
@@ -115,6 +127,11 @@ def remake(model, dtype, **changes):
 def hidden(out):
     """What a block gives on: alone, or first of a tuple."""
     return out[0] if isinstance(out, tuple) else out
+
+
+def rows_of(out):
+    """[n, width] of a batch of one; some MLPs see rows alone."""
+    return out.reshape(-1, out.shape[-1])
 
 
 class Unknown(Exception):
@@ -135,7 +152,7 @@ def parts_of(layer):
     # `post_attention_layernorm` is the norm before it.
     sandwiched = ("post_attention_layernorm",) if "post_feedforward_layernorm" in modules else ("post_self_attn_layernorm",)
     attention = first(*sandwiched, "self_attn", "attn", "attention")
-    return attention, first("post_feedforward_layernorm", "post_mlp_layernorm", "mlp")
+    return attention, first("post_feedforward_layernorm", "post_mlp_layernorm", "mlp", "shared_mlp", "fc2")
 
 
 @torch.no_grad()
@@ -146,8 +163,8 @@ def forward_sites(model, tokens):
     found, handles = {}, []
     for i, layer in enumerate(layers):
         name = lambda site, i=i: f"blocks.{i}.hook_{site}"
-        keep = lambda _m, inputs, out, at=name("attn_out"): found.update({at: hidden(out)[0] * scale})
-        keep_mlp = lambda _m, inputs, out, at=name("mlp_out"): found.update({at: hidden(out)[0] * scale})
+        keep = lambda _m, inputs, out, at=name("attn_out"): found.update({at: rows_of(hidden(out)) * scale})
+        keep_mlp = lambda _m, inputs, out, at=name("mlp_out"): found.update({at: rows_of(hidden(out)) * scale})
         keep_pre = lambda _m, inputs, kwargs, at=name("resid_pre"): found.update(
             {at: (inputs[0] if inputs else kwargs["hidden_states"])[0].clone()}
         )
@@ -173,7 +190,7 @@ def forward_sites(model, tokens):
 def is_parallel(model):
     """Whether attention and MLP both read the block's input."""
     config = sizes(model)
-    return config.model_type in ("cohere", "cohere2") or getattr(config, "use_parallel_residual", False)
+    return config.model_type in ("cohere", "cohere2", "gptj", "phi") or getattr(config, "use_parallel_residual", False)
 
 
 def forget(model):

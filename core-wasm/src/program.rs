@@ -213,6 +213,7 @@ pub enum Op {
         input: Buffer,
         out: Buffer,
         weight: usize,
+        bias: Option<usize>,
         scale: f32,
         softcap: Option<f32>,
     },
@@ -321,8 +322,10 @@ impl Program {
                 width(*input) == self.d_model && width(*into) == self.d_model
             }
             Op::Gather { input, out } => width(*input) == width(*out) && width(*out) == self.d_model,
-            Op::Logits { input, out, weight, .. } => {
-                self.is_matrix(*weight, width(*out), width(*input)) && width(*out) == self.d_vocab
+            Op::Logits { input, out, weight, bias, .. } => {
+                self.is_matrix(*weight, width(*out), width(*input))
+                    && self.is_vector(*bias, width(*out))
+                    && width(*out) == self.d_vocab
             }
             Op::Sample { input } => width(*input) == self.d_vocab,
         }

@@ -67,8 +67,9 @@ impl<'a> Run<'a> {
                 self.norm(*input, *out, *columns, &op);
             }
             Op::Matmul { input, out, weight, bias } => self.matmul(*input, *out, *weight, *bias),
-            Op::Logits { input, out, weight, scale, softcap } => {
-                self.logits(*input, *out, *weight, *scale, *softcap)
+            Op::Logits { input, out, weight, bias, scale, softcap } => {
+                self.matmul(*input, *out, *weight, *bias);
+                self.scale_logits(*out, *scale, *softcap);
             }
             Op::Rope { buffer, n_heads, rope, layout, norm, q_norm, k_norm, eps } => {
                 let vector = |id: Option<usize>| id.map(|id| self.vector(id));
@@ -170,8 +171,7 @@ impl<'a> Run<'a> {
         self.state.put(out, rows);
     }
 
-    fn logits(&mut self, input: Buffer, out: Buffer, weight: usize, factor: f32, softcap: Option<f32>) {
-        self.matmul(input, out, weight, None);
+    fn scale_logits(&mut self, out: Buffer, factor: f32, softcap: Option<f32>) {
         let rows = self.state.rows_mut(out);
         for row in 0..rows.count {
             match softcap {

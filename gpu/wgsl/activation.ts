@@ -23,6 +23,13 @@ fn erfc_exact(x: f32) -> f32 {
 }
 fn activate(gate: f32) -> f32 { return 0.5 * gate * erfc_exact(-0.7071067811865476 * gate); }
 //: end
+//: if ACTIVATION == relu
+// By select: of NaN max may give 0, and nothing of it would be left.
+fn activate(gate: f32) -> f32 { return select(gate, 0.0, gate < 0.0); }
+//: end
+//: if ACTIVATION == relu2
+fn activate(gate: f32) -> f32 { return select(gate * gate, 0.0, gate < 0.0); }
+//: end
 //: if ACTIVATION == gelu_tanh
 fn activate(gate: f32) -> f32 {
   let inner = 0.7978845608028654 * (gate + 0.044715 * gate * gate * gate);

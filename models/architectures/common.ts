@@ -41,17 +41,23 @@ export function readSizes(config: ConfigReader, defaults: Partial<Sizes> = {}): 
   };
 }
 
-/** The most experts that a model is believed to have in all: each has tensors of its own in the table. */
-const MOST_EXPERTS = 2 ** 17;
-
-/** How many experts a layer has. */
-export function readExpertCount(
+/** Reads the sizes under GPT-2's names. */
+export function readGpt2Sizes(
   config: ConfigReader,
-  name: string,
-  fallback: number,
-  n_layers: number,
-): number {
-  return config.int(name, fallback, 1, Math.floor(MOST_EXPERTS / n_layers));
+  defaults: Pick<Sizes, "d_model" | "n_layers" | "n_heads" | "d_vocab" | "n_ctx">,
+): Sizes {
+  const d_model = config.int("n_embd", defaults.d_model);
+  const n_heads = config.count("n_head", defaults.n_heads);
+  return {
+    d_model,
+    n_heads,
+    n_kv_heads: n_heads,
+    n_layers: config.count("n_layer", defaults.n_layers),
+    d_head: headSize(config, d_model, n_heads, "n_embd", "n_head"),
+    d_mlp: config.int("n_inner", 4 * d_model),
+    d_vocab: config.int("vocab_size", defaults.d_vocab),
+    n_ctx: config.int("n_positions", defaults.n_ctx),
+  };
 }
 
 /** d_model / n_heads, for a model without a size of its own; `hidden_size` names the field at fault. */
@@ -60,13 +66,10 @@ export function headSize(
   d_model: number,
   n_heads: number,
   field = "hidden_size",
+  heads_field = "num_attention_heads",
 ): number {
   if (config.has("head_dim") || d_model % n_heads === 0) return Math.floor(d_model / n_heads);
-  return config.refuse(
-    field,
-    d_model,
-    `a multiple of num_attention_heads (${show(n_heads)}), or head_dim given`,
-  );
+  return config.refuse(field, d_model, `a multiple of ${heads_field} (${show(n_heads)}), or head_dim given`);
 }
 
 /** What a family must say of its spec; the rest is as Llama has it unless said. */
@@ -81,6 +84,8 @@ export interface FamilyTensors {
   positions?: TensorSpec;
   final_norm?: NormTensors;
   head?: string;
+  /** The head has a bias, `{head}.bias`. */
+  head_bias?: true;
 }
 
 /** A decoder that is Llama but for what its family says. */
@@ -119,6 +124,7 @@ export function decoder(
       layers: repeat(n_layers, (i) => tensors.layer(`${layers}.${i}`, i)),
       final_norm: tensors.final_norm ?? norm("model.norm", d_model),
       head: matrix(head, d_vocab, d_model),
+      head_bias: tensors.head_bias === true ? vector(`${head}.bias`, d_vocab) : null,
     },
   };
 }
@@ -163,6 +169,8 @@ const ACTIVATIONS: Record<string, Activation> = {
   gelu_new: "gelu_tanh",
   gelu_fast: "gelu_tanh",
   gelu_pytorch_tanh: "gelu_tanh",
+  relu: "relu",
+  relu2: "relu2",
 };
 
 /** The activation under the names transformers gives it. */
@@ -278,15 +286,25 @@ export function gatedLayer(prefix: string, sizes: Sizes, has: Has = {}): LayerTe
   };
 }
 
-/** A layer without norms before attention and MLP: theirs come after, and q and k have one over the whole row. */
+/** Norms over the whole row of q and that of k. */
+export function rowNorms(
+  prefix: string,
+  { d_head, n_heads, n_kv_heads }: Sizes,
+): Pick<LayerTensors, "q_norm" | "k_norm"> {
+  return {
+    q_norm: [norm(`${prefix}.self_attn.q_norm`, n_heads * d_head).weight],
+    k_norm: [norm(`${prefix}.self_attn.k_norm`, n_kv_heads * d_head).weight],
+  };
+}
+
+/** A layer without norms before attention and MLP: theirs come after. Norms of q and k are of rows, or of heads where `has` says. */
 export function postNormLayer(prefix: string, sizes: Sizes, has: Has): LayerTensors {
-  const { d_model, d_head, n_heads, n_kv_heads } = sizes;
+  const { d_model } = sizes;
   const layer = gatedLayer(prefix, sizes, has);
   return {
     ...layer,
     attn_norm: null,
-    q_norm: [norm(`${prefix}.self_attn.q_norm`, n_heads * d_head).weight],
-    k_norm: [norm(`${prefix}.self_attn.k_norm`, n_kv_heads * d_head).weight],
+    ...(has.qk_norm ? {} : rowNorms(prefix, sizes)),
     attn_post_norm: norm(`${prefix}.post_attention_layernorm`, d_model),
     mlp_norm: null,
     mlp_post_norm: norm(`${prefix}.post_feedforward_layernorm`, d_model),
@@ -309,11 +327,17 @@ export function plainMlp(
   };
 }
 
-function fusedMlp(name: string, { d_model, d_mlp }: Sizes): MlpTensors {
+/** A gated MLP whose gate and up are one tensor. */
+export function fusedMlp(
+  name: string,
+  { d_model, d_mlp }: Sizes,
+  first = "gate_up_proj",
+  second = "down_proj",
+): MlpTensors {
   return {
-    in: [matrix(`${name}.gate_up_proj`, 2 * d_mlp, d_model)],
+    in: [matrix(`${name}.${first}`, 2 * d_mlp, d_model)],
     in_bias: null,
-    out: matrix(`${name}.down_proj`, d_model, d_mlp),
+    out: matrix(`${name}.${second}`, d_model, d_mlp),
     out_bias: null,
   };
 }

@@ -20,7 +20,7 @@ import {
  */
 export function gemma2(config: ConfigReader): Decoder {
   refuseBidirectional(config);
-  const sizes = readSizes(config, { d_head: 256, n_ctx: 8192 });
+  const sizes = readSizes(config, { n_kv_heads: 4, d_head: 256, n_ctx: 8192 });
   const { d_model, n_layers } = sizes;
   const bias = config.bool("attention_bias", false);
   const add = { add: 1 };

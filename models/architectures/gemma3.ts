@@ -13,6 +13,7 @@ import {
   refuseBidirectional,
   rmsNorm,
 } from "./common.ts";
+import { textPart } from "./multimodal.ts";
 
 /** What configs leave out, the text part of a multimodal one above all. */
 const DEFAULTS = {
@@ -28,12 +29,7 @@ const DEFAULTS = {
 
 /** The text part of a multimodal Gemma 3 (`Gemma3ForConditionalGeneration`). */
 export function gemma3(config: ConfigReader): Decoder {
-  const text = config.child("text_config");
-  if (text === undefined) return config.refuse("text_config", null, "the text part of the model");
-  const read = gemma3Text(text);
-  const ids = config.ids("eos_token_id");
-  const eos_token_ids = [...new Set([...ids, ...read.spec.eos_token_ids])];
-  return { ...read, spec: { ...read.spec, eos_token_ids } };
+  return textPart(config, gemma3Text);
 }
 
 /**

@@ -2,11 +2,11 @@ import type { ConfigReader } from "../config.ts";
 import type { Decoder, LayerTensors, TensorSpec } from "../spec.ts";
 import {
   decoder,
-  headSize,
   layerNorm,
   matrix,
   norm,
   readActivation,
+  readGpt2Sizes,
   repeat,
   type Sizes,
   vector,
@@ -15,7 +15,13 @@ import {
 /** GPT-2 (`GPT2LMHeadModel`): learned positions, layer norms, matrices kept as [inputs, outputs]. */
 export function gpt2(config: ConfigReader): Decoder {
   if (config.bool("add_cross_attention", false)) config.refuse("add_cross_attention", true, "false");
-  const sizes = readGpt2Sizes(config);
+  const sizes = readGpt2Sizes(config, {
+    d_model: 768,
+    n_layers: 12,
+    n_heads: 12,
+    d_vocab: 50_257,
+    n_ctx: 1024,
+  });
   const { d_model, d_head, n_layers } = sizes;
   const attn_scale = config.bool("scale_attn_weights", true) ? d_head ** -0.5 : 1;
   const by_depth = config.bool("scale_attn_by_inverse_layer_idx", false);
@@ -43,21 +49,6 @@ export function gpt2(config: ConfigReader): Decoder {
       final_norm: norm("transformer.ln_f", d_model, { bias: true }),
     },
   );
-}
-
-function readGpt2Sizes(config: ConfigReader): Sizes {
-  const d_model = config.int("n_embd", 768);
-  const n_heads = config.count("n_head", 12);
-  return {
-    d_model,
-    n_heads,
-    n_kv_heads: n_heads,
-    n_layers: config.count("n_layer", 12),
-    d_head: headSize(config, d_model, n_heads, "n_embd"),
-    d_mlp: config.int("n_inner", 4 * d_model),
-    d_vocab: config.int("vocab_size", 50_257),
-    n_ctx: config.int("n_positions", 1024),
-  };
 }
 
 function gpt2Layer(prefix: string, { d_model, d_mlp }: Sizes): LayerTensors {

@@ -24,12 +24,19 @@ const SIZES: RawConfig = {
   vocab_size: 20,
   max_position_embeddings: 32,
   ...{ n_embd: 16, n_layer: 2, n_head: 2, n_positions: 32 },
+  ...{ num_layers: 2, num_heads: 2, attention_layers: ["global", "local"], rotary_dim: 4, ffn_dim: 24 },
   ...{ num_experts: 2, num_local_experts: 2, num_experts_per_tok: 1, moe_intermediate_size: 8 },
+};
+const GRANITE4 = {
+  num_local_experts: 0,
+  layer_types: ["attention", "attention"],
+  shared_intermediate_size: 24,
 };
 
 function configOf(model_type: string, tie_word_embeddings: boolean): RawConfig {
   const sizes = { ...SIZES, model_type, tie_word_embeddings };
-  return model_type === "gemma3" ? { ...sizes, text_config: { ...SIZES, tie_word_embeddings } } : sizes;
+  if (model_type === "gemma3" || model_type === "mistral3") return { ...sizes, text_config: SIZES };
+  return model_type === "granitemoehybrid" ? { ...sizes, ...GRANITE4 } : sizes;
 }
 
 type Tensors = Record<string, TensorData>;

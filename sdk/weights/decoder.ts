@@ -66,7 +66,14 @@ async function haveSameBytes(a: WeightTensor, b: WeightTensor, signal?: AbortSig
     if (signal?.aborted) throw abortedError("load weights", signal);
     end = Math.min(a.byte_length, start + (start === 0 ? PROBE_BYTES : CHUNK_BYTES));
     const [of_a, of_b] = await Promise.all([a.read(start, end), b.read(start, end)]);
-    if (of_a.length !== of_b.length || of_a.some((byte, i) => byte !== of_b[i])) return false;
+    if (!areEqual(of_a, of_b)) return false;
   }
+  return true;
+}
+
+/** A loop: a callback for each of some hundred million bytes takes eight times as long. */
+function areEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 }

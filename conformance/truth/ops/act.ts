@@ -25,6 +25,10 @@ export function activate(kind: Activation, x: number): number {
       return 0.5 * x * (1 + erf(x / Math.SQRT2));
     case "gelu_tanh":
       return 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+    case "relu":
+      return Math.max(x, 0);
+    case "relu2":
+      return Math.max(x, 0) ** 2;
     default:
       return kind satisfies never;
   }

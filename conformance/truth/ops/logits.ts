@@ -3,11 +3,12 @@ import { isFinite32, type Run } from "../run.ts";
 import { softcapped } from "./attention.ts";
 import { product } from "./matmul.ts";
 
-/** out = cap(scale * weight in), and what of it the entries asked to have back. */
+/** out = cap(scale * (weight in + bias)), and what of it the entries asked to have back. */
 export function logits(run: Run, op: Extract<Op, { op: "logits" }>): void {
   const weight = run.weights[op.weight]!;
+  const bias = op.bias === null ? null : run.weights[op.bias]!.data;
   run.buffers[op.out] = run.buffers[op.in].map((row) =>
-    product(weight, row, null).map((x) => softcapped(x * op.scale, op.softcap)),
+    product(weight, row, bias).map((x) => softcapped(x * op.scale, op.softcap)),
   );
   for (const [g, values] of run.buffers[op.out].entries()) {
     const { entry, index } = run.gathered[g]!;

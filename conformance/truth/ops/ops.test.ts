@@ -152,6 +152,8 @@ describe("ops by hand", () => {
   it("gated_act: the first half is the gate", () => {
     expect(activate("silu", 1)).toBeCloseTo(0.7310585786300049, 12);
     expect(activate("silu", -2)).toBeCloseTo(-0.2384058440442351, 12);
+    expect([-3, -0, 0.5, 3].map((x) => activate("relu", x))).toEqual([0, 0, 0.5, 3]);
+    expect([-3, 0, 0.5, 3].map((x) => activate("relu2", x))).toEqual([0, 0, 0.25, 9]);
     expect(activate("gelu_tanh", 1)).toBeCloseTo(0.8411919906082768, 12);
     const run = makeRun([0]);
     run.buffers.gate_up = floats([1, -2, 10, 100]);
@@ -222,7 +224,7 @@ describe("ops by hand", () => {
   });
 
   it("gather keeps the rows asked for, logits multiply them", () => {
-    const weights = [weight(3, 2, 1, 0, 0, 1, 1, 1)];
+    const weights = [weight(3, 2, 1, 0, 0, 1, 1, 1), weight(1, 3, 10, 20, 30)];
     for (const [wanted, rows] of [
       ["all", 2],
       ["last", 1],
@@ -233,7 +235,8 @@ describe("ops by hand", () => {
       gather(run, { op: "gather", in: "h", out: "last" });
       expect(run.buffers.last.length).toBe(rows);
       run.buffers.x = run.buffers.last;
-      const op = { op: "logits", in: "x", out: "logits", weight: 0, scale: 1, softcap: null } as const;
+      const names = { op: "logits", in: "x", out: "logits" } as const;
+      const op = { ...names, weight: 0, bias: null, scale: 1, softcap: null };
       logits(run, op);
       if (rows > 0) expect([...run.buffers.logits.at(-1)!]).toEqual([3, 4, 7]);
       logits(run, { ...op, scale: 2, softcap: 10 });
@@ -242,6 +245,8 @@ describe("ops by hand", () => {
           run.buffers.logits.at(-1)!,
           [6, 8, 14].map((x) => 10 * Math.tanh(x / 10)),
         );
+      logits(run, { ...op, bias: 1, scale: 0.5 });
+      if (rows > 0) expect([...run.buffers.logits.at(-1)!]).toEqual([6.5, 12, 18.5]);
     }
   });
 });

@@ -12,6 +12,8 @@ pub enum Activation {
     Silu,
     Gelu,
     GeluTanh,
+    Relu,
+    Relu2,
 }
 
 pub fn gated(out: &mut Rows, gate_up: &Rows, activation: Activation) {
@@ -24,6 +26,8 @@ pub fn gated(out: &mut Rows, gate_up: &Rows, activation: Activation) {
             Activation::Silu => gated_silu(out, gate, up),
             Activation::Gelu => gated_gelu(out, gate, up),
             Activation::GeluTanh => gated_gelu_tanh(out, gate, up),
+            Activation::Relu => gated_relu(out, gate, up),
+            Activation::Relu2 => gated_relu2(out, gate, up),
         }
     }
 }
@@ -37,6 +41,8 @@ pub fn act(out: &mut Rows, input: &Rows, activation: Activation) {
             Activation::Silu => plain_silu(out, input),
             Activation::Gelu => plain_gelu(out, input),
             Activation::GeluTanh => plain_gelu_tanh(out, input),
+            Activation::Relu => plain_relu(out, input),
+            Activation::Relu2 => plain_relu2(out, input),
         }
     }
 }
@@ -57,6 +63,16 @@ fn gated_gelu_tanh(out: &mut [f32], gate: &[f32], up: &[f32]) {
 }
 
 #[inline(never)]
+fn gated_relu(out: &mut [f32], gate: &[f32], up: &[f32]) {
+    zip4(out, gate, up, |gate, up| relu(gate).mul(up));
+}
+
+#[inline(never)]
+fn gated_relu2(out: &mut [f32], gate: &[f32], up: &[f32]) {
+    zip4(out, gate, up, |gate, up| relu2(gate).mul(up));
+}
+
+#[inline(never)]
 fn plain_silu(out: &mut [f32], input: &[f32]) {
     zip4(out, input, input, |x, _| silu(x));
 }
@@ -69,6 +85,28 @@ fn plain_gelu(out: &mut [f32], input: &[f32]) {
 #[inline(never)]
 fn plain_gelu_tanh(out: &mut [f32], input: &[f32]) {
     zip4(out, input, input, |x, _| gelu_tanh(x));
+}
+
+#[inline(never)]
+fn plain_relu(out: &mut [f32], input: &[f32]) {
+    zip4(out, input, input, |x, _| relu(x));
+}
+
+#[inline(never)]
+fn plain_relu2(out: &mut [f32], input: &[f32]) {
+    zip4(out, input, input, |x, _| relu2(x));
+}
+
+/// NaN stays NaN.
+#[inline(always)]
+fn relu(x: F32x4) -> F32x4 {
+    x.max(F32x4::splat(0.0))
+}
+
+#[inline(always)]
+fn relu2(x: F32x4) -> F32x4 {
+    let positive = relu(x);
+    positive.mul(positive)
 }
 
 #[inline(always)]
@@ -129,7 +167,7 @@ mod tests {
             act(&mut plain, &rows(&gate, width), activation);
             for (at, x) in gate.into_iter().enumerate() {
                 let (got, want) = (out.row(0)[at], 0.5 * truth(f64::from(x)));
-                let room = 3e-7 * f64::from(x.abs().max(0.01)) * 0.5;
+                let room = 3e-7 * want.abs().max(f64::from(x.abs().max(0.01)) * 0.5);
                 assert!((f64::from(got) - want).abs() <= room, "{x}: {got} {want}");
                 assert_eq!(plain.row(0)[at] * 0.5, got);
             }
@@ -143,6 +181,8 @@ mod tests {
             let u = (2.0 / core::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
             0.5 * x * (1.0 + u.tanh())
         });
+        check(Activation::Relu, |x| x.max(0.0));
+        check(Activation::Relu2, |x| x.max(0.0).powi(2));
         check(Activation::Gelu, |x| 0.5 * x * (1.0 + crate::testing::erf(x / core::f64::consts::SQRT_2)));
     }
 }
