@@ -61,7 +61,7 @@ def write_model(case, seed, folder):
 def rewrite_as_4x(case, path):
     """Say the same in transformers 4's words: rope_theta beside rope_scaling, torch_dtype, and without what follows from the rest."""
     config = json.loads(path.read_text())
-    rope = config.pop("rope_parameters")
+    rope = config.pop("rope_parameters", None) or {"rope_type": "default", "rope_theta": 10000.0}
     local = rope.pop("sliding_attention", None)
     rope = rope.pop("full_attention", rope)
     config["rope_theta"] = rope.pop("rope_theta")
@@ -73,11 +73,16 @@ def rewrite_as_4x(case, path):
     if config["model_type"] == "phi3" and config["rope_scaling"]:
         config["rope_scaling"]["type"] = "longrope"
         del config["rope_scaling"]["rope_type"], config["rope_scaling"]["original_max_position_embeddings"]
+    if config["model_type"] == "gpt_neox":
+        config["rotary_emb_base"], config["rotary_pct"] = config.pop("rope_theta"), config.pop("partial_rotary_factor", 1.0)
+    if config["model_type"] == "granitemoehybrid":
+        config["layer_types"] = ["attention"] * len(config["layer_types"])
     config["torch_dtype"] = config.pop("dtype")
     config["transformers_version"] = "4.46.0"
     for implied in case.implied:
         del config[implied]
-    if config.get("head_dim", 0) * config["num_attention_heads"] == config["hidden_size"]:
+    own = getattr(type(AutoConfig.for_model(config["model_type"])), "head_dim", None)  # what it is where nothing is written
+    if own is None and config.get("head_dim") and config["head_dim"] * config["num_attention_heads"] == config["hidden_size"]:
         del config["head_dim"]
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 

@@ -1,6 +1,6 @@
 """Writes random variants of every family as cases: sizes, ropes, windows, biases and switches as configs may say them.
 
-    python variants.py --out DIR [--count 220] [--from 0]
+    python variants.py --out DIR [--count 240] [--from 0] [--only FAMILY ...]
     capstan conformance DIR/*
 
 Nothing is searched or kept: a plain run with every site, from a seed that makes it again. A variant may amplify float32's
@@ -17,39 +17,58 @@ import json
 import random
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig
 
 from cases import CASES
-from model import forward_sites, generator, greedy, read_model, sizes, write_tensors
+from model import auto, forward_sites, generator, greedy, read_model, rewrite_as_4x, sizes, write_tensors
 
 N_PROMPT, N_NEW = 14, 8
-FAMILIES = sorted({case.model_type for case in CASES} - {"gemma3"})
-GEMMAS = ("gemma", "gemma2", "gemma3_text")
+FAMILIES = sorted({case.model_type for case in CASES} - {"gemma3", "mistral3"})
+GEMMAS = ("gemma", "gemma2", "gemma3_text", "vaultgemma")
+# Families whose layers have a kind each, and those with a rope for each kind.
+KINDS = ("gemma2", "gemma3_text", "vaultgemma", "cohere2", "olmo3", "exaone4", "mellum", "ministral")
+TWO_ROPES = ("gemma3_text", "olmo3", "mellum")
+PARTIAL = ("gpt_neox", "stablelm", "glm", "glm4", "phi3", "phi", "nemotron")
 QWENS = ("qwen2", "qwen3", "qwen3_moe")
 GATED = ("silu", "silu", "gelu", "gelu_pytorch_tanh")
 BOTH = (False, True)
 
 # Families whose heads may be of another size than their share of the model's width.
-OWN_HEADS = {"qwen3", "qwen3_moe", "llama", "mistral", "mixtral", "cohere2", "glm", "glm4", "smollm3", *GEMMAS}
+OWN_HEADS = {"qwen3", "qwen3_moe", "llama", "mistral", "mixtral", "cohere2", "glm", "glm4", "smollm3", "ernie4_5", "seed_oss",
+             "mellum", "ministral", "ministral3", "arcee", "nemotron", "jais2", *GEMMAS}  # fmt: skip
 
 # What each field may be, beside the sizes: families, then options.
 SWITCHES = [
     (FAMILIES, {"tie_word_embeddings": BOTH}),
-    (("llama", "qwen3", "qwen3_moe", "granite", "olmo2", "olmo3", "cohere", "cohere2", "glm", "glm4", "smollm3", "gpt_neox", *GEMMAS), {"attention_bias": BOTH}),
-    (("llama", "granite", "smollm3"), {"mlp_bias": BOTH}),
+    (("llama", "qwen3", "qwen3_moe", "granite", "olmo2", "olmo3", "cohere", "cohere2", "glm", "glm4", "smollm3", "gpt_neox", "granitemoehybrid",
+      "olmoe", "seed_oss", "mellum", "helium", "arcee", "nemotron", "jais2", *GEMMAS), {"attention_bias": BOTH}),
+    (("llama", "granite", "smollm3", "seed_oss", "helium", "arcee", "nemotron", "jais2"), {"mlp_bias": BOTH}),
+    (("ernie4_5",), {"use_bias": BOTH}),
+    (("seed_oss",), {"attention_out_bias": BOTH}),
+    (("arcee", "nemotron", "jais2", "phi"), {"hidden_act": ("relu2", "relu", "gelu_new", "silu")}),
+    (("gptj", "gpt_neo"), {"activation_function": ("gelu_new", "gelu", "relu", "silu"), "layer_norm_epsilon": (1e-5, 1e-2)}),
+    (("opt",), {"activation_function": ("relu", "gelu"), "enable_bias": BOTH}),
+    (("gpt_neo",), {"window_size": (3, 9), "intermediate_size": (None, 40)}),
+    (("gptj",), {"n_inner": (None, 40), "rotary_dim": (2, 4, 8)}),
+    (("ernie4_5", "seed_oss", "helium", "exaone4", "olmoe", "mellum", "ministral", "granitemoehybrid"), {"hidden_act": ("silu", "silu", "gelu", "relu", "relu2")}),
+    (("exaone4", "mellum", "ministral"), {"sliding_window": (3, 7, 30)}),
+    (("granitemoehybrid",), {"position_embedding_type": ("rope", None), "shared_intermediate_size": (20, 33)}),
+    (("olmoe",), {"num_experts": (3, 6), "num_experts_per_tok": (1, 3), "norm_topk_prob": BOTH}),
+    (("mellum",), {"num_experts": (3, 8), "num_experts_per_tok": (1, 3), "moe_intermediate_size": (16, 25), "norm_topk_prob": BOTH}),
     (("llama", "qwen2", "qwen3", "mistral", "granite", "stablelm", "olmo2", "phi3", "glm", "cohere"), {"hidden_act": GATED}),
     (("gpt_neox", "starcoder2"), {"hidden_act": ("gelu", "gelu_pytorch_tanh", "silu", "gelu_new")}),
     (GEMMAS, {"hidden_activation": ("gelu_pytorch_tanh", "gelu", "silu")}),
     (("mistral", "mixtral", "phi3", "starcoder2"), {"sliding_window": (None, 5, 9)}),
     (QWENS, {"use_sliding_window": BOTH, "sliding_window": (4, 9), "max_window_layers": (0, 1, 2)}),
-    (("gemma2", "gemma3_text", "cohere2", "olmo3"), {"sliding_window": (3, 7, 30)}),
-    (("gemma2", "gemma3_text"), {"query_pre_attn_scalar": (8, 20), "final_logit_softcapping": (None, 7.0)}),
-    (("gemma2",), {"attn_logit_softcapping": (None, 5.0)}),
-    (("granite",), {"embedding_multiplier": (1.0, 3.0), "residual_multiplier": (1.0, 0.3), "attention_multiplier": (0.2, 0.5), "logits_scaling": (1.0, 5.0)}),
+    (("gemma2", "gemma3_text", "vaultgemma", "cohere2", "olmo3"), {"sliding_window": (3, 7, 30)}),
+    (("gemma2", "gemma3_text", "vaultgemma"), {"query_pre_attn_scalar": (8, 20), "final_logit_softcapping": (None, 7.0)}),
+    (("gemma2", "vaultgemma"), {"attn_logit_softcapping": (None, 5.0)}),
+    (("granite", "granitemoehybrid"), {"embedding_multiplier": (1.0, 3.0), "residual_multiplier": (1.0, 0.3), "attention_multiplier": (0.2, 0.5), "logits_scaling": (1.0, 5.0)}),
     (("cohere",), {"use_qk_norm": BOTH}),
     (("cohere", "cohere2"), {"logit_scale": (0.0625, 1.0)}),
     (("stablelm",), {"qk_layernorm": BOTH, "use_qkv_bias": BOTH}),
@@ -65,14 +84,15 @@ SWITCHES = [
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--out", type=Path, required=True)
-    arguments.add_argument("--count", type=int, default=220)
+    arguments.add_argument("--count", type=int, default=240)
     arguments.add_argument("--from", type=int, default=0, dest="first")
+    arguments.add_argument("--only", nargs="+", metavar="FAMILY", choices=FAMILIES, default=FAMILIES)
     options = arguments.parse_args()
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     for seed in range(options.first, options.first + options.count):
-        family = FAMILIES[seed % len(FAMILIES)]
+        family = options.only[seed % len(options.only)]
         folder = options.out / f"{family}-{seed}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -98,7 +118,7 @@ def write_case(folder, family, seed):
 def write_model(folder, case, config, seed):
     ids = dict(bos_token_id=None, eos_token_id=None, pad_token_id=None)
     config = AutoConfig.for_model(case.model_type, **config, **ids)
-    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float32)
+    model = auto(config).from_config(config, attn_implementation="eager", dtype=torch.float32)
     for name, p in model.named_parameters():
         drawn = lambda: torch.randn(p.shape, generator=generator(seed, name))
         if name.endswith("bias"):
@@ -110,6 +130,15 @@ def write_model(folder, case, config, seed):
     model.tie_weights()
     model.save_pretrained(folder, max_shard_size=random.Random(seed).choice(["1GB", "20KB"]))
     (folder / "generation_config.json").unlink(missing_ok=True)
+    restyle(folder / "config.json", case, random.Random(seed + 1))
+
+
+def restyle(path, case, r):
+    """Now and then the words of transformers 4, and the flag of a tied head beside one of its own."""
+    if case.model_type not in ("olmo3", "mellum") and r.random() < 0.4:
+        rewrite_as_4x(replace(case, implied=()), path)
+    if r.random() < 0.2:
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"tie_word_embeddings": True}) + "\n")
 
 
 def draw(family, r):
@@ -117,15 +146,26 @@ def draw(family, r):
     case = r.choice([case for case in CASES if case.model_type == family])
     config = copy.deepcopy(case.config)
     n_layers, n_heads, d_head = r.randint(1, 4), r.choice([1, 2, 3, 4, 6]), r.choice([8, 12, 16])
-    if family == "gpt2":
+    if family in ("gpt2", "gptj"):
         config |= dict(n_layer=n_layers, n_head=n_heads, n_embd=n_heads * d_head, vocab_size=r.choice([60, 97]))
+    elif family == "gpt_neo":
+        kinds = r.choice([[[["global", "local"], n_layers]], [[["local"], n_layers], [["global"], n_layers]]])
+        config |= dict(num_layers=2 * n_layers, num_heads=n_heads, hidden_size=n_heads * d_head, vocab_size=r.choice([60, 97]), attention_types=kinds)
+    elif family == "opt":
+        width = n_heads * d_head
+        config |= dict(num_hidden_layers=n_layers, num_attention_heads=n_heads, hidden_size=width, word_embed_proj_dim=width, ffn_dim=r.choice([20, 48, 91]),
+                       vocab_size=r.choice([60, 97]), max_position_embeddings=r.choice([24, 60]))  # fmt: skip
     else:
         draw_sizes(config, family, r, n_layers, n_heads, d_head)
         draw_rope(config, family, r, d_head)
         kinds = [r.choice(["sliding_attention", "full_attention"]) for _ in range(n_layers)]
         config.pop("layer_types", None)
-        if family in ("gemma2", "gemma3_text", "cohere2", "olmo3"):
+        if family in KINDS:
             config["layer_types"] = kinds
+        if family == "granitemoehybrid":
+            config["layer_types"] = ["full_attention"] * n_layers
+        if family == "mellum":
+            config["mlp_layer_types"] = [r.choice(["sparse", "dense"]) for _ in kinds]
         if family == "smollm3":
             config["no_rope_layers"] = [r.randrange(2) for _ in kinds]
     for families, switches in SWITCHES:
@@ -143,14 +183,14 @@ def draw_sizes(config, family, r, n_layers, n_heads, d_head):
     if family != "gpt_neox":
         config["num_key_value_heads"] = r.choice([n for n in range(1, n_heads + 1) if n_heads % n == 0])
     config.pop("head_dim", None)
-    if own_heads:
+    if own_heads or family == "helium":
         config["head_dim"] = d_head
     epsilon = r.choice([1e-6, 1e-5, 1e-2])
-    config |= {name: epsilon for name in ("rms_norm_eps", "layer_norm_eps", "norm_epsilon") if name in config}
+    config |= {name: epsilon for name in ("rms_norm_eps", "layer_norm_eps", "norm_epsilon", "norm_eps") if name in config}
 
 
 def draw_rope(config, family, r, d_head):
-    is_partial = family in ("gpt_neox", "stablelm", "glm", "glm4", "phi3")
+    is_partial = family in PARTIAL
     turns = r.choice([0.25, 0.5, 0.75, 1.0]) if is_partial else 1.0
     if int(d_head * turns) % 2:
         turns = 0.5
@@ -158,7 +198,7 @@ def draw_rope(config, family, r, d_head):
     rope = a_rope(r, int(d_head * turns), ("default", "longrope") if family == "phi3" else ROPES)
     if is_partial:
         rope["partial_rotary_factor"] = turns
-    if family in ("gemma3_text", "olmo3"):
+    if family in TWO_ROPES:
         rope = {"full_attention": rope, "sliding_attention": {"rope_type": "default", "rope_theta": r.choice([50.0, 1e4])}}
     config["rope_parameters"] = rope
     if family == "phi3":
