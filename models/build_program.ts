@@ -91,7 +91,7 @@ class Builder {
   }
 
   #attention(layer: number, names: LayerTensors, read: BufferName): void {
-    const { n_heads, n_kv_heads, d_head, norm, rope_layout: layout, attn_softcap } = this.#spec;
+    const { n_heads, n_kv_heads, d_head, norm, rope_layout: layout, attn_softcap, q_scale } = this.#spec;
     const { rope, window, attn_scale = this.#spec.attn_scale } = this.#spec.layers[layer]!;
     this.#matmul(read, "qkv", names.qkv, names.qkv_bias);
     const [q, k] = [this.vector(names.q_norm), this.vector(names.k_norm)];
@@ -103,7 +103,7 @@ class Builder {
     const [q_norm, k_norm] = by_row ? [null, null] : [q, k];
     const { kind, eps } = norm;
     this.ops.push(
-      { op: "rope", buffer: "qkv", n_heads, rope, layout, norm: kind, q_norm, k_norm, eps },
+      { op: "rope", buffer: "qkv", n_heads, rope, layout, norm: kind, q_norm, k_norm, eps, q_scale },
       { op: "kv_append", in: "qkv", layer },
       {
         op: "attention",

@@ -282,9 +282,11 @@ describe("configs of transformers 4 and 5", () => {
   });
 
   test("a multimodal Mistral is what its text part is", () => {
-    const text_config = { ...SIZES, model_type: "ministral3", head_dim: 8, eos_token_id: 2 };
+    const rope_parameters = { ...yarn(), rope_theta: 1e6, llama_4_scaling_beta: 0.1 };
+    const text_config = { ...SIZES, model_type: "ministral3", head_dim: 8, eos_token_id: 2, rope_parameters };
     const read = readDecoder({ model_type: "mistral3", text_config, eos_token_id: 5 }).spec;
     expect(read).toMatchObject({ family: "ministral3", d_head: 8, eos_token_ids: [5, 2] });
+    expect(read.q_scale).toEqual({ beta: 0.1, every: 32 });
     expect(read.tied_embeddings).toBe(true);
     const mistral = { ...SIZES, sliding_window: 8 };
     const plain = readDecoder({ model_type: "mistral3", text_config: mistral, tie_word_embeddings: false });

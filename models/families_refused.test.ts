@@ -88,6 +88,7 @@ const REFUSED: [string, RawConfig, string][] = [
     { ...SIZES, mlp_layer_types: ["sparse", "shared"] },
     'mlp_layer_types to be "sparse" or "dense"',
   ],
+  ["ministral3", SIZES, "rope_parameters to be a rope, with what it is scaled by, found null"],
   ["mistral3", SIZES, "text_config"],
   [
     "mistral3",

@@ -188,7 +188,11 @@ const COUNTS: [string, number, RawConfig][] = [
   [
     "Ministral 3 3B",
     3_429_006_336,
-    sizes("ministral3", [3072, 26, 32, 8, 9216, 131_072], { head_dim: 128, tie_word_embeddings: true }),
+    sizes("ministral3", [3072, 26, 32, 8, 9216, 131_072], {
+      head_dim: 128,
+      tie_word_embeddings: true,
+      rope_parameters: { rope_type: "default" },
+    }),
   ],
   ["Seed-OSS 36B", 36_151_104_512, sizes("seed_oss", [5120, 64, 80, 8, 27_648, 155_136], { head_dim: 128 })],
   ["Helium 1 2B", 2_023_868_416, sizes("helium", [2048, 28, 16, 8, 8192, 64_000], { head_dim: 128 })],

@@ -1,5 +1,5 @@
 import type { SiteId } from "./hooks.ts";
-import type { Activation, NormKind, RopeLayout, TensorSpec } from "./spec.ts";
+import type { Activation, NormKind, QScale, RopeLayout, TensorSpec } from "./spec.ts";
 
 /**
  * A decoder's forward pass as a flat list of ops: the only one there is (`buildProgram` makes it). A device loads
@@ -75,8 +75,8 @@ export type Op =
   /** out = weight in + bias */
   | { op: "matmul"; in: BufferName; out: BufferName; weight: WeightId; bias: WeightId | null }
   /**
-   * In place on q and k of `qkv`: per-head norm (`norm`, no bias) where given, then the rotation by position. A
-   * norm's weight is [d_head] for every head, or that of each head one after the other.
+   * In place on q and k of `qkv`: per-head norm (`norm`, no bias) where given, then the rotation by position, then
+   * q's factor (`QScale`). A norm's weight is [d_head] for every head, or that of each head one after the other.
    */
   | {
       op: "rope";
@@ -88,6 +88,7 @@ export type Op =
       q_norm: WeightId | null;
       k_norm: WeightId | null;
       eps: number;
+      q_scale: QScale | null;
     }
   /** k and v of each row go to the paged cache of `layer` at the row's position. */
   | { op: "kv_append"; in: "qkv"; layer: number }

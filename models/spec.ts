@@ -28,6 +28,8 @@ export interface DecoderSpec {
   qk_norm: "none" | "head" | "row";
   /** Factor on attention scores before the softmax. */
   attn_scale: number;
+  /** Factor on q that grows with its position; null for none. */
+  q_scale: QScale | null;
   /** Scores become softcap * tanh(score / softcap); null for none. */
   attn_softcap: number | null;
   /** Factors on the embedding, on what is added to the stream, and on the logits: 1 for most. */
@@ -81,6 +83,13 @@ export interface ExpertsSpec {
   d_expert: number;
   /** Whether the chosen experts' shares (a softmax over all) are made to sum to 1. */
   renormalise: boolean;
+}
+
+/** q of position p, once it is turned, is multiplied by 1 + beta ln(1 + floor(p / every)). */
+export interface QScale {
+  beta: number;
+  /** Tokens, a whole number. */
+  every: number;
 }
 
 /** One rotary table: pair j of a head turns by the angle `position * inv_freq[j]`. */

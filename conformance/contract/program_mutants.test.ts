@@ -34,6 +34,7 @@ const DEAF: [string, string, Change][] = [
   ],
   ["interleaved rope", "interleaved rope", on("rope", { layout: "half" })],
   ["layer norms of heads", "norms of each head", on("rope", { norm: "rms" })],
+  ["q's factor", "q scaled", on("rope", { q_scale: null })],
   ["the attention's scale", "factors", on("attention", { scale: 1 })],
   ["the attention's softcap", "softcaps", on("attention", { softcap: null })],
   ["windows", "softcaps", on("attention", { window: null })],

@@ -140,6 +140,17 @@ export const TINIES: readonly Tiny[] = [
     moe_intermediate_size: 20,
     mlp_layer_types: ["dense", "sparse", "dense"],
   }),
+  tiny("q scaled by its position, f32", "F32", {
+    ...BASE,
+    model_type: "ministral3",
+    head_dim: 8,
+    rope_parameters: {
+      rope_type: "yarn",
+      factor: 8,
+      original_max_position_embeddings: 7,
+      llama_4_scaling_beta: 0.4,
+    },
+  }),
   twoRopes(tiny("two ropes, a layer without positions, gelu, f32", "F32", { ...BASE, hidden_act: "gelu" })),
 ];
 

@@ -161,6 +161,10 @@ MINI_MOE = without(RMS, "intermediate_size") | dict(num_experts=4, num_experts_p
 GPT_J = dict(vocab_size=48, n_embd=24, n_head=3, n_layer=2, n_inner=32, n_positions=64, rotary_dim=4, layer_norm_epsilon=1e-3)
 
 
+MINISTRAL3 = rope("yarn", rope_theta=300.0, factor=4.0, original_max_position_embeddings=6, beta_fast=4.0, beta_slow=0.5, mscale=1.0, mscale_all_dim=1.0,
+                  llama_4_scaling_beta=0.5)  # fmt: skip
+
+
 def mini(name, model_type, config, **options):
     return Case(name, model_type, config, {}, **(dict(n_prompt=13, n_new=6, bias_std=0.1, dtype="bfloat16") | options))
 
@@ -263,6 +267,12 @@ CASES = [
     mini("ministral", "ministral", RMS | dict(head_dim=8, sliding_window=4, layer_types=SLIDING[:2]), matters={"window": {"sliding_window": 5}, "pattern": {"layer_types": SLIDING[1::-1]}}),
     mini("vaultgemma", "vaultgemma", RMS | dict(head_dim=10, query_pre_attn_scalar=20, sliding_window=4, attn_logit_softcapping=4.0, final_logit_softcapping=6.0, layer_types=SLIDING[:2]),
          std=0.25, embed_std=0.1, norm_mean=0.0, matters=GEMMA2_MATTERS | {"window": {"sliding_window": 5}, "pattern": {"layer_types": SLIDING[1::-1]}}),
+    mini("ministral3", "ministral3", RMS | MINISTRAL3 | dict(head_dim=8), matters=EPSILON | {
+         "q scale": {"rope_parameters": MINISTRAL3["rope_parameters"] | {"llama_4_scaling_beta": 0.4}},
+         "original length": {"rope_parameters": MINISTRAL3["rope_parameters"] | {"original_max_position_embeddings": 7}},
+         "attention factor": {"rope_parameters": MINISTRAL3["rope_parameters"] | {"mscale": 2.0}}}),
+    mini("ministral3-multimodal", "mistral3", dict(text_config=RMS | MINISTRAL3 | dict(head_dim=8, model_type="ministral3", eos_token_id=None, bos_token_id=None, pad_token_id=None), tie_word_embeddings=False, image_token_index=47,
+         vision_config=dict(model_type="pixtral", hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, head_dim=8, image_size=8, patch_size=4))),
     mini("phi", "phi", MINI | rope(partial_rotary_factor=0.5) | dict(layer_norm_eps=1e-3), style="4.x", dtype="float16",
          matters={"part that turns": rope(partial_rotary_factor=0.25), "activation": {"hidden_act": "relu"}, "epsilon": {"layer_norm_eps": 1e-6}}),
     mini("gptj", "gptj", GPT_J, matters={"part that turns": {"rotary_dim": 8}, "activation": {"activation_function": "relu"}, "epsilon": {"layer_norm_epsilon": 1e-6}}),

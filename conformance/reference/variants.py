@@ -63,7 +63,7 @@ SWITCHES = [
     (("llama", "qwen2", "qwen3", "mistral", "granite", "stablelm", "olmo2", "phi3", "glm", "cohere"), {"hidden_act": GATED}),
     (("gpt_neox", "starcoder2"), {"hidden_act": ("gelu", "gelu_pytorch_tanh", "silu", "gelu_new")}),
     (GEMMAS, {"hidden_activation": ("gelu_pytorch_tanh", "gelu", "silu")}),
-    (("mistral", "mixtral", "phi3", "starcoder2"), {"sliding_window": (None, 5, 9)}),
+    (("mistral", "mixtral", "phi3", "starcoder2", "ministral3"), {"sliding_window": (None, 5, 9)}),
     (QWENS, {"use_sliding_window": BOTH, "sliding_window": (4, 9), "max_window_layers": (0, 1, 2)}),
     (("gemma2", "gemma3_text", "vaultgemma", "cohere2", "olmo3"), {"sliding_window": (3, 7, 30)}),
     (("gemma2", "gemma3_text", "vaultgemma"), {"query_pre_attn_scalar": (8, 20), "final_logit_softcapping": (None, 7.0)}),
@@ -135,7 +135,7 @@ def write_model(folder, case, config, seed):
 
 def restyle(path, case, r):
     """Now and then the words of transformers 4, and the flag of a tied head beside one of its own."""
-    if case.model_type not in ("olmo3", "mellum") and r.random() < 0.4:
+    if case.model_type not in ("olmo3", "mellum", "ministral3") and r.random() < 0.4:
         rewrite_as_4x(replace(case, implied=()), path)
     if r.random() < 0.2:
         path.write_text(json.dumps(json.loads(path.read_text()) | {"tie_word_embeddings": True}) + "\n")
@@ -196,6 +196,8 @@ def draw_rope(config, family, r, d_head):
         turns = 0.5
     # transformers takes no other type of rope for Phi-3.
     rope = a_rope(r, int(d_head * turns), ("default", "longrope") if family == "phi3" else ROPES)
+    if family == "ministral3":
+        rope = {"original_max_position_embeddings": r.choice([5, 16]), "llama_4_scaling_beta": r.choice([0.1, 0.5])} | rope
     if is_partial:
         rope["partial_rotary_factor"] = turns
     if family in TWO_ROPES:

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::error::{Result, bad_request};
 use crate::kernels::act::Activation;
 use crate::kernels::norm::NormKind;
-use crate::kernels::rope::RopeLayout;
+use crate::kernels::rope::{QScale, RopeLayout};
 use crate::weights::StoredDtype;
 
 pub type Site = u32;
@@ -149,6 +149,7 @@ pub enum Op {
         q_norm: Option<usize>,
         k_norm: Option<usize>,
         eps: f64,
+        q_scale: Option<QScale>,
     },
     KvAppend {
         #[serde(rename = "in")]
@@ -276,11 +277,12 @@ impl Program {
                     && self.is_matrix(*weight, width(*out), width(*input))
                     && self.is_vector(*bias, width(*out))
             }
-            Op::Rope { buffer, n_heads, rope, q_norm, k_norm, .. } => {
+            Op::Rope { buffer, n_heads, rope, q_norm, k_norm, q_scale, .. } => {
                 let turns = rope.is_none_or(|rope| {
                     self.ropes.get(rope).is_some_and(|&d| d > 0 && d % 2 == 0 && d <= self.d_head)
                 });
                 turns
+                    && q_scale.is_none_or(|scale| scale.every > 0)
                     && width(*buffer) == self.qkv_width(*n_heads)
                     && self.is_head_norm(*q_norm, *n_heads)
                     && self.is_head_norm(*k_norm, self.n_kv_heads)

@@ -10,7 +10,7 @@ use crate::kernels::attention::{Attention, Sequence, attention, soften};
 use crate::kernels::experts::{Experts, choose, experts};
 use crate::kernels::matmul::matmul;
 use crate::kernels::norm::{Norm, norm, norm_row};
-use crate::kernels::rope::{HeadNorms, RopeLayout, RopeTable, rope};
+use crate::kernels::rope::{HeadNorms, QScale, RopeLayout, RopeTable, rope};
 use crate::kernels::rows::Rows;
 use crate::kernels::vector::{add, all_finite, scale};
 use crate::kv::{BLOCK, KvCache};
@@ -71,10 +71,13 @@ impl<'a> Run<'a> {
                 self.matmul(*input, *out, *weight, *bias);
                 self.scale_logits(*out, *scale, *softcap);
             }
-            Op::Rope { buffer, n_heads, rope, layout, norm, q_norm, k_norm, eps } => {
+            Op::Rope { buffer, n_heads, rope, layout, norm, q_norm, k_norm, eps, q_scale } => {
                 let vector = |id: Option<usize>| id.map(|id| self.vector(id));
                 let norms = HeadNorms { kind: *norm, q: vector(*q_norm), k: vector(*k_norm), eps: *eps };
                 self.rope(*buffer, *n_heads, rope.map(|id| (&self.ropes[id], *layout)), &norms);
+                if let Some(q_scale) = q_scale {
+                    self.scale_q(*buffer, *n_heads, q_scale);
+                }
             }
             Op::KvAppend { input, layer } => self.kv_append(*input, *layer),
             Op::Attention { input, out, layer, n_heads, scale, softcap, window } => {
@@ -222,6 +225,16 @@ impl<'a> Run<'a> {
             for (token, row) in span.clone().enumerate() {
                 let heads = &mut qkv.row_mut(row)[..(n_heads + n_kv_heads) * d_head];
                 rope(heads, d_head, n_heads, norms, table, entry.position + token);
+            }
+        }
+    }
+
+    fn scale_q(&mut self, buffer: Buffer, n_heads: usize, q_scale: &QScale) {
+        let qkv = self.state.rows_mut(buffer);
+        for (entry, span) in self.batch.iter().zip(&self.spans) {
+            for (token, row) in span.clone().enumerate() {
+                let q = &mut qkv.row_mut(row)[..n_heads * self.program.d_head];
+                scale(q, q_scale.at(entry.position + token));
             }
         }
     }

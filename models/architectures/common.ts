@@ -103,6 +103,7 @@ export function decoder(
     gated: true,
     qk_norm: "none",
     attn_scale: sizes.d_head ** -0.5,
+    q_scale: null,
     attn_softcap: null,
     embed_scale: 1,
     residual_scale: 1,

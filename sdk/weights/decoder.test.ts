@@ -36,6 +36,7 @@ const GRANITE4 = {
 function configOf(model_type: string, tie_word_embeddings: boolean): RawConfig {
   const sizes = { ...SIZES, model_type, tie_word_embeddings };
   if (model_type === "gemma3" || model_type === "mistral3") return { ...sizes, text_config: SIZES };
+  if (model_type === "ministral3") return { ...sizes, rope_parameters: { rope_type: "default" } };
   return model_type === "granitemoehybrid" ? { ...sizes, ...GRANITE4 } : sizes;
 }
 

@@ -23,6 +23,7 @@ const ROPE = {
   q_norm: null,
   k_norm: null,
   eps: 0,
+  q_scale: null,
 } as const;
 
 const ATTENTION = {
@@ -110,6 +111,15 @@ describe("ops by hand", () => {
     expectClose(run.buffers.qkv[0]!, [0.84852814, 1.13137085, 1.69705627, 2.2627417, 7, 8]);
     // Position 1: a quarter turn takes (a, b) to (-b, a).
     expectClose(run.buffers.qkv[1]!, [-1.13137085, 0.84852814, -2.2627417, 1.69705627, 7, 8]);
+  });
+
+  it("rope scales q by how often its position passed a length, and leaves k and v", () => {
+    const run = makeRun([0, 0], { ask: { position: 19 } });
+    run.buffers.qkv = floats([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]);
+    rope(run, { ...ROPE, n_heads: 1, rope: null, q_scale: { beta: 0.5, every: 10 } });
+    // Position 19: 1 + ln(2) / 2; position 20: 1 + ln(3) / 2.
+    expectClose(run.buffers.qkv[0]!, [1.34657359, 2.69314718, 3, 4, 5, 6]);
+    expectClose(run.buffers.qkv[1]!, [1.54930614, 3.09861229, 3, 4, 5, 6]);
   });
 
   it("rope norms each head by its own part of a long weight", () => {

@@ -1,4 +1,4 @@
-import type { Op, RopeLayout, RopeSpec } from "../../../models/index.ts";
+import type { Op, QScale, RopeLayout, RopeSpec } from "../../../models/index.ts";
 import type { Run } from "../run.ts";
 import { normalise } from "./norm.ts";
 
@@ -15,9 +15,16 @@ export function rope(run: Run, op: Extract<Op, { op: "rope" }>): void {
         const weight = weightOf(run.weights[norm]!.data, of_q ? head : head - op.n_heads, d_head);
         normalise(op.norm, values, weight, null, op.eps);
       }
-      if (spec !== null) rotate(values, spec, op.layout, run.rows[r]!.position);
+      const { position } = run.rows[r]!;
+      if (spec !== null) rotate(values, spec, op.layout, position);
+      if (of_q && op.q_scale !== null) values.set(values.map((x) => x * qFactor(op.q_scale!, position)));
     }
   }
+}
+
+/** 1 + beta ln(1 + floor(position / every)) */
+export function qFactor({ beta, every }: QScale, position: number): number {
+  return 1 + beta * Math.log(1 + Math.floor(position / every));
 }
 
 /** One weight for every head, or each head's own. */

@@ -50,6 +50,20 @@ pub struct HeadNorms<'a> {
     pub eps: f64,
 }
 
+/// q of position p is multiplied by 1 + beta ln(1 + floor(p / every)).
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QScale {
+    pub beta: f64,
+    pub every: usize,
+}
+
+impl QScale {
+    pub fn at(&self, position: usize) -> f32 {
+        (1.0 + self.beta * ((1 + position / self.every) as f64).ln()) as f32
+    }
+}
+
 /// One row's q and k: `heads` is [n_heads + n_kv_heads, d_head], the first `n_heads` of them q.
 pub fn rope(
     heads: &mut [f32],
@@ -114,6 +128,13 @@ mod tests {
             turned(RopeLayout::Interleaved),
             [-2.0, 1.0, -3.0, -4.0, 5.0, -7.0, 6.0, -8.0, -9.0, 10.0]
         );
+    }
+
+    #[test]
+    fn scales_q_by_how_often_its_position_passed_a_length() {
+        let scale = QScale { beta: 0.5, every: 10 };
+        let factors = [0, 9, 10, 29, 30].map(|position| scale.at(position));
+        assert_eq!(factors, [1.0, 1.0, 1.346_573_6, 1.549_306_2, 1.693_147_2]);
     }
 
     #[test]

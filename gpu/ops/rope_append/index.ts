@@ -28,6 +28,7 @@ export async function buildRopeAppend(
     HEAD_WEIGHTS: rope.q_norm !== null && program.weights[rope.q_norm]!.cols > d_head,
     INTERLEAVED: rope.layout === "interleaved",
     ROPE: rope.rope !== null,
+    Q_SCALE: rope.q_scale !== null,
   });
   const at = (weight: number | null, none = 0) => (weight === null ? none : weights.vectors_at.get(weight)!);
   const norms =
@@ -43,6 +44,8 @@ export async function buildRopeAppend(
       ...[rope.n_heads, n_kv_heads, buffers.stride(rope.buffer), buffers.stride(out)],
       rope.rope === null ? 0 : program.ropes[rope.rope]! / 2,
       floatBits(row_norms?.q.eps ?? rope.eps),
+      floatBits(rope.q_scale?.beta ?? 0),
+      rope.q_scale?.every ?? 1,
     ],
     bindings: ({ buffers, cache }) => [
       buffers.activation(rope.buffer),

@@ -17,6 +17,9 @@ struct Op {
   // Half of the dimensions that turn.
   half: u32,
   eps: f32,
+  // q of position p is multiplied by 1 + beta ln(1 + floor(p / every)).
+  q_beta: f32,
+  q_every: u32,
 }
 //: include step
 @group(0) @binding(3) var<storage, read> qkv: array<f32>;
@@ -95,7 +98,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
 //: end
   if (is_query) {
-    for (var i = thread; i < D_HEAD; i += WG) { queries[row * op.out_stride + group.x * D_HEAD + i] = head[i]; }
+    var factor = 1.0;
+//: if Q_SCALE
+    let passed = position / op.q_every;
+    // WGSL's log may be off by 2^-21 near 1.
+    if (passed > 0u) { factor += op.q_beta * log(1.0 + f32(passed)); }
+//: end
+    for (var i = thread; i < D_HEAD; i += WG) { queries[row * op.out_stride + group.x * D_HEAD + i] = factor * head[i]; }
     return;
   }
   let block = batch[entry_blocks(row_entry(row)) + position / BLOCK];
