@@ -17,6 +17,7 @@ import { needsHistory, readSampling, type Sampling } from "./sampling.ts";
 import type { Sequence } from "./scheduler/sequence.ts";
 import type { Call, CallResult, Task } from "./scheduler/task.ts";
 import { StopStrings } from "./stop_strings.ts";
+import { readTokenIds } from "./token_ids.ts";
 import type {
   CapEffect,
   GeneratedToken,
@@ -42,8 +43,11 @@ const OPTIONS: Rules<GenerateOptions> = {
   logit_bias: rules.record,
   seed: rules.whole(0),
   stop: rules.anyOf(rules.text, rules.texts),
+  stop_token_ids: rules.integers,
   logprobs: rules.anyOf(rules.boolean, rules.whole(0, 100)),
   mean: rules.texts,
+  special: rules.oneOf("text", "parse"),
+  continue_final_message: rules.boolean,
   template_args: rules.record,
   signal: rules.signal,
 };
@@ -66,7 +70,7 @@ const UNKNOWN = new Int32Array(1);
 export function generate(model: Model, prompt: Prompt, given: GenerateOptions = {}): Reply {
   const runtime = runtimeOf(model);
   const options = readOptions("generate", given, OPTIONS);
-  const tokens = promptTokens(model, prompt, options.template_args);
+  const tokens = promptTokens(model, prompt, options);
   const request = readRequest(model, tokens, options);
   const { signal } = options;
   const plan = planHooks(model.spec, options.hooks ?? []);
@@ -91,6 +95,8 @@ interface Request {
   max_tokens: number;
   sampling: Sampling;
   stops: string[];
+  /** Ids that end the reply. */
+  stop_ids: ReadonlySet<number>;
   mean_sites: Site[];
 }
 
@@ -108,21 +114,25 @@ function readRequest(model: Model, tokens: Int32Array, options: GenerateOptions)
     tokens,
     max_tokens: Math.min(options.max_tokens ?? DEFAULT_MAX_TOKENS, room),
     sampling: readSampling(model, options),
-    stops: readStops(model, options.stop),
+    ...readStops(model, options),
     mean_sites: expandSites(model.spec, options.mean ?? []),
   };
 }
 
-function readStops(model: Model, stop: GenerateOptions["stop"]): string[] {
+function readStops(
+  model: Model,
+  { stop, stop_token_ids }: GenerateOptions,
+): Pick<Request, "stops" | "stop_ids"> {
   // Without a tokenizer there is no text to stop at: say so now.
   if (stop !== undefined) void model.tokenizer.size;
   const stops = stop === undefined ? [] : typeof stop === "string" ? [stop] : [...stop];
-  if (!stops.includes("")) return stops;
-  throw new CapstanError("bad_request", {
-    action: "generate",
-    need: "stop strings of some characters",
-    found: "an empty one",
-  });
+  if (stops.includes("")) {
+    const need = "stop strings of some characters";
+    throw new CapstanError("bad_request", { action: "generate", need, found: "an empty one" });
+  }
+  const ids = stop_token_ids?.length ? readTokenIds(model, stop_token_ids, "stop_token_ids") : [];
+  const of_texts = stops.map((text) => model.tokenizer.tokenId(text)).filter((id) => id !== undefined);
+  return { stops, stop_ids: new Set([...model.spec.eos_token_ids, ...ids, ...of_texts]) };
 }
 
 /** The state of one reply between the steps of the scheduler. */
@@ -172,7 +182,7 @@ class GenerateTask implements Task {
   next(result: CallResult): Call | null {
     if (this.#drawn.length === 0) this.#cached = result.cached;
     if (this.#finish_reason !== null) return null;
-    if (this.#model.spec.eos_token_ids.includes(result.token)) return this.#finish("stop", "send");
+    if (this.#request.stop_ids.has(result.token)) return this.#finish("stop", "send");
     this.#drawn.push(result.token);
     if (this.#take(result)) return this.#finish("stop", "drop");
     if (this.#drawn.length < this.#request.max_tokens) return this.#call(Int32Array.of(result.token), 1);

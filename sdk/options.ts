@@ -1,4 +1,5 @@
 import { CapstanError, show } from "../models/index.ts";
+import { isIntegerArray } from "./token_ids.ts";
 
 /** What an option may be. */
 export interface Rule {
@@ -52,6 +53,7 @@ export const texts: Rule = rule(
   "a list of texts",
   (value) => Array.isArray(value) && value.every((one) => typeof one === "string"),
 );
+export const integers: Rule = rule("a list or an array of integers", isIntegerArray);
 export const record: Rule = rule("an object", isRecord);
 export const callback: Rule = rule("a function", (value) => typeof value === "function");
 export const signal: Rule = rule("an AbortSignal", (value) => value instanceof AbortSignal);

@@ -193,12 +193,24 @@ export interface GenerateOptions {
   logit_bias?: Record<number, number>;
   /** Same seed, same device: same tokens. Default: random. */
   seed?: number;
-  /** Texts that end the reply; not part of it. */
+  /**
+   * Texts that end the reply; not part of it. The text of an added token (`<|im_end|>`) stands for the token, too, which
+   * a reply's text does not show.
+   */
   stop?: string | readonly string[];
+  /** Ids that end the reply, beside the model's own; not part of it. */
+  stop_token_ids?: IntegerArray;
   /** Report log-probabilities: true for the drawn token's, a number for as many of the likeliest too. */
   logprobs?: boolean | number;
   /** Site patterns whose mean over the reply's own tokens is kept (the token that ends it left out). */
   mean?: readonly string[];
+  /**
+   * How a string is read: `text` (default) takes added tokens in it (`<|im_start|>`) as characters, `parse` as tokens: for
+   * a chat that the caller has rendered.
+   */
+  special?: "text" | "parse";
+  /** A chat's last message is gone on with, not answered. Default: false, and a chat that ends with the assistant's is refused. */
+  continue_final_message?: boolean;
   /** Further arguments of the chat template. */
   template_args?: TemplateArgs;
   signal?: AbortSignal;

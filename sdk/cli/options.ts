@@ -34,8 +34,12 @@ export function addModelOptions(command: Command): Command {
     .option("--json", "print one JSON object on stdout and nothing else");
 }
 
-export type SamplingOptions = Omit<Pick<GenerateOptions, (typeof SAMPLING)[number]>, "stop"> & {
+export type SamplingOptions = Omit<
+  Pick<GenerateOptions, (typeof SAMPLING)[number]>,
+  "stop" | "stop_token_ids"
+> & {
   stop?: string[];
+  stop_token_ids?: number[];
 };
 
 export function addSamplingOptions(command: Command): Command {
@@ -49,7 +53,8 @@ export function addSamplingOptions(command: Command): Command {
     .option("--frequency_penalty <x>", "subtracted per occurrence", realNumber)
     .option("--presence_penalty <x>", "subtracted once a token has occurred", realNumber)
     .option("--seed <n>", "same seed, same device: same tokens", wholeNumber)
-    .option("--stop <text...>", "texts that end the reply");
+    .option("--stop <text...>", "texts that end the reply")
+    .option("--stop_token_ids <id...>", "token ids that end the reply", wholeNumbers);
 }
 
 const SAMPLING = [
@@ -63,6 +68,7 @@ const SAMPLING = [
   "presence_penalty",
   "seed",
   "stop",
+  "stop_token_ids",
 ] as const satisfies readonly (keyof GenerateOptions)[];
 
 /** The sampling options that were given, under generate's names. */
@@ -89,6 +95,11 @@ export function wholeNumber(text: string): number {
   const value = Number(text);
   if (text.trim() !== "" && Number.isSafeInteger(value) && value >= 0) return value;
   throw new InvalidArgumentError("A whole number is needed.");
+}
+
+/** One of several: what commander has of them so far, and the next. */
+export function wholeNumbers(text: string, before: readonly number[] = []): number[] {
+  return [...before, wholeNumber(text)];
 }
 
 export function realNumber(text: string): number {

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { CapstanError } from "../../../models/index.ts";
 import { generate } from "../../generate.ts";
 import { readStdin, readText } from "../../platform/index.ts";
@@ -19,6 +19,8 @@ interface Options extends ModelOptions, SamplingOptions {
   system?: string;
   messages?: string;
   raw?: boolean;
+  special?: "text" | "parse";
+  continue_final_message?: boolean;
   cap?: string;
   logprobs?: boolean;
 }
@@ -31,6 +33,18 @@ export function addGenerate(program: Command): void {
     .option("--system <text>", "a system message before it")
     .option("--messages <file>", "a JSON list of { role, content } instead of a prompt")
     .option("--raw", "continue the prompt's text as it is, without the chat template")
+    .addOption(
+      new Option(
+        "--special <how>",
+        "parse: the prompt is a chat rendered already, whose control tokens are tokens (implies --raw)",
+      )
+        .choices(["text", "parse"])
+        .default("text"),
+    )
+    .option(
+      "--continue_final_message",
+      "with --messages: go on with the last message instead of answering it",
+    )
     .option("--cap <file>", "apply the caps of a .cap.safetensors file")
     .option("--logprobs", "with --json: the log-probability of each token");
   addModelOptions(addSamplingOptions(command)).addHelpText(
@@ -39,6 +53,7 @@ export function addGenerate(program: Command): void {
 Examples:
   $ capstan generate --prompt "What colour is the sky?"
   $ echo "Hello" | capstan generate --prompt - --temperature 0 --json
+  $ capstan generate --special parse --prompt "$(cat rendered.txt)"
   $ capstan generate --system "You are a pirate." --prompt "Who are you?" --cap out/cap.safetensors`,
   );
   command.action(
@@ -66,6 +81,8 @@ async function run(
   const reply = generate(model, prompt, {
     ...samplingOf(options),
     hooks: caps?.hooks ?? [],
+    special: options.special ?? "text",
+    continue_final_message: options.continue_final_message === true,
     logprobs: options.logprobs === true,
     signal: io.signal,
   });
@@ -102,8 +119,11 @@ async function readPrompt(options: Options): Promise<Prompt> {
       mend: 'Try: capstan generate --prompt "Hello"',
     });
   }
-  const text = options.prompt === "-" ? (await readStdin()).trimEnd() : options.prompt;
-  if (options.raw === true) return text;
+  const is_rendered = options.special === "parse";
+  const given = options.prompt === "-" ? await readStdin() : options.prompt;
+  // The line break that a shell adds is not part of what somebody says; of a rendered chat every one counts.
+  const text = options.prompt === "-" && !is_rendered ? given.trimEnd() : given;
+  if (options.raw === true || is_rendered) return text;
   const system: Message[] = options.system === undefined ? [] : [{ role: "system", content: options.system }];
   return [...system, { role: "user", content: text }];
 }

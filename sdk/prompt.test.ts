@@ -1,0 +1,73 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { generate } from "./generate.ts";
+import { load } from "./load.ts";
+import type { GenerateOptions, Message, Model } from "./types.ts";
+
+let model: Model;
+beforeAll(async () => {
+  model = await load("capstan-tiny", { device: "wasm" });
+});
+afterAll(() => model.dispose());
+
+const greedy = { temperature: 0, max_tokens: 12 };
+const chat: Message[] = [{ role: "user", content: "Who are you?" }];
+const reply = (prompt: Parameters<typeof generate>[1], options: GenerateOptions = {}) =>
+  generate(model, prompt, { ...greedy, ...options }).result;
+
+describe("a chat that the caller has rendered", () => {
+  it("gives what the messages give, read with special: parse, its beginning not doubled", async () => {
+    const rendered = model.tokenizer.renderChat(chat);
+    expect(rendered).toContain("<|");
+    const expected = await reply(chat);
+    const parsed = await reply(rendered, { special: "parse" });
+    expect([parsed.text, parsed.usage.prompt_tokens]).toEqual([expected.text, expected.usage.prompt_tokens]);
+    const as_text = await reply(rendered);
+    expect(as_text.usage.prompt_tokens).toBeGreaterThan(expected.usage.prompt_tokens);
+    expect((await reply(rendered, { special: "text" })).text).toBe(as_text.text);
+  });
+});
+
+describe("a chat that ends with the assistant's message", () => {
+  const begun: Message[] = [...chat, { role: "assistant", content: "I am" }];
+
+  it("is refused, and says how to go on with it", () => {
+    expect(() => generate(model, begun)).toThrow(
+      "need a chat that ends with a message to answer, found the assistant's own at its end. " +
+        "continue_final_message: true goes on with it.",
+    );
+  });
+
+  it("is answered where the caller asks for a turn of the assistant's after it", async () => {
+    const { text } = await reply(begun, { template_args: { add_generation_prompt: true } });
+    expect(text.length).toBeGreaterThan(0);
+  });
+});
+
+describe("what ends a reply", () => {
+  it("an id of the caller's, which is not part of it", async () => {
+    const whole = await reply("The sky is", { logit_bias: { 2: -99 } });
+    const [, , third] = whole.tokens;
+    const first = whole.tokens.indexOf(third!);
+    for (const stop_token_ids of [[third!], Uint32Array.of(third!), BigInt64Array.of(BigInt(third!))]) {
+      const { tokens, finish_reason } = await reply("The sky is", { logit_bias: { 2: -99 }, stop_token_ids });
+      expect([[...tokens], finish_reason]).toEqual([[...whole.tokens.subarray(0, first)], "stop"]);
+    }
+    expect(() => generate(model, "x", { stop_token_ids: [1792] })).toThrow("token ids from 0 to 1791");
+    expect((await reply("The sky is", { logit_bias: { 2: -99 }, stop_token_ids: [] })).text).toBe(whole.text);
+  });
+
+  it("the text of an added token, which the reply's text never shows", async () => {
+    const end = model.tokenizer.tokenId("<|im_end|>") ?? model.spec.eos_token_ids[0]!;
+    const text = model.tokenizer.decode([end]);
+    const options = { logit_bias: { [end]: 200 }, max_tokens: 5 };
+    const eos = model.spec.eos_token_ids;
+    (model.spec as { eos_token_ids: number[] }).eos_token_ids = [];
+    try {
+      expect((await reply("Hello", options)).finish_reason).toBe("length");
+      const { finish_reason, tokens } = await reply("Hello", { ...options, stop: ["zzz", text] });
+      expect([finish_reason, tokens.length]).toEqual(["stop", 0]);
+    } finally {
+      (model.spec as { eos_token_ids: readonly number[] }).eos_token_ids = eos;
+    }
+  });
+});
