@@ -1,5 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -119,6 +127,26 @@ describe("the command", () => {
     const deno = await ended(start(DENO, args));
     expect(deno).toMatchObject({ code: 0, stderr: "" });
     expect(JSON.parse(deno.stdout).tokens).toEqual(report.tokens);
+  });
+
+  it("says once, on stderr, what is odd about a model, and names it in the JSON", async () => {
+    const folder = join(scratch, "odd");
+    mkdirSync(folder);
+    for (const file of ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]) {
+      symlinkSync(join(root, "models/capstan-tiny", file), join(folder, file));
+    }
+    writeFileSync(join(folder, "generation_config.json"), '{"top_k": -1, "temperature": 0}');
+    const args = ["generate", "--prompt", "Hello", "--max_tokens", "2", "--model", folder];
+    const said = "generation_config.json has top_k -1 where a whole number from 0 is meant: ignored.";
+    const json = await capstan(...args, "--json");
+    expect(json).toMatchObject({ code: 0, stderr: `capstan: ${said}\n` });
+    expect(JSON.parse(json.stdout)).toMatchObject({ warnings: [said], device: { dtype: "bf16" } });
+    const text = await capstan(...args);
+    expect(text).toEqual({
+      code: 0,
+      stderr: `capstan: ${said}\n`,
+      stdout: `${JSON.parse(json.stdout).text}\n`,
+    });
   });
 
   it("streams to people what it gives to machines", async () => {

@@ -6,6 +6,7 @@ import {
   knownDtype,
   type OpenWeight,
   openProgramWeights,
+  storedDtypes,
   streamParts,
   type WeightPart,
 } from "../models/load_weights.ts";
@@ -30,6 +31,8 @@ export interface ModelSizes {
   block_size: number;
   weight_bytes: number;
   block_bytes: number;
+  /** How the matrices are kept. */
+  stored: StoredDtype[];
 }
 
 /** Makes room for the program's weights and streams them in, each read once, converted on the way. */
@@ -60,7 +63,9 @@ function createModel(
   const json = new TextEncoder().encode(JSON.stringify({ ...program, weights: described }));
   const length = instance.write("load weights", json);
   const words = new WordReader(instance.call("load weights", "create_model", length));
-  return { block_size: words.u32(), weight_bytes: words.u32(), block_bytes: words.u32() };
+  const sizes = { block_size: words.u32(), weight_bytes: words.u32(), block_bytes: words.u32() };
+  const matrices = described.filter(({ kind }) => kind === "matrix");
+  return { ...sizes, stored: storedDtypes(matrices.map((slot) => ({ slot, stored: slot.stored }))) };
 }
 
 /** Sends a part in chunks of whole rows; a vector's rows, to the engine, are of one element. */

@@ -28,6 +28,7 @@ const STEP_MEMORY = 64 * 2 ** 20;
 /** A loaded model in an instance of its own. */
 export class WasmModel implements DeviceModel {
   readonly block_size: number;
+  readonly stored: DeviceModel["stored"];
   readonly n_in_flight = 1;
   readonly memory: DeviceModel["memory"];
   readonly #instance: Instance;
@@ -52,6 +53,7 @@ export class WasmModel implements DeviceModel {
     this.#program = program;
     this.#options = options;
     this.block_size = sizes.block_size;
+    this.stored = sizes.stored;
     const { weight_bytes, block_bytes } = sizes;
     const left = MOST_MEMORY - instance.memory_bytes - STEP_MEMORY;
     const max_blocks = Math.max(1, Math.floor(left / block_bytes));

@@ -119,6 +119,10 @@ export class GpuModel implements WebGpuModel {
     }
   }
 
+  get stored(): DeviceModel["stored"] {
+    return this.#weights.stored;
+  }
+
   get memory(): DeviceMemory {
     const { block_bytes, most } = this.#resources.cache;
     const in_system_memory = this.#gpu.adapter.software;

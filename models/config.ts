@@ -1,5 +1,6 @@
 import { CapstanError, show } from "./errors.ts";
 import { isObject } from "./json.ts";
+import type { Warn } from "./warn.ts";
 
 /** A parsed config.json, unchecked. */
 export type RawConfig = Record<string, unknown>;
@@ -16,11 +17,13 @@ export class ConfigReader {
   /** The context the caller wants, in tokens: some rope tables depend on it. Undefined for the model's own. */
   readonly wanted_n_ctx: number | undefined;
   readonly #where: string;
+  readonly #warn: Warn;
 
-  constructor(raw: RawConfig, where = "config.json", wanted_n_ctx?: number) {
+  constructor(raw: RawConfig, where = "config.json", wanted_n_ctx?: number, warn: Warn = () => {}) {
     this.raw = raw;
     this.#where = where;
     this.wanted_n_ctx = wanted_n_ctx;
+    this.#warn = warn;
   }
 
   has(name: string): boolean {
@@ -64,15 +67,24 @@ export class ConfigReader {
     throw this.#wrong(name, known.map((k) => show(k)).join(" or "), value, "unsupported");
   }
 
-  /** One id or a list of ids; [] where the field is absent. */
-  ids(name: string): number[] {
+  /**
+   * One id or a list of ids; [] where the field is absent. A number below 0, which stands for none, is left out and
+   * said; so is what is no whole number where `strange` says so.
+   */
+  ids(name: string, strange: "refuse" | "ignore" = "refuse"): number[] {
     if (!this.has(name)) return [];
     const value = this.raw[name];
-    const list = Array.isArray(value) ? value : [value];
-    for (const id of list) {
-      if (!Number.isSafeInteger(id) || (id as number) < 0) throw this.#wrong(name, "token ids", value);
-    }
-    return list as number[];
+    const list: unknown[] = Array.isArray(value) ? value : [value];
+    const numbers = list.filter((id): id is number => Number.isSafeInteger(id));
+    if (numbers.length < list.length && strange === "refuse") throw this.#wrong(name, "token ids", value);
+    const ids = numbers.filter((id) => id >= 0);
+    if (ids.length < list.length) this.ignore(name, "an id or a list of ids", value);
+    return ids;
+  }
+
+  /** Says that a field holds something else than what it is read for, and that it is passed over. */
+  ignore(name: string, need: string, found: unknown): void {
+    this.#warn(`${this.#where} has ${name} ${show(found)} where ${need} is meant: ignored.`);
   }
 
   /** A nested object, read the same way; undefined where absent. */
@@ -80,7 +92,7 @@ export class ConfigReader {
     if (!this.has(name)) return undefined;
     const value = this.raw[name];
     if (!isObject(value)) throw this.#wrong(name, "an object", value);
-    return new ConfigReader(value, `${this.#where} ${name}`, this.wanted_n_ctx);
+    return new ConfigReader(value, `${this.#where} ${name}`, this.wanted_n_ctx, this.#warn);
   }
 
   /** [length] finite numbers. */

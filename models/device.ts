@@ -76,6 +76,11 @@ export interface DeviceMemory {
 export interface DeviceModel {
   /** Tokens in a KV block. */
   readonly block_size: number;
+  /**
+   * How the matrices are kept, each type once, that of most values first; those that a device keeps as it does its
+   * vectors (routers, learned positions) do not count.
+   */
+  readonly stored: readonly StoredDtype[];
   /** Steps that may be under way at once: above 1, the next can be given before the last one's tokens are known. */
   readonly n_in_flight: number;
   readonly memory: DeviceMemory;

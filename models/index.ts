@@ -46,3 +46,4 @@ export {
 export { ropeRows } from "./rope.ts";
 export { Slots } from "./slots.ts";
 export type * from "./spec.ts";
+export type { Warn } from "./warn.ts";

@@ -68,6 +68,17 @@ export function autoDtype({ parts }: OpenWeight): (typeof FILE_DTYPES)[FileDtype
   return first !== undefined && others.every((other) => other === first) ? first : "f32";
 }
 
+/** Each type that matrices are kept in, once, that of most values first. */
+export function storedDtypes(
+  matrices: Iterable<{ slot: Pick<WeightSlot, "count" | "rows" | "cols">; stored: StoredDtype }>,
+): StoredDtype[] {
+  const values = new Map<StoredDtype, number>();
+  for (const { slot, stored } of matrices) {
+    values.set(stored, (values.get(stored) ?? 0) + slot.count * slot.rows * slot.cols);
+  }
+  return [...values.keys()].sort((a, b) => values.get(b)! - values.get(a)!);
+}
+
 /** @throws CapstanError `unsupported` for a dtype that the device does not store */
 export function knownDtype<Known extends StoredDtype>(
   dtype: DeviceLoadOptions["dtype"],

@@ -22,12 +22,16 @@ export function scaleRope(type: RopeType, scaling: ConfigReader, base: Base): Ro
       return { d_rot, inv_freq: plain, attention_factor: 1 };
     case "linear": {
       const factor = scaling.positive("factor");
-      return { d_rot, inv_freq: plain.map((freq) => Math.fround(freq / factor)), attention_factor: 1 };
+      const inv_freq = plain.map((freq) => Math.fround(freq / factor));
+      return { d_rot, inv_freq, attention_factor: 1, scaled_n_ctx: trainedContext(base.config) * factor };
     }
-    case "dynamic":
-      return { d_rot, inv_freq: frequencies(stretched(scaling, base), d_rot), attention_factor: 1 };
+    case "dynamic": {
+      const scaled_n_ctx = trainedContext(base.config) * scaling.positive("factor");
+      const inv_freq = frequencies(stretched(scaling, base), d_rot);
+      return { d_rot, inv_freq, attention_factor: 1, scaled_n_ctx };
+    }
     case "llama3":
-      return { d_rot, inv_freq: scaleLlama3(scaling, base, plain), attention_factor: 1 };
+      return scaleLlama3(scaling, base, plain);
     case "yarn":
       return yarn(scaling, base, plain);
     case "longrope":
@@ -61,16 +65,17 @@ function stretched(scaling: ConfigReader, { theta, d_rot, config }: Base): numbe
 }
 
 /** Llama 3.1's rule: long waves are slowed by `factor`, short ones kept, those between blended. */
-function scaleLlama3(scaling: ConfigReader, { config }: Base, plain: Float64Array): Float64Array {
+function scaleLlama3(scaling: ConfigReader, { d_rot, config }: Base, plain: Float64Array): RopeSpec {
   const factor = scaling.positive("factor");
   const low = scaling.positive("low_freq_factor");
   const high = scaling.positive("high_freq_factor");
   const original = originalContext(scaling, config);
-  return plain.map((freq) => {
+  const inv_freq = plain.map((freq) => {
     const turns = (original * freq) / (2 * Math.PI);
     const blend = Math.min(1, Math.max(0, (turns - low) / (high - low)));
     return Math.fround((1 - blend) * (freq / factor) + blend * freq);
   });
+  return { d_rot, inv_freq, attention_factor: 1, scaled_n_ctx: original * factor };
 }
 
 /** YaRN (arXiv 2309.00071): slow waves are interpolated, fast ones kept, with a ramp over dimensions between. */
@@ -90,7 +95,8 @@ function yarn(scaling: ConfigReader, { theta, d_rot, config }: Base, plain: Floa
     const slow = Math.min(1, Math.max(0, (j - low) / width));
     return Math.fround((freq / factor) * slow + freq * (1 - slow));
   });
-  return { d_rot, inv_freq, attention_factor: yarnAttention(scaling, factor) };
+  const attention_factor = yarnAttention(scaling, factor);
+  return { d_rot, inv_freq, attention_factor, scaled_n_ctx: original * factor };
 }
 
 function yarnAttention(scaling: ConfigReader, factor: number): number {
@@ -110,5 +116,6 @@ function longrope(scaling: ConfigReader, { d_rot, config }: Base, plain: Float64
   const factors = is_long ? long! : short!;
   const own = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));
   const attention_factor = scaling.positive("attention_factor", own);
-  return { d_rot, inv_freq: plain.map((freq, j) => Math.fround(freq / factors[j]!)), attention_factor };
+  const inv_freq = plain.map((freq, j) => Math.fround(freq / factors[j]!));
+  return { d_rot, inv_freq, attention_factor, scaled_n_ctx: original * factor };
 }

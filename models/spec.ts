@@ -100,6 +100,8 @@ export interface RopeSpec {
   inv_freq: Float64Array;
   /** Factor on both cos and sin (1 unless the scaling says otherwise). */
   attention_factor: number;
+  /** Longest context that a scaled rope is made for, in tokens; absent where nothing is scaled. */
+  scaled_n_ctx?: number;
 }
 
 /**

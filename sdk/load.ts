@@ -1,4 +1,5 @@
 import { abortedError, type Device, type DeviceModel } from "../models/index.ts";
+import { chooseContext } from "./context_length.ts";
 import { createDevice } from "./devices.ts";
 import { LoadedModel } from "./model.ts";
 import * as rules from "./options.ts";
@@ -38,15 +39,17 @@ export async function loadOn(
     signal: options.signal,
     on_progress: on_progress && ((done, total) => on_progress({ done, total, stage: "pull" })),
   });
-  const { decoder: described, config, defaults } = await readModelConfig(files, options.n_ctx);
+  const warnings = new Set<string>();
+  const warn = (text: string) => void warnings.add(text);
+  const { decoder: described, config, defaults } = await readModelConfig(files, options.n_ctx, warn);
+  const n_ctx = chooseContext(described, options.n_ctx, warn);
   const [{ decoder, program, weights }, digest, tokenizer] = await Promise.all([
-    openDecoder(files, described, config, options.signal),
+    openDecoder(files, described, config, { signal: options.signal, warn }),
     modelDigest(files),
     loadModelTokenizer(files),
   ]);
   const device = await makeDevice();
   try {
-    const n_ctx = Math.min(options.n_ctx ?? decoder.spec.n_ctx, decoder.spec.n_ctx);
     const dtype = options.dtype ?? "auto";
     const device_model = await device.load(program, weights, {
       dtype,
@@ -60,7 +63,8 @@ export async function loadOn(
       digest,
       decoder,
       defaults,
-      device: { kind: device.kind, description: device.description, dtype },
+      warnings: [...warnings],
+      device: describeDevice(device, device_model),
       device_model,
       tokenizer,
       streamDecoder: hasText(tokenizer)
@@ -74,6 +78,12 @@ export async function loadOn(
     await device.dispose();
     throw error;
   }
+}
+
+/** What runs a model, with how it keeps the weights. */
+function describeDevice({ kind, description }: Device, { stored }: DeviceModel): Model["device"] {
+  if (stored.length === 1) return { kind, description, dtype: stored[0]! };
+  return { kind, description: `${description}; weights in ${stored.join(" and ")}`, dtype: "mixed" };
 }
 
 function hasText(tokenizer: Tokenizer): boolean {
@@ -115,7 +125,7 @@ function progressOf(report: NonNullable<LoadOptions["on_progress"]>): (done: num
 
 const OPTIONS: Rules<LoadOptions> = {
   device: rules.oneOf("auto", "wasm", "webgpu"),
-  dtype: rules.oneOf("auto", "f32", "f16", "q8", "q4"),
+  dtype: rules.oneOf("auto", "f32", "f16", "bf16", "q8", "q4"),
   n_ctx: rules.whole(1),
   threads: rules.whole(1),
   signal: rules.signal,

@@ -1,4 +1,4 @@
-import { type Decoder, type Device, type DeviceModel, type Hook, planHooks } from "../models/index.ts";
+import { type Decoder, type DeviceModel, type Hook, planHooks } from "../models/index.ts";
 import { readForward, runForward } from "./forward.ts";
 import * as rules from "./options.ts";
 import { type Rules, readOptions } from "./options.ts";
@@ -24,12 +24,13 @@ export interface ModelParts {
   id: string;
   digest: string;
   decoder: Decoder;
-  device: { kind: Device["kind"]; description: string; dtype: string };
+  device: Model["device"];
   device_model: DeviceModel;
   tokenizer: Tokenizer;
   streamDecoder: () => StreamDecoder | null;
   files: FileSource | null;
   defaults: Model["defaults"];
+  warnings: readonly string[];
   limits: SchedulerLimits;
   /** Frees the device behind the model. */
   dispose: () => Promise<void>;
@@ -48,6 +49,7 @@ export class LoadedModel implements Model {
   readonly memory: Model["memory"];
   readonly files: FileSource | null;
   readonly defaults: Model["defaults"];
+  readonly warnings: readonly string[];
   readonly #scheduler: Scheduler;
   readonly #parts: ModelParts;
   #disposed: Promise<void> | null = null;
@@ -63,6 +65,7 @@ export class LoadedModel implements Model {
     this.memory = { weight_bytes: parts.device_model.memory.weight_bytes };
     this.files = parts.files;
     this.defaults = parts.defaults;
+    this.warnings = parts.warnings;
     this.#scheduler = new Scheduler(parts.device_model, parts.limits);
     const { device_model } = parts;
     setRuntime(this, {

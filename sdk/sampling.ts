@@ -1,5 +1,6 @@
 import { CapstanError, type SampleParams, show } from "../models/index.ts";
 import { randomSeed } from "./platform/random.ts";
+import { isWithin, rangeText, SAMPLING_RANGES } from "./sampling_ranges.ts";
 import type { GenerateOptions, Model } from "./types.ts";
 
 /** The parts of `SampleParams` that stay the same over a reply. */
@@ -14,13 +15,13 @@ export type Sampling = Omit<SampleParams, "history" | "n_prompt" | "draw">;
 export function readSampling(model: Model, options: GenerateOptions): Sampling {
   const given = { ...model.defaults, ...options };
   return {
-    temperature: within("temperature", given.temperature ?? 1, 0, 100),
-    top_k: whole("top_k", given.top_k ?? 0, 0),
-    top_p: within("top_p", given.top_p ?? 1, 0, 1),
-    min_p: within("min_p", given.min_p ?? 0, 0, 1),
-    repetition_penalty: within("repetition_penalty", given.repetition_penalty ?? 1, 1e-3, 1e3),
-    frequency_penalty: within("frequency_penalty", given.frequency_penalty ?? 0, -100, 100),
-    presence_penalty: within("presence_penalty", given.presence_penalty ?? 0, -100, 100),
+    temperature: within("temperature", given.temperature ?? 1),
+    top_k: within("top_k", given.top_k ?? 0),
+    top_p: within("top_p", given.top_p ?? 1),
+    min_p: within("min_p", given.min_p ?? 0),
+    repetition_penalty: within("repetition_penalty", given.repetition_penalty ?? 1),
+    frequency_penalty: within("frequency_penalty", given.frequency_penalty ?? 0),
+    presence_penalty: within("presence_penalty", given.presence_penalty ?? 0),
     logit_bias: readBias(model, given.logit_bias ?? {}),
     seed: seedWords(given.seed),
     top_logprobs: readLogprobs(given.logprobs),
@@ -69,9 +70,10 @@ function whole(name: string, value: number, min: number, max = 2 ** 31 - 1): num
   throw wrong(name, `a whole number from ${min}${max < 2 ** 31 - 1 ? ` to ${max}` : ""}`, value);
 }
 
-function within(name: string, value: number, min: number, max: number): number {
-  if (typeof value === "number" && value >= min && value <= max) return value;
-  throw wrong(name, `a number from ${min} to ${max}`, value);
+function within(name: keyof typeof SAMPLING_RANGES, value: number): number {
+  const range = SAMPLING_RANGES[name];
+  if (isWithin(value, range)) return value;
+  throw wrong(name, rangeText(range), value);
 }
 
 function wrong(name: string, need: string, found: unknown): CapstanError {

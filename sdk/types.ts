@@ -1,4 +1,4 @@
-import type { DecoderSpec, Device, Hook, Site } from "../models/index.ts";
+import type { DecoderSpec, Device, Hook, Site, StoredDtype } from "../models/index.ts";
 
 /** What people and the SDK's own verbs hold in their hands: the public shapes, in one place. */
 
@@ -62,7 +62,7 @@ export interface FileSource {
 
 export interface LoadOptions {
   device?: "auto" | "wasm" | "webgpu";
-  dtype?: "auto" | "f32" | "f16" | "q8" | "q4";
+  dtype?: "auto" | "f32" | "f16" | "bf16" | "q8" | "q4";
   /** Longest sequence, in tokens. Default: the model's own, at most what memory allows. */
   n_ctx?: number;
   threads?: number;
@@ -161,8 +161,8 @@ export interface Model extends AsyncDisposable {
   readonly spec: DecoderSpec;
   /** Throws `tokenizer` on first use when the folder has none. */
   readonly tokenizer: Tokenizer;
-  /** What runs it and why. */
-  readonly device: { kind: Device["kind"]; description: string; dtype: string };
+  /** What runs it and why. `dtype` is how the device keeps the matrices, `mixed` where they differ (`description` says it). */
+  readonly device: { kind: Device["kind"]; description: string; dtype: StoredDtype | "mixed" };
   readonly n_ctx: number;
   readonly memory: { weight_bytes: number };
   /** Files beside the weights, such as the experiment's recipe in capstan.json; null when there are none. */
@@ -171,6 +171,8 @@ export interface Model extends AsyncDisposable {
   readonly defaults: Partial<
     Pick<GenerateOptions, "temperature" | "top_k" | "top_p" | "min_p" | "repetition_penalty">
   >;
+  /** What was odd in its files or in how it was loaded, a sentence each: what stands where, and what was done. */
+  readonly warnings: readonly string[];
   encodeChat(messages: readonly Message[], args?: TemplateArgs): EncodedChat;
   forward(tokens: IntegerArray, options?: ForwardOptions): Promise<ForwardResult>;
   session(options?: { hooks?: readonly Hook[] }): Promise<Session>;

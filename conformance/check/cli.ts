@@ -3,7 +3,7 @@ import { CapstanError } from "../../models/index.ts";
 import { EXIT } from "../../sdk/cli/exit.ts";
 import { type Io, verb } from "../../sdk/cli/io.ts";
 import { fileKind, writeFileAtomic } from "../../sdk/platform/index.ts";
-import type { LoadOptions } from "../../sdk/types.ts";
+import type { FidelityDtype } from "../bounds.ts";
 import { HOSTS } from "../hosts/index.ts";
 import { addDiff } from "../report/diff_verb.ts";
 import { htmlReport } from "../report/html.ts";
@@ -16,7 +16,7 @@ import type { CaseReport, Cell, GreedyReport } from "./report.ts";
 
 interface Options {
   device: "auto" | "wasm" | "webgpu" | "truth";
-  dtype: NonNullable<LoadOptions["dtype"]>;
+  dtype: FidelityDtype;
   runtime: "here" | keyof typeof HOSTS;
   json?: boolean;
   explain?: boolean;

@@ -3,7 +3,7 @@ import { load, loadOn } from "../../sdk/load.ts";
 import { runtimeName } from "../../sdk/platform/index.ts";
 import { resolveSource } from "../../sdk/source/index.ts";
 import type { FileSource, LoadOptions, Model } from "../../sdk/types.ts";
-import { relativeBound } from "../bounds.ts";
+import { type FidelityDtype, relativeBound } from "../bounds.ts";
 import { createTruthDevice, isQuantised } from "../truth/index.ts";
 import { type Case, type CaseRun, readCase } from "./case.ts";
 import { compareGreedy, compareRun, type Made, worstOf } from "./compare.ts";
@@ -16,7 +16,8 @@ import type { CaseReport, Divergence, GenerateReport, Pass, QuantisationLoss } f
 export interface CheckOptions {
   /** As `load` has it, or `truth` (f64, slow), or a device of the caller's making. Default: auto. */
   device?: LoadOptions["device"] | "truth" | (() => Promise<Device>);
-  dtype?: LoadOptions["dtype"];
+  /** bf16 is not among them: what it costs depends on the model more than on any device. */
+  dtype?: FidelityDtype;
   /**
    * Whether to run the f64 truth beside the device (slow) and name the first site that errs and the ops before it:
    * of the first pass that failed, or `always` of the worst one. Default: failed.

@@ -1,6 +1,7 @@
 import { CapstanError } from "../../models/index.ts";
 import { cap, collect, fit, generate, load } from "../../sdk/index.ts";
 import type { LoadOptions } from "../../sdk/types.ts";
+import type { FidelityDtype } from "../bounds.ts";
 import { checkCase } from "../check/index.ts";
 import type { CaseReport } from "../check/report.ts";
 import { CONTRACT, runCheck } from "../contract/index.ts";
@@ -47,7 +48,7 @@ async function contract(args: {
 /** Checks reference cases: a report of each, or the error that kept it from being one. */
 async function cases(args: {
   device: string;
-  dtype: NonNullable<LoadOptions["dtype"]>;
+  dtype: FidelityDtype;
   /** Folders or URLs. */
   sources: readonly string[];
 }): Promise<(CaseReport | { error: string })[]> {

@@ -24,6 +24,7 @@ import type { Weight } from "./weights.ts";
 /** A program with its weights: holds ids to what callers made, and runs steps op by op. */
 export class TruthModel implements DeviceModel {
   readonly block_size: number;
+  readonly stored: DeviceModel["stored"];
   readonly n_in_flight = 1;
   readonly memory: DeviceModel["memory"];
   readonly #program: Program;
@@ -41,7 +42,7 @@ export class TruthModel implements DeviceModel {
   constructor(
     program: Program,
     weights: readonly Weight[],
-    { ropes, n_ctx }: DeviceLoadOptions,
+    { ropes, n_ctx, dtype }: DeviceLoadOptions,
     { block_size, max_blocks }: { block_size: number; max_blocks: number },
   ) {
     this.#program = program;
@@ -49,6 +50,8 @@ export class TruthModel implements DeviceModel {
     this.#ropes = ropes;
     this.#cache = new Cache(program, block_size, max_blocks);
     this.block_size = block_size;
+    // f32 is exact, whatever the file has.
+    this.stored = [dtype === "auto" ? "f32" : dtype];
     this.#limits = {
       d_vocab: program.d_vocab,
       n_ctx,

@@ -5,6 +5,7 @@ import {
   knownDtype,
   type OpenWeight,
   openProgramWeights,
+  storedDtypes,
   streamParts,
 } from "../../models/load_weights.ts";
 import { memoryNeed } from "../../models/memory.ts";
@@ -27,6 +28,8 @@ export interface Weights {
   /** Experts that a router chooses among. */
   routers_rows: ReadonlyMap<WeightId, number>;
   bytes: number;
+  /** How the matrices are kept that are not exact whatever is asked. */
+  stored: StoredDtype[];
   dispose(): void;
 }
 
@@ -78,12 +81,14 @@ export async function loadWeights(
       matrices.set(id, matrix);
     }
     await gpu.settled();
+    const chosen = [...matrices].filter(([id]) => !storage.among_vectors.has(id) && !storage.exact.has(id));
     const weights: Weights = {
       matrices,
       vectors: vector_buffer,
       vectors_at: vectors.at,
       routers_rows: new Map([...storage.among_vectors].map((id) => [id, program.weights[id]!.rows])),
       bytes: made.reduce((sum, { size }) => sum + size, 0),
+      stored: storedDtypes(chosen.map(([id, { dtype: stored }]) => ({ slot: program.weights[id]!, stored }))),
       dispose,
     };
     await stream(gpu, readback, open, weights, options);

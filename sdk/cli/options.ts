@@ -27,7 +27,7 @@ export function addModelOptions(command: Command): Command {
     )
     .addOption(
       new Option("--dtype <dtype>", "how weights are kept")
-        .choices(["auto", "f32", "f16", "q8", "q4"])
+        .choices(["auto", "f32", "f16", "bf16", "q8", "q4"])
         .default("auto"),
     )
     .option("--n_ctx <tokens>", "longest sequence (default: the model's)", wholeNumber)
@@ -77,7 +77,7 @@ export function samplingOf(options: SamplingOptions): GenerateOptions {
   return Object.fromEntries(given.map((name) => [name, options[name]]));
 }
 
-/** Loads the model a verb names, with progress. */
+/** Loads the model a verb names, with progress; what was odd about it is said once, on stderr. */
 export async function loadModel(io: Io, options: ModelOptions): Promise<Model> {
   const model = await load(options.model, {
     device: options.device ?? "auto",
@@ -88,6 +88,7 @@ export async function loadModel(io: Io, options: ModelOptions): Promise<Model> {
       io.progress.update(`${stage === "pull" ? "pulling" : "loading"} ${bytes(done)} of ${bytes(total)}`),
   });
   io.progress.clear();
+  for (const warning of model.warnings) await io.note(`capstan: ${warning}`);
   return model;
 }
 

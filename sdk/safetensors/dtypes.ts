@@ -1,37 +1,43 @@
 import { CapstanError, isFileDtype, toFloats } from "../../models/index.ts";
 
-/** Bytes of one element, in the order the official crate ranks dtypes (its writer sorts by it, last first). */
-const ITEM_BYTES = {
-  BOOL: 1,
-  U8: 1,
-  I8: 1,
-  F8_E5M2: 1,
-  F8_E4M3: 1,
-  F8_E8M0: 1,
-  I16: 2,
-  U16: 2,
-  F16: 2,
-  BF16: 2,
-  I32: 4,
-  U32: 4,
-  F32: 4,
-  C64: 8,
-  F64: 8,
-  I64: 8,
-  U64: 8,
+/** Bits of one element, in the order the official crate ranks dtypes (its writer sorts by it, last first). */
+const ITEM_BITS = {
+  BOOL: 8,
+  F4: 4,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  U8: 8,
+  I8: 8,
+  F8_E5M2: 8,
+  F8_E4M3: 8,
+  F8_E8M0: 8,
+  F8_E4M3FNUZ: 8,
+  F8_E5M2FNUZ: 8,
+  I16: 16,
+  U16: 16,
+  F16: 16,
+  BF16: 16,
+  I32: 32,
+  U32: 32,
+  F32: 32,
+  C64: 64,
+  F64: 64,
+  I64: 64,
+  U64: 64,
 } as const;
 
-export type Dtype = keyof typeof ITEM_BYTES;
+/** Every dtype of the format, those included whose elements are read by nobody here. */
+export type Dtype = keyof typeof ITEM_BITS;
 
-const RANKS = Object.keys(ITEM_BYTES) as Dtype[];
+const RANKS = Object.keys(ITEM_BITS) as Dtype[];
 
 export function isDtype(name: unknown): name is Dtype {
-  return typeof name === "string" && Object.hasOwn(ITEM_BYTES, name);
+  return typeof name === "string" && Object.hasOwn(ITEM_BITS, name);
 }
 
-/** Bytes of one element. */
-export function itemBytes(dtype: Dtype): number {
-  return ITEM_BYTES[dtype];
+/** Bits of one element. */
+export function itemBits(dtype: Dtype): number {
+  return ITEM_BITS[dtype];
 }
 
 /** Place of a dtype in the order of the file format's writer: wider ones lie first. */
@@ -43,7 +49,7 @@ export function dtypeRank(dtype: Dtype): number {
  * Elements as float32: F8, F16 and BF16 exactly, F64 and 32-bit integers rounded to the nearest.
  *
  * @param bytes little-endian, any alignment
- * @throws CapstanError `unsupported` for 64-bit integers and complex numbers
+ * @throws CapstanError `unsupported` for 64-bit integers, complex numbers, and floats below 8 bits or without zero's sign
  */
 export function toFloat32(dtype: Dtype, bytes: Uint8Array, name: string): Float32Array {
   if (isFileDtype(dtype)) return toFloats(bytes, dtype);
@@ -74,9 +80,14 @@ export function toFloat32(dtype: Dtype, bytes: Uint8Array, name: string): Float3
     case "I64":
     case "U64":
     case "C64":
+    case "F4":
+    case "F6_E2M3":
+    case "F6_E3M2":
+    case "F8_E4M3FNUZ":
+    case "F8_E5M2FNUZ":
       throw new CapstanError("unsupported", {
         action: `read tensor ${name} as float32`,
-        need: "F32, F16, BF16, F8, F64 or an integer of at most 32 bits",
+        need: "F32, F16, BF16, F8_E4M3, F8_E5M2, F8_E8M0, F64 or an integer of at most 32 bits",
         found: dtype,
         mend: "Read its bytes instead.",
       });
@@ -85,7 +96,7 @@ export function toFloat32(dtype: Dtype, bytes: Uint8Array, name: string): Float3
   }
 }
 
-export type Float8 = Extract<Dtype, `F8_${string}`>;
+export type Float8 = "F8_E5M2" | "F8_E4M3" | "F8_E8M0";
 
 const float8_tables = new Map<Float8, Float32Array>();
 

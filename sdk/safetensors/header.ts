@@ -1,5 +1,5 @@
 import { CapstanError, isObject, show } from "../../models/index.ts";
-import { type Dtype, isDtype, itemBytes } from "./dtypes.ts";
+import { type Dtype, isDtype, itemBits } from "./dtypes.ts";
 
 /** What a safetensors header says of one tensor. */
 export interface TensorInfo {
@@ -85,6 +85,7 @@ function duplicateKey(text: string): string | undefined {
 }
 
 function readMetadata(value: unknown, file: string): Record<string, string> {
+  if (value === null) return {};
   if (!isObject(value)) throw broken(file, "__metadata__ as an object of texts", show(value));
   for (const [key, text] of Object.entries(value)) {
     if (typeof text !== "string") throw broken(file, `metadata ${show(key)} as text`, show(text));
@@ -111,14 +112,14 @@ function readTensor(name: string, value: unknown, data_start: number, file: stri
   return { name, dtype, shape: shape as number[], start: data_start + start, end: data_start + end };
 }
 
-/** Bytes of a tensor, or undefined where they exceed every number we can count with. */
+/** Bytes of a tensor, or undefined where they are not whole or exceed every number we can count with. */
 export function byteLength(dtype: Dtype, shape: readonly number[]): number | undefined {
-  let bytes = itemBytes(dtype);
+  let bits = itemBits(dtype);
   for (const size of shape) {
-    bytes *= size;
-    if (!Number.isSafeInteger(bytes)) return undefined;
+    bits *= size;
+    if (!Number.isSafeInteger(bits)) return undefined;
   }
-  return bytes;
+  return bits % 8 === 0 ? bits / 8 : undefined;
 }
 
 function checkCover(tensors: TensorInfo[], data_start: number, file_bytes: number, file: string): void {

@@ -228,11 +228,12 @@ describe("the official crate", () => {
   });
   const size = fc.nat(12);
   const info = fc.record({
-    dtype: fc.constantFrom("F32", "U8"),
+    dtype: fc.constantFrom("F32", "U8", "F32", "U8", "F4", "F6_E2M3", "F6_E3M2", "F8_E4M3FNUZ", "C64", "U4"),
     shape: fc.array(fc.nat(4), { maxLength: 2 }),
     data_offsets: fc.tuple(size, size),
   });
-  const headers = fc.dictionary(fc.constantFrom("a", "b", "__metadata__"), info);
+  const value = fc.oneof({ weight: 5, arbitrary: info }, { weight: 1, arbitrary: fc.constant(null) });
+  const headers = fc.dictionary(fc.constantFrom("a", "b", "__metadata__"), value);
   const made = fc.tuple(headers, size).map(([header, data]) => file(header, data));
 
   test("takes and refuses the same files", async () => {

@@ -29,6 +29,26 @@ describe.skipIf(!there)("on the embedded model", () => {
     expect(compared).toBeGreaterThan(0.9 * run.responses.size);
   });
 
+  it("a run begun in one dtype is not continued in another, however it was named", async () => {
+    const out = memoryStore();
+    const options = { limit: 1, max_tokens: 4 };
+    {
+      await using model = await load("capstan-tiny");
+      expect(model.device.dtype).toBe("bf16");
+      expect((await collect(model, { ...options, out })).manifest.dtype).toBe("bf16");
+    }
+    {
+      await using model = await load("capstan-tiny", { dtype: "f32" });
+      await expect(collect(model, { ...options, out, limit: 2 })).rejects.toMatchObject({
+        code: "bad_request",
+        message: expect.stringContaining('need dtype "bf16", found "f32"'),
+      });
+    }
+    await using model = await load("capstan-tiny", { dtype: "bf16" });
+    const run = await collect(model, { ...options, out, limit: 2 });
+    expect(run.responses.size).toBe(2 * Object.keys(run.manifest.roles).length);
+  });
+
   it("fits from its own recipe, resumed in the middle, to the same axis", async () => {
     await using model = await load("capstan-tiny");
     const options = { limit: 4, max_tokens: 24, seed: 3 };

@@ -1,5 +1,6 @@
 import { CapstanError, isObject, show } from "../../models/index.ts";
 import type { FileSource } from "../types.ts";
+import { parsePythonJson } from "./python_json.ts";
 
 /** The most a text file of a model may weigh; the largest real one (a tokenizer.json) is under 40 MB. */
 const MAX_TEXT_BYTES = 256 * 2 ** 20;
@@ -17,7 +18,11 @@ export async function readSourceText(source: FileSource, name: string): Promise<
   }
 }
 
-/** A JSON object from a file, or undefined where there is none. */
+/**
+ * A JSON object from a file, or undefined where there is none. `NaN` and the infinities are read as Python writes them.
+ *
+ * @throws CapstanError `bad_file`
+ */
 export async function readSourceJson(
   source: FileSource,
   name: string,
@@ -26,7 +31,7 @@ export async function readSourceJson(
   if (text === undefined) return undefined;
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parsePythonJson(text);
   } catch (cause) {
     throw broken(
       name,

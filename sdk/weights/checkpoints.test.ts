@@ -78,7 +78,7 @@ describe("prefixes", () => {
     expect(await logits(files)).toEqual(await logits(source(tensors)));
   });
 
-  test("resolve in shards, from the index alone", async () => {
+  test("resolve in shards", async () => {
     const tensors = renamed(tensorsOf(), (name) => `language_model.${name}`);
     const entries = Object.entries(tensors);
     const shards = { "a.safetensors": entries.slice(0, 8), "b.safetensors": entries.slice(8) };

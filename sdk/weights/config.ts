@@ -1,19 +1,31 @@
-import { CapstanError, ConfigReader, type Decoder, type RawConfig, readDecoder } from "../../models/index.ts";
+import {
+  CapstanError,
+  ConfigReader,
+  type Decoder,
+  type RawConfig,
+  readDecoder,
+  type Warn,
+} from "../../models/index.ts";
+import { isWithin, rangeText, SAMPLING_RANGES } from "../sampling_ranges.ts";
 import { readSourceJson } from "../source/index.ts";
 import type { FileSource, Model } from "../types.ts";
 
 /** Sampling defaults a model's makers chose; what they left open is absent. */
 export type SamplingDefaults = Model["defaults"];
 
+const DEFAULTS = ["temperature", "top_k", "top_p", "min_p", "repetition_penalty"] as const;
+
 /**
  * Reads what kind of model a source holds.
  *
  * @param n_ctx the context that is wanted, in tokens (`readDecoder`)
+ * @param warn called with a sentence for each field that was passed over
  * @throws CapstanError `not_found` without config.json, `bad_file`, `bad_config`, `unsupported`
  */
 export async function readModelConfig(
   source: FileSource,
   n_ctx?: number,
+  warn?: Warn,
 ): Promise<{ decoder: Decoder; config: RawConfig; defaults: SamplingDefaults }> {
   const config = await readSourceJson(source, "config.json");
   if (config === undefined) {
@@ -24,26 +36,41 @@ export async function readModelConfig(
       mend: "Give the folder that holds config.json and *.safetensors.",
     });
   }
-  const generation = await readSourceJson(source, "generation_config.json");
-  const decoder = readDecoder(config, generation, n_ctx);
-  return { decoder, config, defaults: generation === undefined ? {} : readDefaults(generation) };
+  const generation = await readGeneration(source, warn);
+  const decoder = readDecoder(config, generation, n_ctx, warn);
+  return { decoder, config, defaults: generation === undefined ? {} : readDefaults(generation, warn) };
 }
 
-/** Sampling fields of a generation_config.json. `do_sample: false` is how it says greedy. */
-export function readDefaults(generation: RawConfig): SamplingDefaults {
-  const fields = new ConfigReader(generation, "generation_config.json");
+/** generation_config.json, which only holds defaults: one that is damaged is passed over, as transformers does. */
+async function readGeneration(source: FileSource, warn: Warn | undefined): Promise<RawConfig | undefined> {
+  try {
+    return await readSourceJson(source, "generation_config.json");
+  } catch (error) {
+    if (!(error instanceof CapstanError && error.code === "bad_file")) throw error;
+    warn?.(`generation_config.json is not read: it needs ${error.parts.need} and has ${error.parts.found}.`);
+    return undefined;
+  }
+}
+
+/**
+ * Sampling fields of a generation_config.json. `do_sample: false` is how it says greedy. A value that a call could not
+ * be given (`top_k: -1`) means nothing and is passed over.
+ *
+ * @param warn called with a sentence for each field that was passed over
+ */
+export function readDefaults(generation: RawConfig, warn?: Warn): SamplingDefaults {
+  const fields = new ConfigReader(generation, "generation_config.json", undefined, warn);
   const defaults: SamplingDefaults = {};
-  const read = (name: "temperature" | "top_p" | "min_p", least: number) => {
-    if (!fields.has(name)) return;
-    const value = fields.number(name);
-    if (value < least) fields.refuse(name, value, `at least ${least}`);
-    defaults[name] = value;
-  };
-  read("temperature", 0);
-  read("top_p", 0);
-  read("min_p", 0);
-  if (fields.has("repetition_penalty")) defaults.repetition_penalty = fields.positive("repetition_penalty");
-  if (fields.has("top_k")) defaults.top_k = fields.int("top_k", 0, 0);
-  if (fields.has("do_sample") && !fields.bool("do_sample")) defaults.temperature = 0;
+  for (const name of DEFAULTS) {
+    if (!fields.has(name)) continue;
+    const value = generation[name];
+    const range = SAMPLING_RANGES[name];
+    if (isWithin(value, range)) defaults[name] = value;
+    else fields.ignore(name, rangeText(range), value);
+  }
+  const { do_sample } = generation;
+  if (do_sample === false) defaults.temperature = 0;
+  else if (fields.has("do_sample") && do_sample !== true)
+    fields.ignore("do_sample", "true or false", do_sample);
   return defaults;
 }

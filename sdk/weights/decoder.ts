@@ -5,6 +5,7 @@ import {
   type Program,
   type RawConfig,
   tensorSpecs,
+  type Warn,
   type WeightSource,
   type WeightTensor,
 } from "../../models/index.ts";
@@ -29,17 +30,22 @@ export async function openDecoder(
   source: FileSource,
   decoder: Decoder,
   config: RawConfig,
-  signal?: AbortSignal,
+  options: { signal?: AbortSignal | undefined; warn?: Warn } = {},
 ): Promise<OpenDecoder> {
+  const { signal, warn = () => {} } = options;
   const program = buildProgram(decoder);
   const specs = tensorSpecs(program);
   const { embed, head } = decoder.tensors;
   if (!decoder.spec.tied_embeddings) {
-    return { decoder, program, weights: await openWeights(source, specs, config) };
+    return { decoder, program, weights: await openWeights(source, specs, config, { warn }) };
   }
-  const weights = await openWeights(source, [...specs, head], config, [embed.name, head.name]);
+  const optional = [embed.name, head.name];
+  const weights = await openWeights(source, [...specs, head], config, { optional, warn });
   if (!weights.has(embed.name) && !weights.has(head.name)) await openWeights(source, specs, config);
   const settled = await settleHead(decoder, weights, signal);
+  if (!settled.spec.tied_embeddings) {
+    warn(`config.json ties the head to the embedding; the files' own ${head.name}, which differs, is used.`);
+  }
   return { decoder: settled, program: buildProgram(settled), weights };
 }
 

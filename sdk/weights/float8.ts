@@ -1,6 +1,7 @@
 import { CapstanError, type RawConfig, show, type WeightTensor } from "../../models/index.ts";
 import { type Float8, float8Values } from "../safetensors/dtypes.ts";
 import type { FileTensor } from "../safetensors/index.ts";
+import { bytesOf, converted } from "./converted.ts";
 
 /**
  * Weights of 8 bits, decoded on the way from the file to a device. A byte alone is exact in half precision; a byte
@@ -47,18 +48,20 @@ export function decodeFloat8(
     if (quantization !== undefined)
       throw misfit(file, scaleNames(tensor.name).join(" or "), "no such tensor");
     const halves = Uint16Array.from(values, toHalf);
-    return converted(tensor, "F16", (bytes) => bytesOf(Uint16Array.from(bytes, (byte) => halves[byte]!)));
+    const convert = (bytes: Uint8Array) => bytesOf(Uint16Array.from(bytes, (byte) => halves[byte]!));
+    return converted(tensor, { size: 1, dtype: "F16", convert });
   }
   const grid = scaleGrid(tensor, scale, quantization, file);
   const cols = tensor.shape[1] ?? 1;
   let scales: Promise<Float32Array> | undefined;
-  return converted(tensor, "F32", async (bytes, first) => {
+  const convert = async (bytes: Uint8Array, first: number) => {
     scales ??= grid.tensor.float32();
     // Kept while the tensor is being read; the whole checkpoint's scales are not.
     const table = await scales;
     if (first + bytes.length === tensor.byte_length) scales = undefined;
     return bytesOf(applyScales(bytes, first, cols, values, grid, table));
-  });
+  };
+  return converted(tensor, { size: 1, dtype: "F32", convert });
 }
 
 /** bytes[i] is element `first + i` of a row-major matrix of `cols` columns. */
@@ -114,26 +117,6 @@ function positive(size: unknown): number | undefined {
   return typeof size === "number" && Number.isSafeInteger(size) && size > 0 ? size : undefined;
 }
 
-/** A tensor of one byte an element, given as another dtype. `convert` takes bytes and the first one's index. */
-function converted(
-  tensor: FileTensor,
-  dtype: "F16" | "F32",
-  convert: (bytes: Uint8Array, first: number) => Uint8Array | Promise<Uint8Array>,
-): WeightTensor {
-  const size = dtype === "F16" ? 2 : 4;
-  return {
-    name: tensor.name,
-    dtype,
-    shape: tensor.shape,
-    byte_length: tensor.byte_length * size,
-    async read(start, end) {
-      const first = Math.floor(start / size);
-      const bytes = await convert(await tensor.read(first, Math.ceil(end / size)), first);
-      return bytes.subarray(start - first * size, end - first * size);
-    },
-  };
-}
-
 /** The half-precision bits of a value that half precision holds exactly, as it does every 8-bit float. */
 function toHalf(value: number): number {
   const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
@@ -143,10 +126,6 @@ function toHalf(value: number): number {
   if (size < 2 ** -14) return sign | (size * 2 ** 24);
   const exponent = Math.floor(Math.log2(size));
   return sign | ((exponent + 15) << 10) | ((size / 2 ** exponent - 1) * 1024);
-}
-
-function bytesOf(view: Uint16Array | Float32Array): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }
 
 function misfit(file: string, need: string, found: string): CapstanError {

@@ -69,6 +69,7 @@ describe("openWeights", () => {
   });
 
   const norm = "model.norm.weight";
+  const embed = "model.embed_tokens.weight";
   test.each([
     [
       "a missing tensor",
@@ -83,8 +84,8 @@ describe("openWeights", () => {
     ["another rank", { [norm]: f32(8, 1) }, "found [8, 1]"],
     [
       "a dtype that weights do not have",
-      { [norm]: { dtype: "F64", shape: [8], data: new Float64Array(8) } },
-      "need model.norm.weight as F32, F16, BF16, F8_E4M3 or F8_E5M2, found F64",
+      { [norm]: { dtype: "I32", shape: [8], data: new Int32Array(8) } },
+      "need model.norm.weight as F64, F32, F16, BF16, F8_E4M3 or F8_E5M2, found I32",
     ],
   ] satisfies [string, Record<string, TensorData | null>, string][])(
     "refuses %s",
@@ -121,21 +122,125 @@ describe("openWeights", () => {
       "not_found",
       "c.safetensors",
     ],
-    [
-      "a tensor nobody holds",
-      ({ [norm]: _, ...map }: Record<string, string>) => ({ weight_map: map }),
-      "bad_weights",
-      "need model.norm.weight [8], found no such tensor",
-    ],
-    [
-      "a tensor in another shard than it says",
-      (map: object) => ({ weight_map: { ...map, [norm]: "a.safetensors" } }),
-      "bad_weights",
-      "load a.safetensors: need model.norm.weight",
-    ],
   ])("refuses an index with %s", async (_, change, code, text) => {
     const promise = openWeights(sharded(change), SPECS);
     await expect(promise).rejects.toMatchObject({ code, message: expect.stringContaining(text) });
+  });
+
+  const WRONG = "model.safetensors.index.json is wrong about the file of";
+  test.each([
+    ["leaves a tensor out", ({ [norm]: _, ...map }: Record<string, string>) => map, [`${WRONG} ${norm}:`]],
+    [
+      "names another shard",
+      (map: object) => ({ ...map, [norm]: "a.safetensors", [embed]: "b.safetensors" }),
+      [`${WRONG} ${embed} and 1 more:`],
+    ],
+    [
+      "names all shards, and nothing else right",
+      () => ({ x: "a.safetensors", y: "b.safetensors" }),
+      [`${WRONG} ${embed} and ${SPECS.length - 1} more:`],
+    ],
+    [
+      "names tensors that nobody has",
+      (map: object) => ({ ...map, "model.layers.9.norm.weight": "a.safetensors" }),
+      [],
+    ],
+  ])("where the index %s, the shards' own headers count", async (_, change, warnings) => {
+    const files = sharded((map) => ({ weight_map: change(map) }));
+    const said: string[] = [];
+    const weights = await openWeights(files, SPECS, CONFIG, { warn: (text) => said.push(text) });
+    for (const [i, { name }] of SPECS.entries()) {
+      expect([...(await weights.tensor(name).read(2, 4))]).toEqual([i, 0]);
+    }
+    expect(said).toEqual(warnings.map((text) => expect.stringContaining(text)));
+  });
+
+  test("a tensor that no shard has is missing, whatever the index says", async () => {
+    const { [norm]: _, ...rest } = tensors();
+    const files = memorySource({
+      "a.safetensors": encodeSafetensors(rest),
+      "model.safetensors.index.json": JSON.stringify({ weight_map: { [norm]: "a.safetensors" } }),
+    });
+    await expect(openWeights(files, SPECS)).rejects.toThrow(
+      "load model.safetensors.index.json: need model.norm.weight [8], found no such tensor",
+    );
+  });
+
+  test("of a tensor in two shards the last one's counts, and it is said", async () => {
+    const other: TensorData = { dtype: "BF16", shape: [8], data: new Uint16Array(8).fill(77) };
+    const files = memorySource({
+      "a.safetensors": encodeSafetensors(tensors()),
+      "b.safetensors": encodeSafetensors({ [norm]: other }),
+      "model.safetensors.index.json": JSON.stringify({
+        weight_map: {
+          ...Object.fromEntries(SPECS.map(({ name }) => [name, "a.safetensors"])),
+          [norm]: "b.safetensors",
+        },
+      }),
+    });
+    const said: string[] = [];
+    const weights = await openWeights(files, SPECS, CONFIG, { warn: (text) => said.push(text) });
+    expect([...(await weights.tensor(norm).read(0, 2))]).toEqual([77, 0]);
+    expect(said).toEqual([`More than one shard has ${norm}: the last shard's is used.`]);
+  });
+
+  test("shards without an index are found by their names, all of them or none", async () => {
+    const all = Object.entries(tensors());
+    const files = {
+      "model-00001-of-00002.safetensors": encodeSafetensors(Object.fromEntries(all.slice(0, 7))),
+      "model-00002-of-00002.safetensors": encodeSafetensors(Object.fromEntries(all.slice(7))),
+    };
+    const said: string[] = [];
+    const weights = await openWeights(memorySource(files), SPECS, CONFIG, { warn: (text) => said.push(text) });
+    expect([...(await weights.tensor(norm).read(0, 2))]).toEqual([
+      SPECS.findIndex(({ name }) => name === norm),
+      0,
+    ]);
+    expect(said).toEqual([expect.stringContaining("the 2 shards were found by their names")]);
+    const { "model-00002-of-00002.safetensors": _, ...first } = files;
+    await expect(openWeights(memorySource(first), SPECS)).rejects.toMatchObject({
+      code: "not_found",
+      message: expect.stringContaining('"model-00002-of-00002.safetensors", one of 2 shards'),
+    });
+  });
+
+  test("weights of 64 bits are rounded to float32, and refused where that has no such number", async () => {
+    const f64 = (values: number[]): TensorData => ({
+      dtype: "F64",
+      shape: [8],
+      data: Float64Array.from(values),
+    });
+    const values = [0.1, -1 / 3, 1e-320, 3.4028234663852886e38, 2 ** 128 - 2 ** 103 - 2 ** 80, -0, 1e-45, 2];
+    const weights = await openWeights(single({ [norm]: f64(values) }), SPECS);
+    const tensor = weights.tensor(norm);
+    expect(tensor).toMatchObject({ dtype: "F32", shape: [8], byte_length: 32 });
+    const whole = await tensor.read(0, 32);
+    expect(new Float32Array(whole.slice().buffer)).toEqual(Float32Array.from(values));
+    expect(await tensor.read(6, 21)).toEqual(whole.slice(6, 21));
+    const wide = await openWeights(single({ [norm]: f64([1, 2, 3, 4, 5, -1e300, 7, 8]) }), SPECS);
+    await expect(wide.tensor(norm).read(0, 32)).rejects.toMatchObject({
+      code: "bad_weights",
+      message: expect.stringContaining("within the range of float32, found -1e+300 at element 5"),
+    });
+  });
+
+  test("tensors that nobody reads may hold anything", async () => {
+    const unread: Record<string, TensorData> = {
+      "model.layers.0.self_attn.rotary_emb.inv_freq": {
+        dtype: "F32",
+        shape: [2],
+        data: Float32Array.of(Number.NaN, 1),
+      },
+      "model.position_ids": { dtype: "I64", shape: [1, 2], data: new BigInt64Array(2) },
+      "model.mask": { dtype: "BOOL", shape: [3], data: new Uint8Array(3) },
+      "vision.a": { dtype: "F4", shape: [4], data: new Uint8Array(2) },
+      "vision.b": { dtype: "F6_E2M3", shape: [4], data: new Uint8Array(3) },
+      "vision.c": { dtype: "F8_E4M3FNUZ", shape: [3], data: new Uint8Array(3) },
+      "vision.d": { dtype: "C64", shape: [1], data: new Uint8Array(8) },
+    };
+    const said: string[] = [];
+    await openWeights(single(unread), SPECS, CONFIG, { warn: (text) => said.push(text) });
+    expect(said).toEqual([]);
   });
 
   test("says what is missing when there are no weights", async () => {
@@ -210,8 +315,67 @@ describe("readModelConfig", () => {
     });
   });
 
-  test.each([{ temperature: -1 }, { top_p: "high" }, { top_k: 0.5 }, { repetition_penalty: 0 }])(
-    "refuses %j",
-    (generation) => expect(() => readDefaults(generation)).toThrow(Object.keys(generation)[0]),
-  );
+  test.each([
+    [{ top_k: -1, temperature: 0.7 }, { temperature: 0.7 }, "top_k -1 where a whole number from 0 is"],
+    [{ temperature: -1 }, {}, "temperature -1 where a number from 0 to 100 is"],
+    [{ temperature: Number.POSITIVE_INFINITY, top_p: 0.5 }, { top_p: 0.5 }, "temperature Infinity where"],
+    [{ top_p: "high", min_p: 0 }, { min_p: 0 }, 'top_p "high" where a number from 0 to 1 is'],
+    [{ top_k: 0.5 }, {}, "top_k 0.5 where"],
+    [{ repetition_penalty: 0 }, {}, "repetition_penalty 0 where"],
+    [{ repetition_penalty: Number.NaN, top_k: 0 }, { top_k: 0 }, "repetition_penalty NaN where"],
+    [{ do_sample: "no", temperature: 1 }, { temperature: 1 }, 'do_sample "no" where true or false is'],
+    [{ top_k: null, temperature: null, do_sample: null }, {}, null],
+  ])("of %j what means nothing is passed over and said", (generation, defaults, text) => {
+    const said: string[] = [];
+    expect(readDefaults(generation, (warning) => said.push(warning))).toEqual(defaults);
+    expect(said).toEqual(
+      text === null ? [] : [expect.stringContaining(`generation_config.json has ${text}`)],
+    );
+  });
+
+  test.each([
+    ["-1 for an id", { eos_token_id: -1 }, {}, [], ["eos_token_id -1"]],
+    ["null for ids", { eos_token_id: null, bos_token_id: null, pad_token_id: -1 }, {}, [], []],
+    [
+      "ids among others",
+      { eos_token_id: [3, -1] },
+      { eos_token_id: [4, null] },
+      [3, 4],
+      ["[3,-1]", "[4,null]"],
+    ],
+    ["a text for an id", {}, { eos_token_id: "</s>" }, [1], ['eos_token_id "</s>"']],
+  ])("%s is no reason to refuse a model", async (_, config, generation, ids, texts) => {
+    const said: string[] = [];
+    const files = memorySource({
+      "config.json": JSON.stringify({ ...CONFIG, ...config }),
+      "generation_config.json": JSON.stringify(generation),
+    });
+    const { decoder } = await readModelConfig(files, undefined, (text) => said.push(text));
+    expect(decoder.spec.eos_token_ids).toEqual(ids);
+    expect(said).toEqual(texts.map((text) => expect.stringContaining(text)));
+  });
+
+  test("a generation_config.json that is damaged costs its defaults, not the model", async () => {
+    const said: string[] = [];
+    const files = memorySource({
+      "config.json": JSON.stringify(CONFIG),
+      "generation_config.json": '{"top_k": 5',
+    });
+    const { defaults } = await readModelConfig(files, undefined, (text) => said.push(text));
+    expect(defaults).toEqual({});
+    expect(said).toEqual([expect.stringContaining("generation_config.json is not read: it needs JSON")]);
+  });
+
+  test("Python's NaN and Infinity are no reason either, but a field that is read needs a number", async () => {
+    const text = (more: string) => `{${JSON.stringify(CONFIG).slice(1, -1)}, ${more}}`;
+    const read = (more: string) => readModelConfig(memorySource({ "config.json": text(more) }));
+    await read('"router_z": Infinity, "x": [-Infinity, NaN, {"y": NaN}], "note": "NaN, \\"Infinity"');
+    await expect(read('"rms_norm_eps": NaN')).rejects.toThrow(
+      "rms_norm_eps to be a finite number, found NaN",
+    );
+    await expect(read('"rope_theta": Infinity')).rejects.toThrow(
+      "rope_theta to be a finite number, found Infinity",
+    );
+    await expect(read('"x": Infinit')).rejects.toMatchObject({ code: "bad_file" });
+  });
 });

@@ -5,15 +5,25 @@ import {
   type RawConfig,
   show,
   type TensorSpec,
+  type Warn,
   type WeightSource,
   type WeightTensor,
 } from "../../models/index.ts";
 import { engine } from "../platform/engine.ts";
-import { type FileTensor, openSafetensors } from "../safetensors/index.ts";
+import { eachOf } from "../pool.ts";
+import { type FileTensor, type HeaderCheck, openSafetensors } from "../safetensors/index.ts";
 import type { FileSource } from "../types.ts";
-import { findWeightFiles, type WeightFiles } from "./files.ts";
+import { findWeightFiles, INDEX, type WeightFiles } from "./files.ts";
 import { decodeFloat8, isFloat8, scaleNames } from "./float8.ts";
+import { decodeFloat64 } from "./float64.ts";
 import { resolveNames } from "./names.ts";
+
+export interface OpenOptions {
+  /** Names of the table that may be missing: `has` says. */
+  optional?: readonly string[];
+  /** Called with a sentence for what was odd and how it was taken. */
+  warn?: Warn;
+}
 
 /** Weights of which some may be missing. */
 export interface OpenedWeights extends WeightSource {
@@ -22,11 +32,10 @@ export interface OpenedWeights extends WeightSource {
 
 /**
  * Opens a model's weights: headers only. Every tensor of the table must be there, with its shape and a dtype that
- * weights may have; tensors beyond the table (old rotary tables, a vision tower) are left alone.
+ * weights may have; tensors beyond the table (old rotary tables, a vision tower) are left alone, whatever they hold.
  *
  * @param specs the tensors the program needs (`tensorSpecs(buildProgram(decoder))`), the embedding first
  * @param config config.json, for what it says of quantization
- * @param optional names of `specs` that may be missing: `has` says
  * @throws CapstanError `not_found` (no weight files, or one of them missing), `bad_file` (one is damaged),
  *   `bad_weights` (a tensor is missing or not as config.json says)
  */
@@ -34,9 +43,10 @@ export async function openWeights(
   source: FileSource,
   specs: readonly TensorSpec[],
   config: RawConfig = {},
-  optional: readonly string[] = [],
+  options: OpenOptions = {},
 ): Promise<OpenedWeights> {
-  const checkpoint = await Checkpoint.open(source, readQuantization(config));
+  const { optional = [], warn = () => {} } = options;
+  const checkpoint = await Checkpoint.open(source, readQuantization(config), warn);
   const nameOf = resolveNames(
     specs.map(({ name }) => name),
     (name) => checkpoint.has(name),
@@ -45,8 +55,12 @@ export async function openWeights(
   for (const spec of specs) {
     const name = nameOf(spec.name);
     if (optional.includes(spec.name) && !checkpoint.has(name)) continue;
-    checked.set(spec.name, await checkpoint.weight({ ...spec, name }));
+    checked.set(spec.name, checkpoint.weight({ ...spec, name }));
   }
+  checkpoint.warnOf(
+    [...checked.keys()].map(nameOf),
+    warn,
+  );
   return {
     has: (name) => checked.has(name),
     tensor(name) {
@@ -65,82 +79,116 @@ function readQuantization({ quantization_config: value }: RawConfig): RawConfig 
   throw new CapstanError("bad_config", parts);
 }
 
-/** The tensors of all weight files, each file opened when a tensor of it is first asked for. */
+/** A tensor and the file it lies in. */
+interface Found {
+  tensor: FileTensor;
+  file: string;
+}
+
+/** The tensors of all weight files, by what the files' own headers say. */
 class Checkpoint {
-  readonly #source: FileSource;
   readonly #files: WeightFiles;
   readonly #quantization: RawConfig | undefined;
-  readonly #check: (header: Uint8Array, file_bytes: number, file: string) => void;
-  readonly #opened = new Map<string, Map<string, FileTensor>>();
+  readonly #tensors: ReadonlyMap<string, Found>;
+  /** Tensors that more than one file has. */
+  readonly #repeated: ReadonlySet<string>;
 
   private constructor(
-    source: FileSource,
     files: WeightFiles,
     quantization: RawConfig | undefined,
-    check: (header: Uint8Array, file_bytes: number, file: string) => void,
+    tensors: ReadonlyMap<string, Found>,
+    repeated: ReadonlySet<string>,
   ) {
-    this.#source = source;
     this.#files = files;
     this.#quantization = quantization;
-    this.#check = check;
+    this.#tensors = tensors;
+    this.#repeated = repeated;
   }
 
-  static async open(source: FileSource, quantization: RawConfig | undefined): Promise<Checkpoint> {
-    const files = await findWeightFiles(source);
+  static async open(
+    source: FileSource,
+    quantization: RawConfig | undefined,
+    warn: Warn,
+  ): Promise<Checkpoint> {
+    const files = await findWeightFiles(source, warn);
     // The official safetensors crate, in the engine, has the last word on headers.
     const crate = await engine();
-    const checkpoint = new Checkpoint(source, files, quantization, (header, file_bytes, file) => {
-      crate.parseSafetensorsHeader(header, file_bytes, file);
-    });
-    // Without an index the one file's header says what there is.
-    if (files.names.length === 1) await checkpoint.#tensors(files.names[0]!);
-    return checkpoint;
+    const check: HeaderCheck = (...header) => void crate.parseSafetensorsHeader(...header);
+    const opened = new Map<string, ReadonlyMap<string, FileTensor>>();
+    await eachOf(
+      files.names,
+      async (file) => void opened.set(file, (await openSafetensors(source, file, check)).tensors),
+      { concurrency: FILES_AT_ONCE, action: "load a model" },
+    );
+    const tensors = new Map<string, Found>();
+    const repeated = new Set<string>();
+    // Of a tensor in several files the last file's counts, as transformers takes it.
+    for (const file of files.names) {
+      for (const [name, tensor] of opened.get(file)!) {
+        if (tensors.has(name)) repeated.add(name);
+        tensors.set(name, { tensor, file });
+      }
+    }
+    return new Checkpoint(files, quantization, tensors, repeated);
   }
 
   has(name: string): boolean {
-    const file = this.#files.fileOf(name);
-    return file !== undefined && (this.#opened.get(file)?.has(name) ?? true);
+    return this.#tensors.has(name);
   }
 
   /** The tensor as devices take it. */
-  async weight(spec: TensorSpec): Promise<WeightTensor> {
-    const file = this.#files.fileOf(spec.name);
-    if (file === undefined) throw this.#missing(spec, "model.safetensors.index.json");
-    const tensor = (await this.#tensors(file)).get(spec.name);
-    if (tensor === undefined) throw this.#missing(spec, file);
+  weight(spec: TensorSpec): WeightTensor {
+    const found = this.#tensors.get(spec.name);
+    if (found === undefined) throw this.#missing(spec);
+    const { tensor, file } = found;
     const { shape, dtype } = tensor;
     if (shape.length !== spec.shape.length || shape.some((size, i) => size !== spec.shape[i])) {
       throw badWeights(file, signature(spec), `[${shape.join(", ")}]`, OTHER_MODEL);
     }
-    if (isFloat8(dtype))
-      return decodeFloat8(tensor, await this.#scaleOf(spec.name), this.#quantization, file);
+    if (isFloat8(dtype)) return decodeFloat8(tensor, this.#scaleOf(spec.name), this.#quantization, file);
+    if (dtype === "F64") return decodeFloat64(tensor, file);
     if (isFileDtype(dtype)) return { ...tensor, dtype };
     const mend = "Quantized checkpoints other than 8-bit floats are not read: take the original one.";
-    throw badWeights(file, `${spec.name} as F32, F16, BF16, F8_E4M3 or F8_E5M2`, dtype, mend);
+    throw badWeights(file, `${spec.name} as F64, F32, F16, BF16, F8_E4M3 or F8_E5M2`, dtype, mend);
   }
 
-  async #tensors(file: string): Promise<Map<string, FileTensor>> {
-    const known = this.#opened.get(file);
-    if (known !== undefined) return known;
-    const { tensors } = await openSafetensors(this.#source, file, this.#check);
-    this.#opened.set(file, tensors);
-    return tensors;
+  /** Says of the tensors that are read which of them were not where the index has them. */
+  warnOf(names: readonly string[], warn: Warn): void {
+    const { index } = this.#files;
+    if (index !== null) {
+      const moved = names.filter((name) => index.get(name) !== this.#tensors.get(name)?.file);
+      if (moved.length > 0) {
+        warn(`${INDEX} is wrong about the file of ${some(moved)}: taken from the shard whose header has it.`);
+      }
+    }
+    const repeated = names.filter((name) => this.#repeated.has(name));
+    if (repeated.length > 0) warn(`More than one shard has ${some(repeated)}: the last shard's is used.`);
   }
 
-  async #scaleOf(weight: string): Promise<FileTensor | undefined> {
+  #scaleOf(weight: string): FileTensor | undefined {
     const name = scaleNames(weight).find((one) => this.has(one));
-    if (name === undefined) return undefined;
-    return (await this.#tensors(this.#files.fileOf(name)!)).get(name);
+    return name === undefined ? undefined : this.#tensors.get(name)?.tensor;
   }
 
-  #missing(spec: TensorSpec, file: string): CapstanError {
+  #missing(spec: TensorSpec): CapstanError {
     const method = this.#quantization?.quant_method;
     const mend =
-      method === undefined || this.has(spec.name)
+      method === undefined
         ? OTHER_MODEL
         : `It was quantized with ${show(method)}; of quantized checkpoints only 8-bit floats are read: take the original one.`;
-    return badWeights(file, signature(spec), "no such tensor", mend);
+    const { names, index } = this.#files;
+    const where = index !== null ? INDEX : names.length === 1 ? names[0]! : `${names.length} shards`;
+    return badWeights(where, signature(spec), "no such tensor", mend);
   }
+}
+
+/** Weight files whose headers are read at the same time. */
+const FILES_AT_ONCE = 8;
+
+/** `model.norm.weight`, `a and 2 more`. */
+function some(names: readonly string[]): string {
+  const [first = ""] = names;
+  return names.length === 1 ? first : `${first} and ${names.length - 1} more`;
 }
 
 function signature({ name, shape }: TensorSpec): string {

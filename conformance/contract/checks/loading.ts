@@ -2,6 +2,7 @@ import {
   buildProgram,
   type Device,
   type DeviceLoadOptions,
+  type DeviceModel,
   type StoredDtype,
   type WeightSource,
 } from "../../../models/index.ts";
@@ -18,6 +19,11 @@ export const loadingChecks: Check[] = [
   { name: "load stops when its signal aborts", device: (create) => using(create, aborts) },
   { name: "load passes on the error of its source", device: (create) => using(create, sourceFails) },
   { name: "load refuses a dtype the device does not have", device: (create) => using(create, unknownDtype) },
+  {
+    name: "dtype bf16 rounds to the nearest, halves to even",
+    device: (create) => using(create, roundsBfloat),
+  },
+  { name: "how matrices are kept is told", device: (create) => using(create, tellsStored) },
   { name: "a load that failed leaves the device usable", device: (create) => using(create, usableAfter) },
   { name: "two models stand side by side", device: (create) => using(create, twoModels) },
   { name: "a disposed device refuses every call", device: disposedDevice },
@@ -144,6 +150,36 @@ async function unknownDtype(device: Device): Promise<void> {
   }
 }
 
+/** As bf16, a file of float32 gives what the same file rounded beforehand gives. */
+async function roundsBfloat(device: Device): Promise<void> {
+  if (!device.dtypes.includes("bf16")) return;
+  const rounded = changedReads(f32!, "", (bytes) => {
+    const words = new Uint32Array(new Uint8Array(bytes).buffer);
+    return new Uint8Array(words.map((bits) => (bits + 0x7fff + ((bits >>> 16) & 1)) & 0xffff0000).buffer);
+  });
+  const vectorsOf = (made: Tiny, exact: Tiny): Tiny => ({
+    ...made,
+    weights: { tensor: (name) => (name.includes("norm") ? exact : made).weights.tensor(name) },
+  });
+  const models = [
+    await load(device, f32!, { dtype: "bf16" }),
+    await load(device, vectorsOf(rounded, f32!), { dtype: "f32" }),
+    await load(device, f32!, { dtype: "f32" }),
+  ];
+  const [bf16, before, exact] = await Promise.all(models.map(stepOf));
+  check(bf16 !== exact, "bf16 rounds");
+  check(bf16 === before, "bf16 is the float32 file rounded to the nearest");
+}
+
+async function tellsStored(device: Device): Promise<void> {
+  const told = async (made: Tiny, changes: Partial<DeviceLoadOptions> = {}) =>
+    (await load(device, made, changes)).stored.join();
+  for (const dtype of device.dtypes) check((await told(f32!, { dtype })) === dtype, `${dtype}, as asked`);
+  const of_file = (await told(bf16!)) === "bf16" && (await told(f16!)) === "f16";
+  const is_exact = (await told(bf16!)) === "f32" && (await told(f16!)) === "f32";
+  check((await told(f32!)) === "f32" && (of_file || is_exact), "auto: as the file has it, or f32 for all");
+}
+
 async function usableAfter(device: Device): Promise<void> {
   await notFinite(device);
   await (await load(device, f32!)).dispose();
@@ -151,15 +187,17 @@ async function usableAfter(device: Device): Promise<void> {
 
 async function twoModels(device: Device): Promise<void> {
   const models = [await load(device, f32!), await load(device, bf16!), await load(device, f32!)];
-  const step = async (model: (typeof models)[number]) => {
-    const blocks = Int32Array.from(await model.allocBlocks(1));
-    const [result] = await model.step([stepEntry({ tokens: Int32Array.of(1, 2, 3), blocks })]);
-    return result!.logits!.join();
-  };
-  const [first, second, third] = [await step(models[0]!), await step(models[1]!), await step(models[2]!)];
+  const [first, second, third] = await Promise.all(models.map(stepOf));
   check(first === third && first !== second, "each model has its own weights and cache");
   await models[0]!.dispose();
-  check((await step(models[2]!)) === third, "disposing one leaves the other");
+  check((await stepOf(models[2]!)) === third, "disposing one leaves the other");
+}
+
+/** The logits after three tokens, as text. */
+async function stepOf(model: DeviceModel): Promise<string> {
+  const blocks = Int32Array.from(await model.allocBlocks(1));
+  const [result] = await model.step([stepEntry({ tokens: Int32Array.of(1, 2, 3), blocks })]);
+  return result!.logits!.join();
 }
 
 async function disposedDevice(create: () => Promise<Device>): Promise<void> {

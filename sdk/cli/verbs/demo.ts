@@ -91,6 +91,7 @@ async function runDemo(io: Io, model: Model, options: Options, began: number): P
   await io.result({
     model: model.id,
     device: model.device,
+    warnings: model.warnings,
     seconds,
     collected,
     axis: axisSummary(axis),

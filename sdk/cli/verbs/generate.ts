@@ -98,6 +98,7 @@ async function run(
   await io.result({
     model: model.id,
     device: model.device,
+    warnings: model.warnings,
     capped: caps !== undefined,
     text: result.text,
     tokens: result.tokens,
