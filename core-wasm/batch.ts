@@ -1,13 +1,19 @@
 import type { SampleParams, StepEntry, StepResult } from "../models/device.ts";
 import type { DeviceHook } from "../models/hooks.ts";
+import { ropeRowsByLength } from "../models/rope.ts";
+import type { RopeSpec } from "../models/spec.ts";
 import type { Instance } from "./instance.ts";
 import type { WordReader, WordWriter } from "./words.ts";
 
 const LOGITS = { none: 0, last: 1, all: 2 } as const;
 const HOOK_OPS = { clamp: 0, shift: 1, remove: 2, project: 3 } as const;
 
-/** A batch in words, as `Entry::read` of `src/batch.rs` takes it. */
-export function writeBatch(words: WordWriter, batch: readonly StepEntry[]): Uint8Array {
+/** A batch in words, as `Entry::read` of `src/batch.rs` takes it; `by_length` are the ropes that depend on length. */
+export function writeBatch(
+  words: WordWriter,
+  batch: readonly StepEntry[],
+  by_length: readonly RopeSpec[],
+): Uint8Array {
   words.clear().u32(batch.length);
   for (const entry of batch) {
     const { tokens, blocks, captures, accumulate, sample } = entry;
@@ -16,6 +22,10 @@ export function writeBatch(words: WordWriter, batch: readonly StepEntry[]): Uint
     words.u32s(tokens).u32s(blocks).u32s(captures);
     for (const { id, start, end } of accumulate) words.u32(id, start, end);
     if (sample !== null) writeSample(words, sample);
+    for (const rope of by_length) {
+      const { cos, sin } = ropeRowsByLength(rope, entry.position, entry.rope_lengths!);
+      words.f32s(cos).f32s(sin);
+    }
   }
   return words.bytes;
 }

@@ -43,7 +43,11 @@ export async function loadWeights(
   options: DeviceLoadOptions,
 ): Promise<ModelSizes> {
   const open = openProgramWeights(program, weights);
-  const sizes = createModel(instance, program, open, knownDtype(options.dtype, STORED_DTYPES, "wasm"));
+  const dtype = knownDtype(options.dtype, STORED_DTYPES, "wasm");
+  const ropes_by_length = [...options.ropes.keys()].filter(
+    (rope) => options.ropes[rope]!.beyond !== undefined,
+  );
+  const sizes = createModel(instance, { ...program, ropes_by_length }, open, dtype);
   const chunk_bytes = Math.min(LARGEST_CHUNK, Math.max(SMALLEST_CHUNK, fileBytes(open) >> 5));
   await streamParts(open, options, (part) => stream(instance, part, chunk_bytes, options.signal));
   instance.releaseInput("load weights");
@@ -52,7 +56,7 @@ export async function loadWeights(
 
 function createModel(
   instance: Instance,
-  program: Program,
+  program: Program & { ropes_by_length: readonly number[] },
   weights: readonly OpenWeight[],
   dtype: Stored | "auto",
 ): ModelSizes {

@@ -1,3 +1,4 @@
+import { checkRopeLengths } from "../models/check_batch.ts";
 import type {
   AccumulatorId,
   BlockId,
@@ -12,6 +13,7 @@ import { resolveFollows } from "../models/follow.ts";
 import type { DeviceHook, SiteId } from "../models/hooks.ts";
 import type { Program } from "../models/program.ts";
 import { ropeRows } from "../models/rope.ts";
+import type { RopeSpec } from "../models/spec.ts";
 import { readResults, writeBatch, writeHooks } from "./batch.ts";
 import type { Instance } from "./instance.ts";
 import type { ModelSizes } from "./load.ts";
@@ -34,6 +36,8 @@ export class WasmModel implements DeviceModel {
   readonly #instance: Instance;
   readonly #program: Program;
   readonly #options: DeviceLoadOptions;
+  /** Ropes whose rows come with each step. */
+  readonly #by_length: readonly RopeSpec[];
   readonly #words = new WordWriter();
   readonly #on_dispose: () => void;
   /** What each entry of the last step drew. */
@@ -52,6 +56,7 @@ export class WasmModel implements DeviceModel {
     this.#instance = instance;
     this.#program = program;
     this.#options = options;
+    this.#by_length = options.ropes.filter(({ beyond }) => beyond !== undefined);
     this.block_size = sizes.block_size;
     this.stored = sizes.stored;
     const { weight_bytes, block_bytes } = sizes;
@@ -98,7 +103,8 @@ export class WasmModel implements DeviceModel {
   async step(asked: readonly StepEntry[]): Promise<StepResult[]> {
     const batch = resolveFollows(asked, this.#drawn);
     this.#extendRopes(Math.max(0, ...batch.map(endOf)));
-    const length = this.#instance.write("run a step", writeBatch(this.#words, batch));
+    if (this.#by_length.length > 0) batch.forEach(checkRopeLengths);
+    const length = this.#instance.write("run a step", writeBatch(this.#words, batch, this.#by_length));
     const words = new WordReader(this.#instance.call("run a step", "run_step", length));
     const { d_model, d_vocab } = this.#program;
     const results = readResults(words, this.#instance, batch, d_model, d_vocab);
@@ -116,7 +122,7 @@ export class WasmModel implements DeviceModel {
     return new WordReader(this.#instance.call(action, name, length)).u32();
   }
 
-  /** Rope rows come from the host, in powers of two as positions grow. */
+  /** Rope rows by position come from the host, in powers of two as positions grow. */
   #extendRopes(needed: number): void {
     const { n_ctx, ropes } = this.#options;
     if (needed > n_ctx) {
@@ -128,6 +134,7 @@ export class WasmModel implements DeviceModel {
     while (positions < needed) positions *= 2;
     positions = Math.min(positions, n_ctx);
     for (const [table, rope] of ropes.entries()) {
+      if (rope.beyond !== undefined) continue;
       const { cos, sin } = ropeRows(rope, this.#positions, positions);
       const length = this.#instance.write("extend a rope table", asBytes(cos), asBytes(sin));
       this.#instance.call("extend a rope table", "extend_rope", length, table);

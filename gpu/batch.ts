@@ -1,7 +1,10 @@
 import type { SampleParams, StepEntry } from "../models/device.ts";
 import { SITE_KINDS } from "../models/hooks.ts";
 import type { Program } from "../models/program.ts";
+import { ropeRowsByLength } from "../models/rope.ts";
+import type { RopeSpec } from "../models/spec.ts";
 import type { Accumulators } from "./accumulators.ts";
+import { turnsOf } from "./buffers.ts";
 import type { Cache } from "./cache.ts";
 import { MAX_F32, NONE, UNIFORM_STRIDE } from "./constants.ts";
 import type { HookStore } from "./hooks.ts";
@@ -28,6 +31,8 @@ export interface PackOptions {
   cache: Cache;
   hooks: HookStore;
   accumulators: Accumulators;
+  /** Ropes that depend on the length of calls. */
+  ropes_by_length: readonly RopeSpec[];
   /** Rows of a sequence that a workgroup of attention takes at once. */
   tile: number;
   /** Where drawn tokens go, and where those of the step before lie: words of the results, by place in the batch. */
@@ -77,8 +82,18 @@ export function packBatch(batch: readonly StepEntry[], options: PackOptions): Pa
     );
   }
   const sums = writeSums(words, batch, results, options);
+  const ropes_at = writeRopes(words, batch, options);
   const sizes = [n_rows, gathered_rows.length, batch.length];
-  const addresses = [rows_at, entries_at, gathered_at, tiles_at, samples_at, sums.at, results.routes_at];
+  const addresses = [
+    rows_at,
+    entries_at,
+    gathered_at,
+    tiles_at,
+    samples_at,
+    sums.at,
+    results.routes_at,
+    ropes_at,
+  ];
   return {
     bytes: words.bytes([...sizes, ...addresses]),
     results,
@@ -210,6 +225,17 @@ function writeSums(
     item += 3;
   }
   return { at, count: items.size };
+}
+
+/** Rows of the ropes that go by length, a table of all rows after the other. */
+function writeRopes(words: Words, batch: readonly StepEntry[], { ropes_by_length }: PackOptions): number {
+  const at = words.take(0);
+  for (const rope of ropes_by_length) {
+    for (const { position, rope_lengths } of batch) {
+      words.put(new Uint32Array(turnsOf(ropeRowsByLength(rope, position, rope_lengths!)).buffer));
+    }
+  }
+  return at;
 }
 
 /** Words that grow, with room for the uniform record before them. */

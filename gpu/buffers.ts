@@ -80,8 +80,21 @@ export class Buffers {
     return this.#results;
   }
 
+  /** The table of a rope by position alone. */
   rope(index: number): GPUBuffer {
     return this.#rope_tables[index]!;
+  }
+
+  /** Ropes whose rows come with each step, in the order of their tables there. */
+  get ropes_by_length(): RopeSpec[] {
+    return this.#ropes.filter(({ beyond }) => beyond !== undefined);
+  }
+
+  /** Words of a step's row in the tables before that of a rope by length; null for one by position alone. */
+  ropeByLength(index: number): number | null {
+    if (this.#ropes[index]!.beyond === undefined) return null;
+    const before = this.#ropes.slice(0, index).filter(({ beyond }) => beyond !== undefined);
+    return before.reduce((sum, { d_rot }) => sum + d_rot, 0);
   }
 
   get batch(): GPUBuffer {
@@ -133,13 +146,9 @@ export class Buffers {
     while (positions < needed) positions *= 2;
     positions = Math.min(positions, this.#n_ctx);
     for (const [index, rope] of this.#ropes.entries()) {
+      if (rope.beyond !== undefined) continue;
       const half = rope.d_rot / 2;
-      const { cos, sin } = ropeRows(rope, this.#positions, positions);
-      const turns = new Float32Array(2 * cos.length);
-      for (let i = 0; i < cos.length; i++) {
-        turns[2 * i] = cos[i]!;
-        turns[2 * i + 1] = sin[i]!;
-      }
+      const turns = turnsOf(ropeRows(rope, this.#positions, positions));
       const table = this.#gpu.grow(`rope ${index}`, this.#rope_tables[index], 8 * half * positions);
       this.#gpu.write(table, 8 * half * this.#positions, new Uint8Array(turns.buffer));
       this.#rope_tables[index] = table;
@@ -167,6 +176,16 @@ export class Buffers {
     ];
     for (const buffer of all) this.#gpu.release(buffer);
   }
+}
+
+/** (cos, sin) of each pair, as kernels read them. */
+export function turnsOf({ cos, sin }: { cos: Float32Array; sin: Float32Array }): Float32Array<ArrayBuffer> {
+  const turns = new Float32Array(2 * cos.length);
+  for (let i = 0; i < cos.length; i++) {
+    turns[2 * i] = cos[i]!;
+    turns[2 * i + 1] = sin[i]!;
+  }
+  return turns;
 }
 
 /** Widest row of what lies between the two matrices of a row's experts, each padded. */

@@ -8,6 +8,8 @@ export interface BatchLimits {
   d_vocab: number;
   n_ctx: number;
   block_size: number;
+  /** Whether the model has ropes that depend on length (`ropeLengths`). */
+  by_length: boolean;
   /** Sites that the program passes (`programSites`). */
   sites: ReadonlySet<SiteId>;
   hasBlock: (id: BlockId) => boolean;
@@ -26,6 +28,7 @@ export function checkBatch(batch: readonly StepEntry[], limits: BatchLimits): vo
   for (const [index, entry] of batch.entries()) {
     checkTokens(entry, index, limits);
     checkPosition(entry, index, limits);
+    if (limits.by_length) checkRopeLengths(entry, index);
     checkWants(entry, index, limits);
   }
 }
@@ -60,6 +63,22 @@ function checkPosition(
   if (blocks.length < need) throw refused(index, `${need} KV blocks`, `${blocks.length}`);
   const gone = blocks.find((id) => !hasBlock(id));
   if (gone !== undefined) throw refused(index, "allocated KV blocks", `block ${gone}`);
+}
+
+/**
+ * Refuses an entry without a length of its call for each of its tokens: for models with ropes that depend on it.
+ *
+ * @throws CapstanError `bad_request`
+ */
+export function checkRopeLengths({ rope_lengths, tokens, position }: StepEntry, index: number): void {
+  if (rope_lengths?.length !== tokens.length) {
+    const need = `the length of its call for each of its ${tokens.length} tokens`;
+    throw refused(index, need, `${rope_lengths?.length ?? "none"}`);
+  }
+  const short = rope_lengths.findIndex((length, token) => length <= position + token);
+  if (short < 0) return;
+  const need = `a call that reaches beyond position ${position + short}`;
+  throw refused(index, need, `one of length ${rope_lengths[short]}`);
 }
 
 function checkWants(

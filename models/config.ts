@@ -14,15 +14,12 @@ const MOST = 4096;
  */
 export class ConfigReader {
   readonly raw: RawConfig;
-  /** The context the caller wants, in tokens: some rope tables depend on it. Undefined for the model's own. */
-  readonly wanted_n_ctx: number | undefined;
   readonly #where: string;
   readonly #warn: Warn;
 
-  constructor(raw: RawConfig, where = "config.json", wanted_n_ctx?: number, warn: Warn = () => {}) {
+  constructor(raw: RawConfig, where = "config.json", warn: Warn = () => {}) {
     this.raw = raw;
     this.#where = where;
-    this.wanted_n_ctx = wanted_n_ctx;
     this.#warn = warn;
   }
 
@@ -92,7 +89,7 @@ export class ConfigReader {
     if (!this.has(name)) return undefined;
     const value = this.raw[name];
     if (!isObject(value)) throw this.#wrong(name, "an object", value);
-    return new ConfigReader(value, `${this.#where} ${name}`, this.wanted_n_ctx, this.#warn);
+    return new ConfigReader(value, `${this.#where} ${name}`, this.#warn);
   }
 
   /** [length] finite numbers. */

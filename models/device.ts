@@ -109,7 +109,8 @@ export interface DeviceModel {
    * an unsettled step names may be freed, and given out again to a later one.
    *
    * @throws CapstanError before anything runs: `bad_request` (no tokens, ids out of range, too few blocks or
-   *   blocks not allocated, an id of hooks or accumulators that is not there), `context_overflow` (past n_ctx)
+   *   blocks not allocated, an id of hooks or accumulators that is not there, no lengths where ropes depend on
+   *   them), `context_overflow` (past n_ctx)
    */
   step(batch: readonly StepEntry[]): Promise<StepResult[]>;
   dispose(): Promise<void>;
@@ -126,6 +127,11 @@ export interface StepEntry {
   follows: number | null;
   /** Position of the first token. */
   position: number;
+  /**
+   * For each token the length of the forward call that feeds it (the position of the call's last token + 1): what ropes
+   * that depend on length turn by (`ropeLengths`). Null where the model has no such rope.
+   */
+  rope_lengths: Int32Array | null;
   /** The sequence's KV block table: block k holds positions [k * block_size, (k + 1) * block_size). */
   blocks: Int32Array;
   /** 0 for none. */

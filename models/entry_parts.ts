@@ -11,6 +11,7 @@ export function cutEntry(entry: StepEntry, start: number, end: number): StepEntr
     ...entry,
     tokens: entry.tokens.subarray(start, end),
     position: entry.position + start,
+    rope_lengths: entry.rope_lengths?.subarray(start, end) ?? null,
     ends_call: is_last && entry.ends_call,
     sample: is_last ? entry.sample : null,
     logits: entry.logits === "last" && !is_last ? "none" : entry.logits,

@@ -7,7 +7,7 @@ export {
 } from "./architectures/index.ts";
 export { concatBytes, concatFloats } from "./arrays.ts";
 export { buildProgram } from "./build_program.ts";
-export { type BatchLimits, checkBatch, checkSites } from "./check_batch.ts";
+export { type BatchLimits, checkBatch, checkRopeLengths, checkSites } from "./check_batch.ts";
 export { ConfigReader, type RawConfig } from "./config.ts";
 export type * from "./device.ts";
 export { cutEntry, joinResults } from "./entry_parts.ts";
@@ -43,7 +43,7 @@ export {
   type WeightId,
   type WeightSlot,
 } from "./program.ts";
-export { ropeRows } from "./rope.ts";
+export { frequenciesAt, type RopeLengths, ropeLengths, ropeRows, ropeRowsByLength } from "./rope.ts";
 export { Slots } from "./slots.ts";
 export type * from "./spec.ts";
 export type { Warn } from "./warn.ts";

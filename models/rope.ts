@@ -1,5 +1,5 @@
 import type { ConfigReader } from "./config.ts";
-import { ROPE_TYPES, type RopeType, scaleRope } from "./rope_types.ts";
+import { frequencies, ROPE_TYPES, type RopeType, scaleRope } from "./rope_types.ts";
 import type { RopeSpec } from "./spec.ts";
 
 /** What a family's rope is where the config does not say, and the old names of its fields. */
@@ -7,6 +7,10 @@ export interface RopeDefaults {
   theta?: number;
   /** The part of a head that turns. */
   partial?: number;
+  /** `max_position_embeddings` where config.json has none. */
+  n_ctx?: number;
+  /** The length before scaling, where it is not beside the sizes: then it counts before the rope's own field. */
+  original?: number;
   theta_field?: string;
   partial_field?: string;
   /** Older names of a type, for this family alone. */
@@ -16,12 +20,6 @@ export interface RopeDefaults {
 /**
  * The rotary table that a config.json asks for, in 5.x style (`rope_parameters`) or 4.x style
  * (`rope_theta` and `rope_scaling` with `rope_type` or `type`).
- *
- * Two types depend on how long the text is. transformers looks at each call's length, and when it passes a border
- * turns all positions anew, cached keys included; here the context that the model is loaded with decides, once, so
- * that a cached key stays what it is. `longrope`: its long factors when that context is longer than the original.
- * `dynamic`: the frequencies for that context, and none of it up to `max_position_embeddings`. So a model loaded
- * with `n_ctx` equals transformers on texts of that length.
  *
  * @throws CapstanError `unsupported` naming a rope type this runtime does not compute
  */
@@ -77,12 +75,29 @@ function readRopeFrom(
     config.refuse(partial_field, d_rot, `an even number of a head's ${d_head} dimensions`);
   }
   const type = scaling === undefined ? "default" : readType(scaling, defaults.aliases ?? {});
-  const rope = scaleRope(type, scaling ?? config, { theta, d_rot, config });
-  const numbers = [...rope.inv_freq, rope.attention_factor];
+  const rope = scaleRope(type, scaling ?? config, {
+    theta,
+    d_rot,
+    trained: config.int("max_position_embeddings", defaults.n_ctx ?? 2048),
+    original: () => readOriginal(config, scaling, defaults),
+  });
+  const long = rope.beyond?.kind === "longrope" ? rope.beyond.inv_freq : [];
+  const numbers = [...rope.inv_freq, ...long, rope.attention_factor];
   if (!numbers.every((x) => Number.isFinite(x))) {
     (scaling ?? config).refuse("rope_type", type, "a rope whose fields give finite frequencies");
   }
   return rope;
+}
+
+/** The length that a checkpoint was made for before it was scaled: beside its sizes, else where the scaling stands. */
+function readOriginal(
+  config: ConfigReader,
+  scaling: ConfigReader | undefined,
+  { n_ctx = 2048, original }: RopeDefaults,
+): number {
+  const field = "original_max_position_embeddings";
+  if (config.has(field)) return config.positive(field);
+  return original ?? (scaling ?? config).positive(field, config.int("max_position_embeddings", n_ctx));
 }
 
 function readType(scaling: ConfigReader, aliases: Record<string, RopeType>): RopeType {
@@ -91,13 +106,47 @@ function readType(scaling: ConfigReader, aliases: Record<string, RopeType>): Rop
   return aliases[type] ?? (type as RopeType);
 }
 
-/** Longest context of a checkpoint: `dynamic` rope goes beyond what was trained, where that is wanted. */
-export function longestContext(config: ConfigReader, trained: number): number {
-  const scaling = config.child("rope_parameters") ?? config.child("rope_scaling");
-  const type = scaling?.raw.rope_type ?? scaling?.raw.type;
-  if (scaling === undefined || type !== "dynamic" || config.wanted_n_ctx === undefined) return trained;
-  const most = Math.floor(trained * scaling.positive("factor"));
-  return Math.max(trained, Math.min(most, config.wanted_n_ctx));
+/**
+ * What the lengths of forward calls mean to a model's ropes, as transformers 5.23 has it (`dynamic_rope_update`, and
+ * Phi-3's `prepare_inputs_for_generation` for the cache): every token of a call turns by the call's whole length, the
+ * past counted. A call in chunks has one length.
+ */
+export interface RopeLengths {
+  /**
+   * A number for the tables of calls of a length; equal numbers mean equal tables. 0 up to the original length;
+   * beyond it 1 with longrope's long factors, and the length itself where `dynamic` counts.
+   */
+  variant(length: number): number;
+  /**
+   * Whether keys that calls of length `from` cached must be computed again before a call of length `to`: where
+   * longrope changes its factors they must; `dynamic` leaves them as they are.
+   */
+  recomputes(from: number, to: number): boolean;
+}
+
+/** The lengths that the ropes of a model depend on; null where they depend on none. */
+export function ropeLengths(ropes: readonly RopeSpec[]): RopeLengths | null {
+  const beyonds = ropes.flatMap(({ beyond }) => (beyond === undefined ? [] : [beyond]));
+  if (beyonds.length === 0) return null;
+  const longs = beyonds.filter(({ kind }) => kind === "longrope");
+  const longFactors = (length: number) => longs.filter((beyond) => length > beyond.length).length;
+  const isStretched = (length: number) =>
+    beyonds.some((beyond) => beyond.kind === "dynamic" && length > beyond.length);
+  return {
+    variant: (length) => (isStretched(length) ? length : longFactors(length)),
+    recomputes: (from, to) => longFactors(from) !== longFactors(to),
+  };
+}
+
+/** A rope's frequencies in a call of a length, [d_rot / 2]. */
+export function frequenciesAt({ d_rot, inv_freq, beyond }: RopeSpec, length: number): Float64Array {
+  if (beyond === undefined || length <= beyond.length) return inv_freq;
+  if (beyond.kind === "longrope") return beyond.inv_freq;
+  // In float32 step by step, as the reference has it: there the length is a tensor.
+  const { theta, factor } = beyond;
+  const f32 = Math.fround;
+  const stretch = f32(f32(f32(f32(factor) * length) / beyond.length) - f32(factor - 1));
+  return frequencies(f32(theta * f32(stretch ** f32(d_rot / (d_rot - 2)))), d_rot);
 }
 
 /**
@@ -112,12 +161,38 @@ export function ropeRows(
   start: number,
   end: number,
 ): { cos: Float32Array; sin: Float32Array } {
+  return rows(rope, start, end - start, () => rope.inv_freq);
+}
+
+/**
+ * Rows of a rope that depends on length, one for each token of an entry of a step: the first stands at `position`, each
+ * turns by the length of its own call. `cos` and `sin` [lengths.length, d_rot / 2].
+ */
+export function ropeRowsByLength(
+  rope: RopeSpec,
+  position: number,
+  lengths: Int32Array,
+): { cos: Float32Array; sin: Float32Array } {
+  let inv_freq = rope.inv_freq;
+  return rows(rope, position, lengths.length, (token) => {
+    if (token === 0 || lengths[token] !== lengths[token - 1]) inv_freq = frequenciesAt(rope, lengths[token]!);
+    return inv_freq;
+  });
+}
+
+function rows(
+  rope: RopeSpec,
+  start: number,
+  count: number,
+  frequenciesOf: (row: number) => Float64Array,
+): { cos: Float32Array; sin: Float32Array } {
   const half = rope.d_rot / 2;
-  const cos = new Float32Array((end - start) * half);
-  const sin = new Float32Array((end - start) * half);
-  for (let position = start, at = 0; position < end; position++) {
+  const cos = new Float32Array(count * half);
+  const sin = new Float32Array(count * half);
+  for (let row = 0, at = 0; row < count; row++) {
+    const inv_freq = frequenciesOf(row);
     for (let j = 0; j < half; j++, at++) {
-      const angle = Math.fround(position * rope.inv_freq[j]!);
+      const angle = Math.fround((start + row) * inv_freq[j]!);
       cos[at] = Math.cos(angle) * rope.attention_factor;
       sin[at] = Math.sin(angle) * rope.attention_factor;
     }

@@ -9,8 +9,9 @@ export type RopeType = (typeof ROPE_TYPES)[number];
 interface Base {
   theta: number;
   d_rot: number;
-  /** The whole config, for the lengths that stand outside the scaling. */
-  config: ConfigReader;
+  /** The context that the checkpoint is made for, and the one before scaling, read where a type asks. */
+  trained: number;
+  original: () => number;
 }
 
 /** A table of one type, as transformers 5.23 computes it (modeling_rope_utils.py), in its precision. */
@@ -23,13 +24,10 @@ export function scaleRope(type: RopeType, scaling: ConfigReader, base: Base): Ro
     case "linear": {
       const factor = scaling.positive("factor");
       const inv_freq = plain.map((freq) => Math.fround(freq / factor));
-      return { d_rot, inv_freq, attention_factor: 1, scaled_n_ctx: trainedContext(base.config) * factor };
+      return { d_rot, inv_freq, attention_factor: 1, scaled_n_ctx: base.trained * factor };
     }
-    case "dynamic": {
-      const scaled_n_ctx = trainedContext(base.config) * scaling.positive("factor");
-      const inv_freq = frequencies(stretched(scaling, base), d_rot);
-      return { d_rot, inv_freq, attention_factor: 1, scaled_n_ctx };
-    }
+    case "dynamic":
+      return dynamic(scaling, base, plain);
     case "llama3":
       return scaleLlama3(scaling, base, plain);
     case "yarn":
@@ -41,35 +39,30 @@ export function scaleRope(type: RopeType, scaling: ConfigReader, base: Base): Ro
   }
 }
 
-function frequencies(theta: number, d_rot: number): Float64Array {
+/** Without scaling, [d_rot / 2]. */
+export function frequencies(theta: number, d_rot: number): Float64Array {
   return Float64Array.from({ length: d_rot / 2 }, (_, j) => Math.fround(theta ** ((-2 * j) / d_rot)));
 }
 
-function trainedContext(config: ConfigReader): number {
-  return config.int("max_position_embeddings", 2048);
-}
-
-/** The length before scaling: beside the rope's own fields in some configs, and then that one counts. */
-function originalContext(scaling: ConfigReader, config: ConfigReader): number {
-  const field = "original_max_position_embeddings";
-  if (config.has(field)) return config.positive(field);
-  return scaling.positive(field, trainedContext(config));
-}
-
-/** `dynamic`: a theta that grows with the context beyond what was trained. */
-function stretched(scaling: ConfigReader, { theta, d_rot, config }: Base): number {
+/** NTK by length: as trained up to `max_position_embeddings`, a theta that grows with the call beyond it. */
+function dynamic(
+  scaling: ConfigReader,
+  { theta, d_rot, trained: length }: Base,
+  plain: Float64Array,
+): RopeSpec {
   const factor = scaling.positive("factor");
-  const trained = trainedContext(config);
-  const n_ctx = Math.max(config.wanted_n_ctx ?? trained, trained);
-  return theta * ((factor * n_ctx) / trained - (factor - 1)) ** (d_rot / (d_rot - 2));
+  if (d_rot === 2)
+    scaling.refuse("rope_type", "dynamic", "another rope for heads of which two dimensions turn");
+  const beyond = { kind: "dynamic", length, theta, factor } as const;
+  return { d_rot, inv_freq: plain, attention_factor: 1, scaled_n_ctx: length * factor, beyond };
 }
 
 /** Llama 3.1's rule: long waves are slowed by `factor`, short ones kept, those between blended. */
-function scaleLlama3(scaling: ConfigReader, { d_rot, config }: Base, plain: Float64Array): RopeSpec {
+function scaleLlama3(scaling: ConfigReader, { d_rot, ...base }: Base, plain: Float64Array): RopeSpec {
   const factor = scaling.positive("factor");
   const low = scaling.positive("low_freq_factor");
   const high = scaling.positive("high_freq_factor");
-  const original = originalContext(scaling, config);
+  const original = base.original();
   const inv_freq = plain.map((freq) => {
     const turns = (original * freq) / (2 * Math.PI);
     const blend = Math.min(1, Math.max(0, (turns - low) / (high - low)));
@@ -79,9 +72,9 @@ function scaleLlama3(scaling: ConfigReader, { d_rot, config }: Base, plain: Floa
 }
 
 /** YaRN (arXiv 2309.00071): slow waves are interpolated, fast ones kept, with a ramp over dimensions between. */
-function yarn(scaling: ConfigReader, { theta, d_rot, config }: Base, plain: Float64Array): RopeSpec {
-  const original = originalContext(scaling, config);
-  const factor = scaling.positive("factor", trainedContext(config) / original);
+function yarn(scaling: ConfigReader, { theta, d_rot, ...base }: Base, plain: Float64Array): RopeSpec {
+  const original = base.original();
+  const factor = scaling.positive("factor", base.trained / original);
   // The dimension whose wave turns that often over the original length.
   const dimOf = (turns: number) =>
     (d_rot * Math.log(original / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
@@ -107,15 +100,20 @@ function yarnAttention(scaling: ConfigReader, factor: number): number {
 }
 
 /** LongRoPE (arXiv 2402.13753): a factor for each wave, one list for the original length and one beyond it. */
-function longrope(scaling: ConfigReader, { d_rot, config }: Base, plain: Float64Array): RopeSpec {
-  const original = originalContext(scaling, config);
-  const trained = trainedContext(config);
-  const factor = scaling.positive("factor", trained / original);
-  const is_long = (config.wanted_n_ctx ?? trained) > original;
-  const [long, short] = ["long_factor", "short_factor"].map((name) => scaling.numbers(name, d_rot / 2));
-  const factors = is_long ? long! : short!;
-  const own = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));
-  const attention_factor = scaling.positive("attention_factor", own);
-  const inv_freq = plain.map((freq, j) => Math.fround(freq / factors[j]!));
-  return { d_rot, inv_freq, attention_factor, scaled_n_ctx: original * factor };
+function longrope(scaling: ConfigReader, { d_rot, ...base }: Base, plain: Float64Array): RopeSpec {
+  const length = base.original();
+  const factor = scaling.positive("factor", base.trained / length);
+  const by = (name: "long_factor" | "short_factor") => {
+    const factors = scaling.numbers(name, d_rot / 2);
+    return plain.map((freq, j) => Math.fround(freq / factors[j]!));
+  };
+  const [long, short] = [by("long_factor"), by("short_factor")];
+  const own = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(length));
+  return {
+    d_rot,
+    inv_freq: short,
+    attention_factor: scaling.positive("attention_factor", own),
+    scaled_n_ctx: length * factor,
+    beyond: { kind: "longrope", length, inv_freq: long },
+  };
 }

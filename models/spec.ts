@@ -92,7 +92,12 @@ export interface QScale {
   every: number;
 }
 
-/** One rotary table: pair j of a head turns by the angle `position * inv_freq[j]`. */
+/**
+ * One rotary table: pair j of a head turns by the angle `position * inv_freq[j]`.
+ *
+ * Some depend on the length of the forward call that feeds a token: the position of the call's last token + 1, the past
+ * counted. `models/rope.ts` says how.
+ */
 export interface RopeSpec {
   /** Dimensions of a head that turn (even, at most d_head). */
   d_rot: number;
@@ -102,7 +107,24 @@ export interface RopeSpec {
   attention_factor: number;
   /** Longest context that a scaled rope is made for, in tokens; absent where nothing is scaled. */
   scaled_n_ctx?: number;
+  /** Other frequencies in calls longer than `length`; absent where no length matters. */
+  beyond?: RopeBeyond;
 }
+
+/** What a rope that depends on length has in calls longer than `length` tokens. */
+export type RopeBeyond = { length: number } & (
+  | {
+      kind: "longrope";
+      /** [d_rot / 2] */
+      inv_freq: Float64Array;
+    }
+  | {
+      /** NTK: theta (factor * n / length - (factor - 1)) ^ (d_rot / (d_rot - 2)) in a call of n tokens. */
+      kind: "dynamic";
+      theta: number;
+      factor: number;
+    }
+);
 
 /**
  * Where a weight comes from: a tensor of the checkpoint, its shape in the file, and what is done to it while it

@@ -41,7 +41,7 @@ export async function loadOn(
   });
   const warnings = new Set<string>();
   const warn = (text: string) => void warnings.add(text);
-  const { decoder: described, config, defaults } = await readModelConfig(files, options.n_ctx, warn);
+  const { decoder: described, config, defaults } = await readModelConfig(files, warn);
   const n_ctx = chooseContext(described, options.n_ctx, warn);
   const [{ decoder, program, weights }, digest, tokenizer] = await Promise.all([
     openDecoder(files, described, config, { signal: options.signal, warn }),

@@ -49,7 +49,7 @@ async function explainPass(files: FileSource, asked: Asked): Promise<Divergence>
   const sites = allSites(model.spec);
   const got = await runPass(model, pass, reference, signal, sites);
   const truth = await runTruth(files, asked, sites);
-  const { decoder } = await readModelConfig(files, model.n_ctx);
+  const { decoder } = await readModelConfig(files);
   const program = buildProgram({ ...decoder, spec: model.spec });
   const n_tokens = reference.tokens.length;
   let before: DivergedSite["before"] = null;

@@ -5,6 +5,7 @@ export function stepEntry(asked: Pick<StepEntry, "tokens" | "blocks"> & Partial<
   return {
     follows: null,
     position: 0,
+    rope_lengths: null,
     hooks: 0,
     ends_call: true,
     sample: null,

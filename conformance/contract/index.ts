@@ -12,6 +12,7 @@ import { nonFiniteChecks } from "./checks/non_finite.ts";
 import { quantisedChecks } from "./checks/quantised.ts";
 import { readbackChecks } from "./checks/readback.ts";
 import { refusalChecks } from "./checks/refusals.ts";
+import { ropeLengthChecks } from "./checks/rope_lengths.ts";
 import { samplingChecks } from "./checks/sampling.ts";
 
 export { type Check, runCheck } from "./check.ts";
@@ -23,6 +24,7 @@ export const CONTRACT: readonly Check[] = [
   ...readbackChecks,
   ...hookChecks,
   ...batchChecks,
+  ...ropeLengthChecks,
   ...greedyChecks,
   ...samplingChecks,
   ...largeVocabChecks,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { DeviceModel, StepResult } from "../../models/index.ts";
+import type { DeviceModel, StepEntry, StepResult } from "../../models/index.ts";
 import { type Fault, faultyTruth } from "../testing/faulty.ts";
 import { ContractError } from "./assert.ts";
 import { CONTRACT, runCheck } from "./index.ts";
@@ -44,6 +44,41 @@ const FAULTS: [string, string, Fault][] = [
     "two entries share a block table",
     "thirty entries",
     { entry: (e, i, batch) => (i === 1 ? { ...e, blocks: batch[0]!.blocks } : e) },
+  ],
+  [
+    "a call is as long as its chunk",
+    "whole call (longrope",
+    { entry: (e) => ({ ...e, rope_lengths: lengthsOf(e, () => e.position + e.tokens.length) }) },
+  ],
+  [
+    "the tokens of an entry have one length",
+    "its own call (dynamic rope, inter",
+    { entry: (e) => ({ ...e, rope_lengths: lengthsOf(e, (own) => Math.max(...own)) }) },
+  ],
+  [
+    "the entries of a step have one length",
+    "lengths of their own (longrope",
+    {
+      entry: (e, _, batch) => ({
+        ...e,
+        rope_lengths: lengthsOf(e, () => Math.max(...batch.flatMap((of) => [...(of.rope_lengths ?? [])]))),
+      }),
+    },
+  ],
+  [
+    "lengths are not asked for",
+    "missing or too short (dynamic",
+    { entry: (e) => ({ ...e, rope_lengths: lengthsOf(e, () => 1000) }) },
+  ],
+  [
+    "all calls are within the original length",
+    "step by step after a short prompt (dynamic rope and",
+    {
+      load: (options) => ({
+        ...options,
+        ropes: options.ropes.map(({ beyond: _, ...rope }) => rope),
+      }),
+    },
   ],
   [
     "captures are of the last token only",
@@ -218,6 +253,14 @@ const FAULTS: [string, string, Fault][] = [
     },
   ],
 ];
+
+/** One length for all of an entry's tokens. */
+function lengthsOf(
+  { tokens, rope_lengths }: StepEntry,
+  length: (own: Int32Array) => number,
+): Int32Array | null {
+  return new Int32Array(tokens.length).fill(length(rope_lengths ?? Int32Array.of(0)));
+}
 
 /** Feeds token 0 where there is nothing to follow. */
 function followNothing(model: DeviceModel): void {

@@ -1,6 +1,7 @@
 import {
   buildProgram,
   type Decoder,
+  type DecoderSpec,
   type FileDtype,
   type RawConfig,
   readDecoder,
@@ -30,6 +31,37 @@ const BASE: RawConfig = {
   max_position_embeddings: 256,
   rms_norm_eps: 1e-5,
 };
+
+/** Decoders whose ropes depend on the length of the call. */
+export const BY_LENGTH: readonly Tiny[] = [
+  tiny("longrope, part of a head turned, f32", "F32", {
+    ...BASE,
+    num_hidden_layers: 2,
+    head_dim: 12,
+    partial_rotary_factor: 0.5,
+    original_max_position_embeddings: 14,
+    rope_scaling: { rope_type: "longrope", short_factor: [1, 1.3, 2], long_factor: [2, 5, 9] },
+  }),
+  longer(
+    tiny("dynamic rope, interleaved, f32", "F32", {
+      ...BASE,
+      model_type: "cohere",
+      num_hidden_layers: 2,
+      max_position_embeddings: 17,
+      rope_scaling: { rope_type: "dynamic", factor: 6 },
+    }),
+  ),
+  longer(
+    tiny("dynamic rope and another by position, qk-norm, f32", "F32", {
+      ...BASE,
+      model_type: "qwen3",
+      head_dim: 16,
+      max_position_embeddings: 11,
+      rope_scaling: { rope_type: "dynamic", factor: 4 },
+    }),
+    staticToo,
+  ),
+];
 
 /** The decoders that the contract runs over: each is the smallest that has what its name says. */
 export const TINIES: readonly Tiny[] = [
@@ -152,12 +184,28 @@ export const TINIES: readonly Tiny[] = [
     },
   }),
   twoRopes(tiny("two ropes, a layer without positions, gelu, f32", "F32", { ...BASE, hidden_act: "gelu" })),
+  ...BY_LENGTH,
 ];
 
 /** A decoder of a config with random weights; its name seeds them. */
 export function tiny(name: string, dtype: FileDtype, config: RawConfig, fill: Fill = randomFill): Tiny {
   const decoder = readDecoder(config);
   return { name, decoder, weights: makeWeights(decoder, dtype, fill, seedOf(name)) };
+}
+
+/** Loaded for more tokens than it was trained for, where that is what its rope is about. */
+function longer(made: Tiny, change: (spec: DecoderSpec) => DecoderSpec = (spec) => spec): Tiny {
+  const { decoder } = made;
+  return { ...made, decoder: { ...decoder, spec: change({ ...decoder.spec, n_ctx: 256 }) } };
+}
+
+/** A rope by length, one by position and another by length, each of a layer. */
+function staticToo(spec: DecoderSpec): DecoderSpec {
+  const [rope] = spec.ropes;
+  const { beyond, ...by_position } = rope!;
+  const late = { ...rope!, beyond: { ...beyond!, length: beyond!.length + 7 } };
+  const layers = spec.layers.map((layer, i) => ({ ...layer, rope: i % 3 }));
+  return { ...spec, ropes: [rope!, by_position, late], layers };
 }
 
 /** Ropes that differ by layer, and a layer with none. */

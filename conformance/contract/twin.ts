@@ -6,6 +6,7 @@ import {
   type Hook,
   type Program,
   planHooks,
+  ropeLengths,
   type SampleParams,
   type SiteId,
   type StepEntry,
@@ -42,6 +43,8 @@ export interface TwinSequence {
 export interface Ask {
   sequence: TwinSequence;
   tokens: ArrayLike<number>;
+  /** Of the call of each token. Default, where ropes depend on it: the call ends with these tokens. */
+  rope_lengths?: ArrayLike<number>;
   /** The entry of the last step whose drawn token this is. */
   follows?: number;
   hooks?: TwinHooks | undefined;
@@ -71,6 +74,7 @@ export class Twin {
   readonly program: Program;
   readonly device: DeviceModel;
   readonly truth: DeviceModel;
+  readonly #by_length: boolean;
 
   constructor(
     kind: Device["kind"],
@@ -85,6 +89,7 @@ export class Twin {
     this.program = buildProgram(tiny.decoder);
     this.device = device;
     this.truth = truth;
+    this.#by_length = ropeLengths(tiny.decoder.spec.ropes) !== null;
   }
 
   sequence(): TwinSequence {
@@ -130,8 +135,8 @@ export class Twin {
    */
   async step(asks: readonly Ask[]): Promise<TwinResult[]> {
     for (const ask of asks) await this.#reserve(ask);
-    const device = await this.device.step(asks.map((ask) => toEntry(ask, "device")));
-    const truth = await this.truth.step(asks.map((ask) => toEntry(ask, "truth")));
+    const device = await this.device.step(asks.map((ask) => this.#entry(ask, "device")));
+    const truth = await this.truth.step(asks.map((ask) => this.#entry(ask, "truth")));
     await compareResults(this, asks, device, truth);
     for (const { sequence, tokens } of asks) sequence.n_tokens += tokens.length;
     return asks.map((_, i) => ({ device: device[i]!, truth: truth[i]! }));
@@ -145,6 +150,13 @@ export class Twin {
   async dispose(): Promise<void> {
     await this.device.dispose();
     await this.truth.dispose();
+  }
+
+  #entry(ask: Ask, side: "device" | "truth"): StepEntry {
+    const { sequence, tokens, rope_lengths } = ask;
+    const end = sequence.n_tokens + tokens.length;
+    const lengths = rope_lengths ?? new Array<number>(tokens.length).fill(end);
+    return toEntry(ask, this.#by_length ? Int32Array.from(lengths) : null, side);
   }
 
   async #reserve({ sequence, tokens }: Ask): Promise<void> {
@@ -172,6 +184,7 @@ export async function openTwin(device: Device, tiny: Tiny, dtype: FidelityDtype 
 
 function toEntry(
   { sequence, tokens, hooks, accumulate = [], ...wants }: Ask,
+  rope_lengths: Int32Array | null,
   side: "device" | "truth",
 ): StepEntry {
   return stepEntry({
@@ -181,5 +194,6 @@ function toEntry(
     hooks: hooks?.[side] ?? 0,
     accumulate: accumulate.map(({ accumulator, start, end }) => ({ id: accumulator[side], start, end })),
     ...wants,
+    rope_lengths,
   });
 }

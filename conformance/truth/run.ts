@@ -19,6 +19,8 @@ export interface Row {
   index: number;
   token: number;
   position: number;
+  /** Of the forward call that feeds it; null where no rope depends on it. */
+  rope_length: number | null;
   /** The last position of the caller's forward call: where hooks with positions "last" act. */
   ends_call: boolean;
 }
@@ -67,12 +69,13 @@ export function beginRun(
 }
 
 function entryRows(entry: EntryRun): Row[] {
-  const { tokens, position, ends_call } = entry.ask;
+  const { tokens, position, ends_call, rope_lengths } = entry.ask;
   return Array.from(tokens, (token, index) => ({
     entry,
     index,
     token,
     position: position + index,
+    rope_length: rope_lengths?.[index] ?? null,
     ends_call: ends_call && index === tokens.length - 1,
   }));
 }

@@ -4,7 +4,8 @@
 use core::ops::Range;
 
 use crate::error::{Result, bad_request};
-use crate::program::Site;
+use crate::kernels::rope::RopeTable;
+use crate::program::{Program, Site};
 use crate::sample::{Logprobs, SampleParams};
 use crate::words::{Reader, Writer};
 
@@ -31,13 +32,16 @@ pub struct Entry {
     pub captures: Vec<Site>,
     pub accumulate: Vec<Accumulate>,
     pub sample: Option<SampleParams>,
+    /// Of each rope that goes by length its number, and a row for each token.
+    ropes: Vec<(usize, RopeTable)>,
 }
 
 impl Entry {
     /// Words: n_tokens, position, n_blocks, hooks, ends_call, logits (0 none, 1 last, 2 all), n_captures,
-    /// n_accumulate, sample (0 or 1); then the lists in this order (accumulate as id, start, end) and, where there
-    /// is one, the sample's parameters.
-    fn read(words: &mut Reader, d_vocab: usize) -> Result<Self> {
+    /// n_accumulate, sample (0 or 1); then the lists in this order (accumulate as id, start, end), the sample's
+    /// parameters where there is one and, of each rope that goes by length, all cosines and then all sines.
+    fn read(words: &mut Reader, program: &Program) -> Result<Self> {
+        let d_vocab = program.d_vocab;
         let (n_tokens, position, n_blocks) = (words.size()?, words.size()?, words.size()?);
         let (hooks, ends_call) = (words.u32()?, words.u32()? == 1);
         let logits = match words.u32()? {
@@ -58,6 +62,7 @@ impl Entry {
                 Ok(Accumulate { id: words.u32()?, tokens: words.size()?..words.size()? })
             })?,
             sample: if samples { Some(SampleParams::read(words, d_vocab)?) } else { None },
+            ropes: read_ropes(words, program, n_tokens)?,
         };
         entry.check(d_vocab)?;
         Ok(entry)
@@ -77,6 +82,11 @@ impl Entry {
         Ok(())
     }
 
+    /// The entry's own rows of a rope that goes by length: row k turns token k.
+    pub fn rope(&self, rope: usize) -> Option<&RopeTable> {
+        self.ropes.iter().find(|(id, _)| *id == rope).map(|(_, table)| table)
+    }
+
     /// Rows of logits that the entry needs.
     pub fn logit_rows(&self) -> usize {
         match self.logits {
@@ -87,10 +97,19 @@ impl Entry {
     }
 }
 
-pub fn read_batch(bytes: &[u8], d_vocab: usize) -> Result<Vec<Entry>> {
+fn read_ropes(words: &mut Reader, program: &Program, n_tokens: usize) -> Result<Vec<(usize, RopeTable)>> {
+    let read = |&rope: &usize| {
+        let mut table = RopeTable::new(program.ropes[rope]);
+        table.extend(&words.f32s(2 * n_tokens * table.half)?)?;
+        Ok((rope, table))
+    };
+    program.ropes_by_length.iter().map(read).collect()
+}
+
+pub fn read_batch(bytes: &[u8], program: &Program) -> Result<Vec<Entry>> {
     let mut words = Reader::new(bytes);
     let count = words.size()?;
-    let batch = words.list(count, |words| Entry::read(words, d_vocab))?;
+    let batch = words.list(count, |words| Entry::read(words, program))?;
     words.finish()?;
     Ok(batch)
 }

@@ -193,7 +193,7 @@ pub extern "C" fn run_step(length: usize) -> u32 {
     call(|engine| {
         let Engine { input, model, .. } = engine;
         let model = loaded(model)?;
-        let batch = read_batch(&input[..length], model.program.d_vocab)?;
+        let batch = read_batch(&input[..length], &model.program)?;
         let results = step(model, &batch)?;
         let logits = model.state.rows(Buffer::Logits);
         let floats = Floats {

@@ -171,7 +171,9 @@ impl Model {
         if let Some(rows) = self.positions().filter(|&rows| rows < end) {
             return bad_request(format!("positions below {rows}, found {}", end - 1));
         }
-        if let Some(table) = self.ropes.iter().find(|table| table.positions < end) {
+        let by_length = &self.program.ropes_by_length;
+        let mut tables = self.ropes.iter().enumerate().filter(|(id, _)| !by_length.contains(id));
+        if let Some((_, table)) = tables.find(|(_, table)| table.positions < end) {
             return bad_request(format!("rope rows up to position {end}, found {}", table.positions));
         }
         if entry.hooks != 0 {

@@ -23,6 +23,9 @@ pub struct Program {
     pub weights: Vec<WeightSlot>,
     /// `d_rot` of each rope table.
     pub ropes: Vec<usize>,
+    /// Those of `ropes` whose rows come with each entry of a step: what they hold depends on the length of its call.
+    #[serde(default)]
+    pub ropes_by_length: Vec<usize>,
     pub ops: Vec<Op>,
 }
 
@@ -246,6 +249,9 @@ impl Program {
         let sizes = self.weights.iter().flat_map(|slot| [slot.count, slot.rows, slot.cols]);
         if positive.into_iter().chain(sizes).any(|size| size == 0) {
             return bad_request("sizes above 0 in a program, found 0");
+        }
+        if let Some(rope) = self.ropes_by_length.iter().find(|&&rope| rope >= self.ropes.len()) {
+            return bad_request(format!("ropes of the program, found rope {rope}"));
         }
         for (index, op) in self.ops.iter().enumerate() {
             if !self.op_fits(op) {

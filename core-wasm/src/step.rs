@@ -74,7 +74,7 @@ impl<'a> Run<'a> {
             Op::Rope { buffer, n_heads, rope, layout, norm, q_norm, k_norm, eps, q_scale } => {
                 let vector = |id: Option<usize>| id.map(|id| self.vector(id));
                 let norms = HeadNorms { kind: *norm, q: vector(*q_norm), k: vector(*k_norm), eps: *eps };
-                self.rope(*buffer, *n_heads, rope.map(|id| (&self.ropes[id], *layout)), &norms);
+                self.rope(*buffer, *n_heads, rope.map(|id| (id, *layout)), &norms);
                 if let Some(q_scale) = q_scale {
                     self.scale_q(*buffer, *n_heads, q_scale);
                 }
@@ -216,15 +216,19 @@ impl<'a> Run<'a> {
         &mut self,
         buffer: Buffer,
         n_heads: usize,
-        table: Option<(&RopeTable, RopeLayout)>,
+        table: Option<(usize, RopeLayout)>,
         norms: &HeadNorms,
     ) {
         let Program { d_head, n_kv_heads, .. } = *self.program;
         let qkv = self.state.rows_mut(buffer);
         for (entry, span) in self.batch.iter().zip(&self.spans) {
+            // A rope that goes by length has rows of the entry's tokens, the others a row for each position.
+            let own = table.and_then(|(id, _)| entry.rope(id));
+            let first = if own.is_some() { 0 } else { entry.position };
+            let table = table.map(|(id, layout)| (own.unwrap_or(&self.ropes[id]), layout));
             for (token, row) in span.clone().enumerate() {
                 let heads = &mut qkv.row_mut(row)[..(n_heads + n_kv_heads) * d_head];
-                rope(heads, d_head, n_heads, norms, table, entry.position + token);
+                rope(heads, d_head, n_heads, norms, table, first + token);
             }
         }
     }

@@ -37,7 +37,11 @@ fn is_finite(bits: u32) -> bool {
 //: if DTYPE == f16
   return (bits & 0x7fffffffu) < 0x477ff000u;
 //: else
+//: if DTYPE == bf16
+  return (bits & 0x7fffffffu) < 0x7f7f8000u;
+//: else
   return (bits & 0x7f800000u) != 0x7f800000u;
+//: end
 //: end
 //: end
 //: if SOURCE == F16
@@ -68,6 +72,12 @@ fn value_of(bits: u32) -> f32 {
 }
 
 var<private> values: array<f32, 64>;
+
+// Bits of which the upper half is the nearest bfloat16, of two the even one.
+fn bfloat_bits(value: f32) -> u32 {
+  let bits = bitcast<u32>(value);
+  return bits + 0x7fffu + ((bits >> 16u) & 1u);
+}
 
 //: if QUANTISED
 // WGSL's division may be off in its last bits. What it gives is put right by products with the middle between it and its
@@ -143,7 +153,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 //: if DTYPE == bf16
   let to = op.to + to_row * op.row_words + 32u * block;
   for (var i = 0u; i < 32u; i++) {
-    stored[to + i] = (bitcast<u32>(values[2u * i]) >> 16u) | (bitcast<u32>(values[2u * i + 1u]) & 0xffff0000u);
+    stored[to + i] = (bfloat_bits(values[2u * i]) >> 16u) | (bfloat_bits(values[2u * i + 1u]) & 0xffff0000u);
   }
 //: end
 //: if QUANTISED

@@ -13,6 +13,8 @@ struct Step {
   sums_at: u32,
   // Of the results: ids and shares of each row's experts.
   routes_at: u32,
+  // Rows of ropes that go by the length of calls: (cos, sin) by row, table after table.
+  ropes_at: u32,
 }
 const NONE: u32 = 0xffffffffu;
 

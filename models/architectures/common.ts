@@ -1,6 +1,5 @@
 import type { ConfigReader } from "../config.ts";
 import { show } from "../errors.ts";
-import { longestContext } from "../rope.ts";
 import type {
   Activation,
   Decoder,
@@ -37,7 +36,7 @@ export function readSizes(config: ConfigReader, defaults: Partial<Sizes> = {}): 
     d_head: config.int("head_dim", defaults.d_head ?? headSize(config, d_model, n_heads), 1, WIDEST),
     d_mlp: config.int("intermediate_size", defaults.d_mlp),
     d_vocab: config.int("vocab_size", defaults.d_vocab),
-    n_ctx: longestContext(config, config.int("max_position_embeddings", defaults.n_ctx ?? 2048)),
+    n_ctx: config.int("max_position_embeddings", defaults.n_ctx ?? 2048),
   };
 }
 

@@ -121,12 +121,11 @@ export function knownArchitectures(): string[] {
  *
  * @param config the parsed config.json
  * @param generation the parsed generation_config.json, whose `eos_token_id` is added to the config's
- * @param n_ctx the context that is wanted, in tokens: some rope tables depend on it (`readRope`)
  * @param warn called with a sentence for a field that was passed over
  * @throws CapstanError `unsupported` for an unknown `model_type` (the known ones are listed), `bad_config`
  *   for a missing or impossible field
  */
-export function readDecoder(config: RawConfig, generation?: RawConfig, n_ctx?: number, warn?: Warn): Decoder {
+export function readDecoder(config: RawConfig, generation?: RawConfig, warn?: Warn): Decoder {
   if (!isObject(config)) {
     throw new CapstanError("bad_config", {
       action: "read config.json",
@@ -144,11 +143,11 @@ export function readDecoder(config: RawConfig, generation?: RawConfig, n_ctx?: n
       mend: "CONTRIBUTING.md says how to add an architecture.",
     });
   }
-  const decoder = build(new ConfigReader(config, "config.json", n_ctx, warn));
+  const decoder = build(new ConfigReader(config, "config.json", warn));
   const more =
     generation === undefined
       ? []
-      : new ConfigReader(generation, "generation_config.json", undefined, warn).ids("eos_token_id", "ignore");
+      : new ConfigReader(generation, "generation_config.json", warn).ids("eos_token_id", "ignore");
   decoder.spec.eos_token_ids = [...new Set([...decoder.spec.eos_token_ids, ...more])];
   return decoder;
 }

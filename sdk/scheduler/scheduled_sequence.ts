@@ -178,6 +178,7 @@ export function stepEntry({ scheduled, progress, restores, start, count, follows
     tokens,
     follows,
     position: progress.start,
+    rope_lengths: null,
     blocks: sequence.table,
     hooks: sequence.hooks.id,
     ends_call: true,

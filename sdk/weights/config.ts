@@ -18,13 +18,11 @@ const DEFAULTS = ["temperature", "top_k", "top_p", "min_p", "repetition_penalty"
 /**
  * Reads what kind of model a source holds.
  *
- * @param n_ctx the context that is wanted, in tokens (`readDecoder`)
  * @param warn called with a sentence for each field that was passed over
  * @throws CapstanError `not_found` without config.json, `bad_file`, `bad_config`, `unsupported`
  */
 export async function readModelConfig(
   source: FileSource,
-  n_ctx?: number,
   warn?: Warn,
 ): Promise<{ decoder: Decoder; config: RawConfig; defaults: SamplingDefaults }> {
   const config = await readSourceJson(source, "config.json");
@@ -37,7 +35,7 @@ export async function readModelConfig(
     });
   }
   const generation = await readGeneration(source, warn);
-  const decoder = readDecoder(config, generation, n_ctx, warn);
+  const decoder = readDecoder(config, generation, warn);
   return { decoder, config, defaults: generation === undefined ? {} : readDefaults(generation, warn) };
 }
 
@@ -59,7 +57,7 @@ async function readGeneration(source: FileSource, warn: Warn | undefined): Promi
  * @param warn called with a sentence for each field that was passed over
  */
 export function readDefaults(generation: RawConfig, warn?: Warn): SamplingDefaults {
-  const fields = new ConfigReader(generation, "generation_config.json", undefined, warn);
+  const fields = new ConfigReader(generation, "generation_config.json", warn);
   const defaults: SamplingDefaults = {};
   for (const name of DEFAULTS) {
     if (!fields.has(name)) continue;

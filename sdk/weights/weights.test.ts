@@ -350,7 +350,7 @@ describe("readModelConfig", () => {
       "config.json": JSON.stringify({ ...CONFIG, ...config }),
       "generation_config.json": JSON.stringify(generation),
     });
-    const { decoder } = await readModelConfig(files, undefined, (text) => said.push(text));
+    const { decoder } = await readModelConfig(files, (text) => said.push(text));
     expect(decoder.spec.eos_token_ids).toEqual(ids);
     expect(said).toEqual(texts.map((text) => expect.stringContaining(text)));
   });
@@ -361,7 +361,7 @@ describe("readModelConfig", () => {
       "config.json": JSON.stringify(CONFIG),
       "generation_config.json": '{"top_k": 5',
     });
-    const { defaults } = await readModelConfig(files, undefined, (text) => said.push(text));
+    const { defaults } = await readModelConfig(files, (text) => said.push(text));
     expect(defaults).toEqual({});
     expect(said).toEqual([expect.stringContaining("generation_config.json is not read: it needs JSON")]);
   });

@@ -49,6 +49,7 @@ async function runChain(twin: Twin, lines: readonly Line[], order: Order, feedin
       tokens: begins ? prompt : Int32Array.of(feeding === "given" ? drawn[n]!.at(-1)! : 0),
       follows: begins || feeding === "given" ? null : last.indexOf(n),
       position: begins ? 0 : prompt.length + fed[n]! - 1,
+      rope_lengths: null,
       blocks: blocks[n]!,
       hooks,
       ends_call: true,

@@ -5,6 +5,7 @@ import {
   type DeviceModel,
   type StoredDtype,
   type WeightSource,
+  type WeightTensor,
 } from "../../../models/index.ts";
 import { check, checkRefused } from "../assert.ts";
 import type { Check } from "../check.ts";
@@ -23,6 +24,7 @@ export const loadingChecks: Check[] = [
     name: "dtype bf16 rounds to the nearest, halves to even",
     device: (create) => using(create, roundsBfloat),
   },
+  { name: "load refuses numbers too large for the dtype", device: (create) => using(create, tooLarge) },
   { name: "how matrices are kept is told", device: (create) => using(create, tellsStored) },
   { name: "a load that failed leaves the device usable", device: (create) => using(create, usableAfter) },
   { name: "two models stand side by side", device: (create) => using(create, twoModels) },
@@ -150,25 +152,46 @@ async function unknownDtype(device: Device): Promise<void> {
   }
 }
 
-/** As bf16, a file of float32 gives what the same file rounded beforehand gives. */
+/** A file of float32 kept as bf16 gives what a bf16 file of the same values, rounded, gives. */
 async function roundsBfloat(device: Device): Promise<void> {
   if (!device.dtypes.includes("bf16")) return;
-  const rounded = changedReads(f32!, "", (bytes) => {
-    const words = new Uint32Array(new Uint8Array(bytes).buffer);
-    return new Uint8Array(words.map((bits) => (bits + 0x7fff + ((bits >>> 16) & 1)) & 0xffff0000).buffer);
-  });
-  const vectorsOf = (made: Tiny, exact: Tiny): Tiny => ({
-    ...made,
-    weights: { tensor: (name) => (name.includes("norm") ? exact : made).weights.tensor(name) },
-  });
-  const models = [
-    await load(device, f32!, { dtype: "bf16" }),
-    await load(device, vectorsOf(rounded, f32!), { dtype: "f32" }),
-    await load(device, f32!, { dtype: "f32" }),
-  ];
-  const [bf16, before, exact] = await Promise.all(models.map(stepOf));
-  check(bf16 !== exact, "bf16 rounds");
-  check(bf16 === before, "bf16 is the float32 file rounded to the nearest");
+  const weights: WeightSource = {
+    tensor: (name) =>
+      name.includes("norm") ? f32!.weights.tensor(name) : asBfloat(f32!.weights.tensor(name)),
+  };
+  const [rounded, of_file, exact] = await Promise.all([
+    load(device, f32!, { dtype: "bf16" }).then(stepOf),
+    load(device, { ...f32!, weights }).then(stepOf),
+    load(device, f32!, { dtype: "f32" }).then(stepOf),
+  ]);
+  check(rounded !== exact, "bf16 rounds");
+  check(rounded === of_file, "a float32 file as bf16 is rounded to the nearest");
+}
+
+/** A float32 tensor as bfloat16, rounded to the nearest, halves to even. */
+function asBfloat(tensor: WeightTensor): WeightTensor {
+  const whole = async () => {
+    const words = new Uint32Array(new Uint8Array(await tensor.read(0, tensor.byte_length)).buffer);
+    return new Uint8Array(
+      Uint16Array.from(words, (bits) => (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16).buffer,
+    );
+  };
+  const byte_length = tensor.byte_length / 2;
+  return { ...tensor, dtype: "BF16", byte_length, read: async (from, to) => (await whole()).slice(from, to) };
+}
+
+/** Each largest number that rounds to a finite one is taken, the next refused. */
+async function tooLarge(device: Device): Promise<void> {
+  const largest = { f16: 65_519.996, bf16: 3.3961774e38 } as const;
+  for (const dtype of ["f16", "bf16"] as const) {
+    if (!device.dtypes.includes(dtype)) continue;
+    const bits = new Uint32Array(Float32Array.of(largest[dtype]).buffer)[0]!;
+    const next = new Float32Array(Uint32Array.of(bits + 1).buffer)[0]!;
+    const of = (value: number) => spoiled(`${value} as ${dtype}`, "F32", "down_proj.weight", -value);
+    await load(device, of(largest[dtype]), { dtype });
+    await checkRefused(["bad_weights"], `${next} as ${dtype}`, () => load(device, of(next), { dtype }));
+    await load(device, of(next), { dtype: "f32" });
+  }
 }
 
 async function tellsStored(device: Device): Promise<void> {

@@ -1,4 +1,10 @@
-import type { Op, QScale, RopeLayout, RopeSpec } from "../../../models/index.ts";
+import {
+  frequenciesAt,
+  type Op,
+  type QScale,
+  type RopeLayout,
+  type RopeSpec,
+} from "../../../models/index.ts";
 import type { Run } from "../run.ts";
 import { normalise } from "./norm.ts";
 
@@ -7,6 +13,8 @@ export function rope(run: Run, op: Extract<Op, { op: "rope" }>): void {
   const { d_head, n_kv_heads } = run.program;
   const spec = op.rope === null ? null : run.ropes[op.rope]!;
   for (const [r, row] of run.buffers[op.buffer].entries()) {
+    const { position, rope_length } = run.rows[r]!;
+    const turned = spec === null ? null : atLength(spec, rope_length);
     for (let head = 0; head < op.n_heads + n_kv_heads; head++) {
       const values = row.subarray(head * d_head, (head + 1) * d_head);
       const of_q = head < op.n_heads;
@@ -15,8 +23,7 @@ export function rope(run: Run, op: Extract<Op, { op: "rope" }>): void {
         const weight = weightOf(run.weights[norm]!.data, of_q ? head : head - op.n_heads, d_head);
         normalise(op.norm, values, weight, null, op.eps);
       }
-      const { position } = run.rows[r]!;
-      if (spec !== null) rotate(values, spec, op.layout, position);
+      if (turned !== null) rotate(values, turned, op.layout, position);
       if (of_q && op.q_scale !== null) values.set(values.map((x) => x * qFactor(op.q_scale!, position)));
     }
   }
@@ -25,6 +32,11 @@ export function rope(run: Run, op: Extract<Op, { op: "rope" }>): void {
 /** 1 + beta ln(1 + floor(position / every)) */
 export function qFactor({ beta, every }: QScale, position: number): number {
   return 1 + beta * Math.log(1 + Math.floor(position / every));
+}
+
+/** The rope as it is in a forward call of a length. */
+function atLength(spec: RopeSpec, length: number | null): RopeSpec {
+  return length === null ? spec : { ...spec, inv_freq: frequenciesAt(spec, length) };
 }
 
 /** One weight for every head, or each head's own. */

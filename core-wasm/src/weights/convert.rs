@@ -37,12 +37,15 @@ impl FileDtype {
 
 /// A number type that matrices can be stored in.
 pub trait Element: Copy + Default {
+    const NAME: &'static str;
     fn from_f32(value: f32) -> Self;
     /// False where the type had no room for the value.
     fn is_finite(self) -> bool;
 }
 
 impl Element for f32 {
+    const NAME: &'static str = "f32";
+
     fn from_f32(value: f32) -> Self {
         value
     }
@@ -53,6 +56,8 @@ impl Element for f32 {
 }
 
 impl Element for f16 {
+    const NAME: &'static str = "f16";
+
     fn from_f32(value: f32) -> Self {
         f16::from_f32(value)
     }
@@ -63,6 +68,8 @@ impl Element for f16 {
 }
 
 impl Element for bf16 {
+    const NAME: &'static str = "bf16";
+
     fn from_f32(value: f32) -> Self {
         bf16::from_f32(value)
     }
@@ -93,8 +100,10 @@ fn each<T: Element>(bytes: &[u8], dtype: FileDtype, put: &mut impl FnMut(usize, 
         let value = dtype.get(bytes, index);
         let stored = T::from_f32(value);
         if !stored.is_finite() {
-            let found =
-                if value.is_finite() { format!("{value}, too large for f16") } else { value.to_string() };
+            let found = match value.is_finite() {
+                true => format!("{value}, too large for {}", T::NAME),
+                false => value.to_string(),
+            };
             return Err(Error::BadWeights { index, found });
         }
         put(index, stored);

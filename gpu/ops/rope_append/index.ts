@@ -12,13 +12,14 @@ const KERNEL: Kernel = {
   bindings: ["read", "write", "write", "write", "read", "read"],
 };
 
-/** q and k of each row normed and turned by position, k and v appended to the paged cache. */
+/** q and k of each row normed and turned by position (and by the length of its call), k and v appended to the paged cache. */
 export async function buildRopeAppend(
   { rope, layer, row_norms, out }: Extract<Stage, { kind: "rope_append" }>,
   { buffers }: Resources,
   { gpu, program, weights }: BuildContext,
 ): Promise<Work> {
   const { n_kv_heads, d_head } = program;
+  const rope_at = rope.rope === null ? null : buffers.ropeByLength(rope.rope);
   const pipeline = await gpu.pipeline(KERNEL, {
     WG: 64,
     D_HEAD: d_head,
@@ -29,6 +30,7 @@ export async function buildRopeAppend(
     INTERLEAVED: rope.layout === "interleaved",
     ROPE: rope.rope !== null,
     Q_SCALE: rope.q_scale !== null,
+    BY_LENGTH: rope_at !== null,
   });
   const at = (weight: number | null, none = 0) => (weight === null ? none : weights.vectors_at.get(weight)!);
   const norms =
@@ -46,6 +48,7 @@ export async function buildRopeAppend(
       floatBits(row_norms?.q.eps ?? rope.eps),
       floatBits(rope.q_scale?.beta ?? 0),
       rope.q_scale?.every ?? 1,
+      rope_at ?? 0,
     ],
     bindings: ({ buffers, cache }) => [
       buffers.activation(rope.buffer),
@@ -53,7 +56,7 @@ export async function buildRopeAppend(
       cache.keys(layer),
       cache.values(layer),
       weights.vectors,
-      rope.rope === null ? buffers.spare : buffers.rope(rope.rope),
+      rope.rope === null || rope_at !== null ? buffers.spare : buffers.rope(rope.rope),
     ],
     groups: ({ n_rows }) => [rope.n_heads + 2 * n_kv_heads, n_rows, 1],
   });

@@ -20,6 +20,8 @@ struct Op {
   // q of position p is multiplied by 1 + beta ln(1 + floor(p / every)).
   q_beta: f32,
   q_every: u32,
+  // Of a rope that goes by length: words of a row in the tables before its own.
+  rope_at: u32,
 }
 //: include step
 @group(0) @binding(3) var<storage, read> qkv: array<f32>;
@@ -81,7 +83,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //: if ROPE
   if (!is_value) {
     for (var j = thread; j < op.half; j += WG) {
+//: if BY_LENGTH
+      let at_turn = step.ropes_at + op.rope_at * step.n_rows + 2u * (row * op.half + j);
+      let turn = vec2<f32>(bitcast<f32>(batch[at_turn]), bitcast<f32>(batch[at_turn + 1u]));
+//: else
       let turn = rope[position * op.half + j];
+//: end
 //: if INTERLEAVED
       let first = 2u * j;
       let second = first + 1u;
