@@ -1,4 +1,4 @@
-import { type Decoder, type DeviceModel, type Hook, planHooks } from "../models/index.ts";
+import { type Decoder, type DeviceModel, type Hook, planHooks, ropeLengths } from "../models/index.ts";
 import { readForward, runForward } from "./forward.ts";
 import * as rules from "./options.ts";
 import { type Rules, readOptions } from "./options.ts";
@@ -66,7 +66,7 @@ export class LoadedModel implements Model {
     this.files = parts.files;
     this.defaults = parts.defaults;
     this.warnings = parts.warnings;
-    this.#scheduler = new Scheduler(parts.device_model, parts.limits);
+    this.#scheduler = new Scheduler(parts.device_model, parts.limits, ropeLengths(this.spec.ropes));
     const { device_model } = parts;
     setRuntime(this, {
       scheduler: this.#scheduler,

@@ -53,17 +53,21 @@ export class ScheduledSequence {
   }
 
   /** Looks for the blocks of what comes first in `find`, a cache, where none is resident. */
-  adoptPrefix(find: (tokens: Int32Array) => readonly BlockId[]): void {
+  adoptPrefix(find: (key: string, tokens: Int32Array) => readonly BlockId[]): void {
     const { sequence, first } = this.task;
-    const { n_tokens, n_resident, hooks } = sequence;
-    if (n_resident > 0 || hooks.plan.acts_on_last) return;
+    const { n_tokens, hooks } = sequence;
+    const end = n_tokens + first.tokens.length;
+    if (this.#current === null) sequence.turnFor(end);
+    if (sequence.n_resident > 0 || hooks.plan.acts_on_last) return;
+    const key = sequence.prefixKey(n_tokens === 0 ? end : undefined);
+    if (key === null) return;
     if (n_tokens > 0) {
       const tokens = Int32Array.from(sequence.tokens);
-      sequence.adopt(find(tokens), tokens);
+      sequence.adopt(find(key, tokens), tokens);
     } else if (!first.reads_all) {
       // At least one token is fed, so that there is a position to draw from.
       const tokens = first.tokens.subarray(0, first.tokens.length - 1);
-      sequence.adopt(find(tokens), tokens);
+      sequence.adopt(find(key, tokens), tokens);
       this.#cached = sequence.n_tokens;
     }
   }
@@ -82,11 +86,7 @@ export class ScheduledSequence {
     if (this.#current === null) {
       this.#begin(new CallProgress(first, sequence.n_tokens - this.#cached, this.#cached));
     }
-    const { n_resident, n_tokens, tokens } = sequence;
-    if (n_resident < n_tokens) {
-      const past = Int32Array.from(tokens.slice(n_resident));
-      this.#restoring = new CallProgress(pastCall(past), n_resident);
-    }
+    this.#restore();
   }
 
   /**
@@ -100,7 +100,9 @@ export class ScheduledSequence {
     const follows = last.findIndex(({ progress, epoch }) => progress === current && epoch === this.#epoch);
     if (follows < 0 || this.#ahead !== null) return "waits";
     const ahead = this.task.ahead();
-    return typeof ahead === "string" ? ahead : this.#slot(new CallProgress(ahead, current.end), follows);
+    if (typeof ahead === "string") return ahead;
+    const progress = new CallProgress(ahead, current.end);
+    return this.task.sequence.turnsFor(progress.end) ? "waits" : this.#slot(progress, follows);
   }
 
   /** Notes that the device has been given a slot. */
@@ -122,6 +124,7 @@ export class ScheduledSequence {
   goOn(next: Call): void {
     this.#begin(this.#ahead?.settle(next) ?? new CallProgress(next, this.#current!.end));
     this.#ahead = null;
+    this.#restore();
   }
 
   /** Forgets what was dispatched and not committed: results of it that still come are dropped. */
@@ -143,6 +146,14 @@ export class ScheduledSequence {
   #begin(progress: CallProgress): void {
     this.#current = progress;
     this.task.sequence.beginCall(progress.start, progress.end);
+  }
+
+  /** Has what is not resident of the past computed again first. */
+  #restore(): void {
+    const { n_resident, n_tokens, tokens } = this.task.sequence;
+    if (n_resident === n_tokens) return;
+    const past = Int32Array.from(tokens.slice(n_resident));
+    this.#restoring = new CallProgress(pastCall(past), n_resident);
   }
 
   #nextRestored(restoring: CallProgress): BatchSlot | "waits" {
@@ -174,6 +185,7 @@ export class ScheduledSequence {
 export function stepEntry({ scheduled, progress, restores, start, count, follows }: BatchSlot): StepEntry {
   const { sequence } = scheduled.task;
   const { tokens, sample, logits, captures, accumulate } = progress.call;
+  const [first, end] = [progress.start + start, progress.start + start + count];
   const whole: StepEntry = {
     tokens,
     follows,
@@ -188,9 +200,9 @@ export function stepEntry({ scheduled, progress, restores, start, count, follows
     accumulate,
   };
   const entry = cutEntry(whole, start, start + count);
-  if (!restores) return entry;
-  const end = progress.start + start + count;
-  return { ...entry, ends_call: sequence.callEnd(end - 1) === end };
+  if (!restores) return { ...entry, rope_lengths: sequence.ropeLengths(first, end, progress.end) };
+  const ends_call = sequence.callEnd(end - 1) === end;
+  return { ...entry, rope_lengths: sequence.ropeLengths(first, end), ends_call };
 }
 
 /** Tokens computed again for their keys and values alone. */

@@ -4,6 +4,7 @@ import {
   CapstanError,
   type DeviceModel,
   type HookPlan,
+  type RopeLengths,
   type StepResult,
 } from "../../models/index.ts";
 import { waits_belong_to_requests, yieldToEventLoop } from "../platform/event_loop.ts";
@@ -58,6 +59,7 @@ export class Scheduler {
   readonly hook_sets: HookSets;
   readonly memory: KvMemory;
   readonly #device: DeviceModel;
+  readonly #ropes: RopeLengths | null;
   #waiting: ScheduledSequence[] = [];
   #active: ScheduledSequence[] = [];
   /** The oldest first. */
@@ -67,8 +69,10 @@ export class Scheduler {
   #turn: Promise<void> | null = null;
   #disposed = false;
 
-  constructor(device: DeviceModel, limits: SchedulerLimits) {
+  /** @param ropes what the lengths of calls mean to the model's ropes; null where they mean nothing */
+  constructor(device: DeviceModel, limits: SchedulerLimits, ropes: RopeLengths | null = null) {
     this.limits = limits;
+    this.#ropes = ropes;
     this.#device = device;
     this.hook_sets = new HookSets(device);
     this.memory = new KvMemory(device, limits.max_blocks);
@@ -84,7 +88,7 @@ export class Scheduler {
 
   /** A new sequence under hooks; whoever opens one closes it. */
   openSequence(plan: HookPlan): Sequence {
-    return new Sequence(this.pool, this.hook_sets.acquire(plan));
+    return new Sequence(this.pool, this.hook_sets.acquire(plan), this.#ropes);
   }
 
   /** A second sequence with the same past and hooks, no task of which is in progress. */
@@ -193,7 +197,7 @@ export class Scheduler {
     const { sequence } = scheduled.task;
     const was_resident = sequence.n_resident > 0;
     this.memory.take(sequence);
-    scheduled.adoptPrefix((tokens) => this.prefixes.find(sequence.hooks.interventions, tokens));
+    scheduled.adoptPrefix((key, tokens) => this.prefixes.find(key, tokens));
     if (this.#fits(scheduled)) return true;
     if (!was_resident) scheduled.releasePrefix();
     this.memory.rest(sequence);
@@ -336,10 +340,10 @@ export class Scheduler {
   /** Keeps whole blocks of what was fed for sequences that begin alike. */
   #remember({ scheduled: { task }, progress }: BatchSlot): void {
     const { sequence, first } = task;
-    const { plan, interventions } = sequence.hooks;
     // A position that a `last` hook changed is not what another sequence would have there.
-    if (plan.acts_on_last || progress.call !== first) return;
-    this.prefixes.insert(interventions, Int32Array.from(sequence.tokens), sequence.blocks);
+    if (sequence.hooks.plan.acts_on_last || progress.call !== first) return;
+    const key = sequence.prefixKey();
+    if (key !== null) this.prefixes.insert(key, Int32Array.from(sequence.tokens), sequence.blocks);
   }
 
   #dropAborted(): void {

@@ -1,4 +1,4 @@
-import type { BlockId } from "../../models/index.ts";
+import type { BlockId, RopeLengths } from "../../models/index.ts";
 import type { BlockPool } from "./block_pool.ts";
 import type { HookSet } from "./hook_sets.ts";
 
@@ -13,14 +13,17 @@ export class Sequence {
   /** The forward calls that fed them, in order: positions of their first token and after their last one. */
   readonly #calls: { start: number; end: number }[] = [];
   readonly #pool: BlockPool;
+  readonly #ropes: RopeLengths | null;
   #blocks: BlockId[] = [];
   #table: Int32Array | null = null;
   #n_resident = 0;
   #n_in_flight = 0;
 
-  constructor(pool: BlockPool, hooks: HookSet) {
+  /** @param ropes what the lengths of its calls mean to the model's ropes; null where they mean nothing */
+  constructor(pool: BlockPool, hooks: HookSet, ropes: RopeLengths | null) {
     this.#pool = pool;
     this.hooks = hooks;
+    this.#ropes = ropes;
   }
 
   get n_tokens(): number {
@@ -49,7 +52,44 @@ export class Sequence {
 
   /** Notes that a forward call begins whose tokens stand at [start, end). */
   beginCall(start: number, end: number): void {
+    this.turnFor(end);
     this.#calls.push({ start, end });
+  }
+
+  /** Whether the keys of its past are to be computed again for a call that ends at `end`. */
+  turnsFor(end: number): boolean {
+    const last = this.#calls.at(-1);
+    return last !== undefined && this.#ropes !== null && this.#ropes.recomputes(last.end, end);
+  }
+
+  /** Gives its blocks up where `turnsFor`: its past is then computed again as a part of the call. */
+  turnFor(end: number): void {
+    if (!this.turnsFor(end)) return;
+    this.#calls.splice(0, this.#calls.length, { start: 0, end });
+    this.preempt();
+  }
+
+  /**
+   * For each token at [start, end) the length of its call; null where no rope depends on it. `call_end` is of a call
+   * that may not have begun; without it they are of the past.
+   */
+  ropeLengths(start: number, end: number, call_end?: number): Int32Array | null {
+    if (this.#ropes === null) return null;
+    return Int32Array.from({ length: end - start }, (_, i) => call_end ?? this.callEnd(start + i));
+  }
+
+  /**
+   * Which cached prefixes could be its own, by all that changes keys and values beside the tokens; null where its calls
+   * have turned their keys in more than one way. `end` is of its first call, which has not begun.
+   */
+  prefixKey(end?: number): string | null {
+    const { interventions } = this.hooks;
+    if (this.#ropes === null) return interventions;
+    const past = this.#calls.filter(({ start }) => start < this.n_tokens);
+    const ends = end === undefined ? past.map((call) => call.end) : [end];
+    const [variant = 0, ...others] = new Set(ends.map(this.#ropes.variant));
+    if (others.length > 0) return null;
+    return variant === 0 ? interventions : `rope ${variant};${interventions}`;
   }
 
   /** Position after the last token of the forward call that feeds the token at `position`. */
@@ -117,7 +157,7 @@ export class Sequence {
 
   /** A second sequence with the same past and equal hooks; blocks are shared until one of the two writes into them. */
   fork(hooks: HookSet): Sequence {
-    const copy = new Sequence(this.#pool, hooks);
+    const copy = new Sequence(this.#pool, hooks, this.#ropes);
     for (const token of this.tokens) copy.tokens.push(token);
     for (const call of this.#calls) copy.#calls.push(call);
     copy.#n_resident = this.#n_resident;
