@@ -40,6 +40,14 @@ export class ConfigReader {
     return this.int(name, fallback, 1, MOST);
   }
 
+  /** A length in tokens; one below 1, which means none, is passed over and said. */
+  length(name: string, fallback: number): number {
+    const value = this.raw[name];
+    if (!(Number.isSafeInteger(value) && (value as number) < 1)) return this.int(name, fallback);
+    this.ignore(name, "a number of tokens", value);
+    return fallback;
+  }
+
   number(name: string, fallback?: number): number {
     const value = this.#value(name, fallback, "a number");
     if (typeof value === "number" && Number.isFinite(value)) return value;

@@ -78,7 +78,7 @@ function readRopeFrom(
   const rope = scaleRope(type, scaling ?? config, {
     theta,
     d_rot,
-    trained: config.int("max_position_embeddings", defaults.n_ctx ?? 2048),
+    trained: config.length("max_position_embeddings", defaults.n_ctx ?? 2048),
     original: () => readOriginal(config, scaling, defaults),
   });
   const long = rope.beyond?.kind === "longrope" ? rope.beyond.inv_freq : [];
@@ -97,7 +97,7 @@ function readOriginal(
 ): number {
   const field = "original_max_position_embeddings";
   if (config.has(field)) return config.positive(field);
-  return original ?? (scaling ?? config).positive(field, config.int("max_position_embeddings", n_ctx));
+  return original ?? (scaling ?? config).positive(field, config.length("max_position_embeddings", n_ctx));
 }
 
 function readType(scaling: ConfigReader, aliases: Record<string, RopeType>): RopeType {

@@ -36,7 +36,7 @@ export function readSizes(config: ConfigReader, defaults: Partial<Sizes> = {}): 
     d_head: config.int("head_dim", defaults.d_head ?? headSize(config, d_model, n_heads), 1, WIDEST),
     d_mlp: config.int("intermediate_size", defaults.d_mlp),
     d_vocab: config.int("vocab_size", defaults.d_vocab),
-    n_ctx: config.int("max_position_embeddings", defaults.n_ctx ?? 2048),
+    n_ctx: config.length("max_position_embeddings", defaults.n_ctx ?? 2048),
   };
 }
 
@@ -207,7 +207,7 @@ export function readLayers(
 
 /** Layers of which those from `max_window_layers` on have a window, where windows are switched on. */
 export function readLateWindows(config: ConfigReader, n_layers: number): LayerSpec[] {
-  const first = config.int("max_window_layers", 28, 0);
+  const first = config.int("max_window_layers", 28, -(2 ** 31));
   return readLayers(config, n_layers, readSwitchedWindow(config), (layer) => layer >= first);
 }
 

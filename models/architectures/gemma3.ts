@@ -57,7 +57,6 @@ export function gemma3Text(config: ConfigReader): Decoder {
       activation: readActivation(config, "hidden_activation", "gelu_pytorch_tanh"),
       qk_norm: "head",
       attn_scale: config.positive("query_pre_attn_scalar", 256) ** -0.5,
-      attn_softcap: readSoftcap(config, "attn_logit_softcapping", null),
       embed_scale: Math.sqrt(d_model),
       logit_softcap: readSoftcap(config, "final_logit_softcapping", null),
       ropes: [ropes.full, ropes.sliding],
