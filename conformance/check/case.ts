@@ -1,11 +1,12 @@
 import { CapstanError, SITE_KINDS, show } from "../../models/index.ts";
 import { isPlainName, readSourceJson } from "../../sdk/source/index.ts";
 import type { FileSource } from "../../sdk/types.ts";
+import type { Pass } from "./report.ts";
 
 /** What case.json says (REFERENCE-CASE): a model's folder and the runs that were made with it. */
 export interface Case {
   name: string;
-  /** The context to load the model with, for a model whose rope depends on it; undefined for the model's own. */
+  /** The context to load the model with, where its texts are longer than the model's own; else undefined. */
   n_ctx: number | undefined;
   runs: CaseRun[];
 }
@@ -16,6 +17,8 @@ export interface CaseRun {
   reference: string;
   /** The first tokens of the reference are its prompt; the rest is its greedy continuation. */
   n_prompt: number;
+  /** The passes that the reference stands for: both, but where a rope changes while a text grows. */
+  passes: readonly Pass[];
   hooks: CaseHook[];
 }
 
@@ -33,6 +36,7 @@ export interface CaseHook {
 
 const KINDS = ["cap", "add", "ablate", "mean_ablate"] as const;
 const POSITIONS = ["all", "last"] as const;
+const PASSES = ["prefill", "stepwise"] as const;
 
 /**
  * Reads case.json.
@@ -62,7 +66,15 @@ function readRun(value: unknown, where: string): CaseRun {
   if (!isPlainName(reference)) throw wrong(where, "reference as a file of the folder", show(reference));
   const n_prompt = count(run, "n_prompt", where);
   const hooks = list(run, "hooks", where).map((hook, i) => readHook(hook, `${where} hooks[${i}]`));
-  return { name: text(run, "name", where), reference, n_prompt, hooks };
+  return { name: text(run, "name", where), reference, n_prompt, passes: readPasses(run, where), hooks };
+}
+
+function readPasses(run: Record<string, unknown>, where: string): readonly Pass[] {
+  if (run.passes === undefined) return PASSES;
+  const asked = list(run, "passes", where);
+  const passes = PASSES.filter((pass) => asked.includes(pass));
+  if (passes.length > 0 && passes.length === asked.length) return passes;
+  throw wrong(where, `passes of ${PASSES.join(" and ")}`, show(run.passes));
 }
 
 function readHook(value: unknown, where: string): CaseHook {

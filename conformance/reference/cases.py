@@ -6,7 +6,7 @@ tokens and spares others. `matters` lists what a careless reader of config.json 
 the generator proves that each of these would miss the reference by far.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,14 @@ class Case:
     max_shard_size: str = "1GB"
     style: str = "5.x"  # "4.x": config.json rewritten as transformers 4 wrote it
     implied: tuple = ()  # fields that config.json of style 4.x leaves to their defaults
-    n_ctx_matters: bool = False  # the rope depends on how long the text is: case.json says how long
-    whole: bool = False  # the reference's decode differs from its whole pass (rope that changes on the way): make it by whole passes
+    by_length: bool = False  # the rope depends on how long the text is: every run is as long as the case says
+    crossing: tuple | None = None  # (n_prompt, n_new) of runs whose continuation grows past the length where the rope changes
     says: dict = field(default_factory=dict)  # what config.json says otherwise than the model that was saved
     same_as: str | None = None  # the case whose weights and prompts it shares
+
+    def crossed(self):
+        """The case as its crossing runs are made."""
+        return replace(self, n_prompt=self.crossing[0], n_new=self.crossing[1])
 
     @property
     def key(self):
@@ -168,6 +172,8 @@ MINISTRAL3 = rope("yarn", rope_theta=300.0, factor=4.0, original_max_position_em
 def mini(name, model_type, config, **options):
     return Case(name, model_type, config, {}, **(dict(n_prompt=13, n_new=6, bias_std=0.1, dtype="bfloat16") | options))
 
+# Left at the original length, as many were published: the text is longer than `max_position_embeddings`.
+SHORT_YARN = TINY | YARN | dict(num_hidden_layers=2, max_position_embeddings=32)
 
 CASES = [
     Case("llama-gqa-untied", "llama", LLAMA, EVERY_HOOK, matters=THETA),
@@ -193,8 +199,9 @@ CASES = [
          matters={"scaling": rope(rope_theta=300.0), "ramp": YARN | rope("yarn", rope_theta=300.0, factor=4.0, original_max_position_embeddings=32),
                   "factor": {"rope_parameters": YARN["rope_parameters"] | {"factor": 2.0}},
                   "attention factor": {"rope_parameters": YARN["rope_parameters"] | {"attention_factor": 1.0}}}),
+    Case("llama-rope-yarn-beyond", "llama", SHORT_YARN, {"plain": []}, matters={"scaling": rope(rope_theta=300.0)}),
     Case("llama-rope-dynamic", "llama", TINY | rope("dynamic", factor=4.0) | dict(max_position_embeddings=24), {"plain": []},
-         n_ctx_matters=True, whole=True, matters={"scaling": rope()}),
+         by_length=True, crossing=(20, 14), matters={"scaling": rope()}),
     Case("qwen2", "qwen2", TINY, PLAIN_AND_FLOOR, dtype="bfloat16", matters=THETA),
     Case("qwen2-window-4x", "qwen2", TINY | dict(use_sliding_window=True, sliding_window=7, max_window_layers=1, tie_word_embeddings=True),
          PLAIN_AND_FLOOR, style="4.x", implied=("layer_types",), embed_std=0.15, matters={"window": {"sliding_window": 8}, "layers": {"layer_types": SLIDING}}),
@@ -210,10 +217,10 @@ CASES = [
               vision_config=dict(model_type="siglip_vision_model", hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, image_size=8, patch_size=4)),
          {"plain": []}, embed_std=0.15),
     Case("gemma", "gemma", GEMMA, PLAIN_AND_FLOOR, embed_std=0.1, norm_mean=0.0, std=0.2, dtype="bfloat16", matters={"activation": {"hidden_act": "silu"}}),
-    Case("phi3-longrope-short", "phi3", PHI3, EACH_KIND, n_ctx_matters=True,
+    Case("phi3-longrope-short", "phi3", PHI3, EACH_KIND, by_length=True, crossing=(41, 14),
          matters={"factors": LONGROPE | rope("longrope", **without(LONGROPE["rope_parameters"], "rope_type") | {"short_factor": [1.0, 1.0, 1.0]}),
                   "attention factor": {"max_position_embeddings": 48}}),
-    Case("phi3-longrope-long-4x", "phi3", PHI3, PLAIN_AND_FLOOR, n_prompt=53, n_new=9, n_ctx_matters=True, style="4.x"),
+    Case("phi3-longrope-long-4x", "phi3", PHI3, PLAIN_AND_FLOOR, n_prompt=53, n_new=9, by_length=True, style="4.x"),
     Case("phi3-window", "phi3", TINY | dict(sliding_window=7), PLAIN_AND_FLOOR, dtype="bfloat16",
          matters={"window": {"sliding_window": 8}}),
     Case("gpt-neox", "gpt_neox", NEOX, EACH_KIND, bias_std=0.1, matters=NEOX_MATTERS),

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 import interventions
-from model import Float64, forward, forward_sites, generator, layers_of, remake, row_error, sizes
+from model import Float64, crosses, forward, forward_sites, generator, layers_of, remake, rope_by_length, row_error, sizes
 
 MARGIN = 1e-3  # least distance of the two best logits, relative to the row's norm
 SHARE = (0.2, 0.8)  # least and most share of tokens that a bound of a cap moves
@@ -74,11 +74,10 @@ def check_shares(hooks):
     return shares
 
 
-def check_reference(case, reference, ours, model, exact, half, hooks, tokens):
+def check_reference(case, reference, ours, model, exact, half, hooks, tokens, n_prefill):
     """The published hooks say what ours say, float64 says it too, and so does decode; returns figures for the log."""
     n_layers = len(layers_of(model))
     n_prompt = case.n_prompt
-    n_prefill = n_prompt if any(hook.positions == "last" for hook in hooks) else None
     in_bounds = lambda other: max(row_error(other[s], reference[s]).max().item() / bound(s, n_layers) for s in reference)
 
     margin = check_margin(reference["logits"], tokens, n_prompt)
@@ -93,12 +92,23 @@ def check_reference(case, reference, ours, model, exact, half, hooks, tokens):
         stored = forward(half, tokens, n_prefill)
     f16 = max(row_error(stored[s], reference[s]).max().item() for s in reference) / 5e-3
     need(f16 < 1, f"float16 weights take {f16:.0%} of their bound")
-    if n_prefill is None and not case.whole:
+    if n_prefill is None and not crosses(model, n_prompt, len(tokens)):
         with interventions.capstan(model, hooks):
             stepped = in_bounds(forward(model, tokens, n_prompt))
         need(stepped < 1, f"decode is {stepped:.0%} of the bound from the whole pass")
     check_hooks_matter(model, hooks, tokens, n_prefill, reference)
     return f"margin {margin:.1e}", f"float32 noise {noise:.0%} of the bound", f"ours and published {apart:.1e} apart"
+
+
+def check_crossing(model, hooks, tokens, n_prompt, reference):
+    """What grows past the border must show it: one pass over all the text, and cached keys left as they were, give other logits."""
+    others = {"one pass": dict(n_prefill=None)}
+    if rope_by_length(model)[0] == "longrope":
+        others["a cache that is kept"] = dict(n_prefill=n_prompt, careless=True)
+    for what, how in others.items():
+        with interventions.capstan(model, hooks):
+            found = row_error(forward(model, tokens, **how)["logits"], reference["logits"])[n_prompt:].max().item()
+        need(found > 1e-2, f"{what} changes the logits by {found:.1e} only")
 
 
 def check_sites(model, exact, half, tokens):
@@ -130,7 +140,7 @@ def check_hooks_matter(model, hooks, tokens, n_prefill, reference):
     others = {f"without hook {k}": hooks[:k] + hooks[k + 1 :] for k in range(len(hooks))}
     if len({hook.block for hook in hooks}) < len(hooks):
         others["in reverse"] = hooks[::-1]
-    if n_prefill is not None:
+    if any(hook.positions == "last" for hook in hooks):
         others["on all positions"] = [replace(hook, positions="all") for hook in hooks]
     for what, other in others.items():
         with interventions.capstan(model, other):

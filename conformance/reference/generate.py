@@ -21,10 +21,10 @@ import transformers
 from safetensors.torch import load_file
 
 import interventions
-from cases import CASES
-from checks import Unfit, check_model, check_reference, check_shares, check_sites
+from cases import CASES, PLAIN_AND_FLOOR
+from checks import Unfit, check_crossing, check_model, check_reference, check_shares, check_sites
 from interventions import Hook
-from model import Float64, forward, forward_sites, generator, greedy, read_model, remake, rounded, sizes, write_model, write_tensors
+from model import Float64, crosses, forward, forward_sites, generator, greedy, read_model, remake, rounded, sizes, write_model, write_tensors
 
 HERE = Path(__file__).parent
 
@@ -76,14 +76,18 @@ def make_case(case, folder, published):
         exact = remake(model, torch.float64)
     doubles = (exact, rounded(model))
     runs = [make_run(case, name, hooks, model, doubles, folder, published) for name, hooks in case.runs.items()]
-    short = case if case.n_ctx_matters or not case.runs else replace(case, n_prompt=12, n_new=6)
+    short = case if case.by_length or not case.runs else replace(case, n_prompt=12, n_new=6)
     runs.append(make_run(short, "sites", [], model, doubles, folder, published, every_site=True))
+    if case.crossing:
+        for name, hooks in {"crossing": [], "crossing-floor": PLAIN_AND_FLOOR["floor"]}.items():
+            runs.append(make_run(case.crossed(), name, hooks, model, doubles, folder, published, is_crossing=True))
+    longest = max([case.n_prompt + case.n_new, sum(case.crossing or ())])
     description = {
         "name": case.name,
         "made_with": {"torch": torch.__version__.split("+")[0], "transformers": transformers.__version__},
         "seed": seed,
         "dtype": case.dtype,
-        **({"n_ctx": case.n_prompt + case.n_new} if case.n_ctx_matters else {}),
+        **({"n_ctx": longest} if longest > sizes(model).max_position_embeddings else {}),
         "runs": runs,
     }
     (folder / "case.json").write_text(json.dumps(description, indent=2) + "\n")
@@ -92,10 +96,10 @@ def make_case(case, folder, published):
     print(f"{case.name}: {size / 1000:.0f} kB")
 
 
-def make_run(case, name, templates, model, doubles, folder, published, every_site=False):
+def make_run(case, name, templates, model, doubles, folder, published, every_site=False, is_crossing=False):
     for seed in range(2000):
         try:
-            tensors, described, notes = try_run(case, name, templates, model, doubles, seed, published)
+            tensors, described, notes = try_run(case, name, templates, model, doubles, seed, published, is_crossing)
             if every_site:
                 tensors |= check_sites(model, *doubles, tensors["tokens"])
             break
@@ -105,25 +109,33 @@ def make_run(case, name, templates, model, doubles, folder, published, every_sit
         raise SystemExit(f"{case.name} {name}: no seed fits; the last: {reason}")
     write_tensors(folder / f"{name}.safetensors", tensors)
     print(f"{case.name} {name}: seed {seed}; {notes}")
+    told = {"name": name, "reference": f"{name}.safetensors", "n_prompt": case.n_prompt}
+    if crosses(model, case.n_prompt, case.n_prompt + case.n_new):
+        told["passes"] = ["stepwise" if is_crossing else "prefill"]
     made_by = {"made_by": "ActivationSteering"} if described else {}
-    return {"name": name, "reference": f"{name}.safetensors", "n_prompt": case.n_prompt, **made_by, "seed": seed, "hooks": described}
+    return told | {**made_by, "seed": seed, "hooks": described}
 
 
-def try_run(case, name, templates, model, doubles, seed, published):
+def try_run(case, name, templates, model, doubles, seed, published, is_crossing):
     """One run: its tensors, its hooks as case.json tells them, and figures for the log."""
     key = (case.key, name, seed)
     prompt = torch.randint(sizes(model).vocab_size, (case.n_prompt,), generator=generator(*key, "prompt"))
-    hooks = draw_hooks(templates, model, prompt, case.n_new, key)
-    n_prefill = case.n_prompt if any(hook.positions == "last" for hook in hooks) else None
+    whole = crosses(model, case.n_prompt, case.n_prompt + case.n_new)
+    how = "generate" if is_crossing else "whole" if whole else None
+    hooks = draw_hooks(templates, model, prompt, case.n_new, key, how)
+    stepwise = is_crossing or any(hook.positions == "last" for hook in hooks)
+    n_prefill = case.n_prompt if stepwise else None
 
     with interventions.capstan(model, hooks):
-        tokens = greedy(model, prompt, case.n_new, case.whole)
+        tokens = greedy(model, prompt, case.n_new, how)
     with interventions.capstan(model, hooks):
         ours = forward(model, tokens, n_prefill)
     shares = check_shares(hooks)
     with published(model, hooks):
         reference = forward(model, tokens, n_prefill)
-    figures = check_reference(case, reference, ours, model, *doubles, hooks, tokens)
+    figures = check_reference(case, reference, ours, model, *doubles, hooks, tokens, n_prefill)
+    if is_crossing:
+        check_crossing(model, hooks, tokens, case.n_prompt, reference)
 
     tensors = {"tokens": tokens} | reference
     described = []
@@ -140,7 +152,7 @@ def try_run(case, name, templates, model, doubles, seed, published):
     return tensors, described, ", ".join([*figures, *shares])
 
 
-def draw_hooks(templates, model, prompt, n_new, key):
+def draw_hooks(templates, model, prompt, n_new, key, how):
     """Hooks from a run's templates. Vectors share a part, so that several on one site do not commute.
 
     A cap's bounds are set one hook after the other, on the projections that the hooks before it leave.
@@ -157,9 +169,9 @@ def draw_hooks(templates, model, prompt, n_new, key):
         hooks.append(hook)
         if percentiles:
             with interventions.capstan(model, hooks):
-                tokens = greedy(model, prompt, n_new)
+                tokens = greedy(model, prompt, n_new, how)
             with interventions.capstan(model, hooks):
-                forward(model, tokens, len(prompt) if hook.positions == "last" else None)
+                forward(model, tokens, len(prompt) if hook.positions == "last" or how == "generate" else None)
             p = torch.cat(hook.projections)
             for name, percentile in percentiles.items():  # a multiple of 1/256 is exact in every float
                 setattr(hook, name, round(torch.quantile(p, percentile / 100).item() * 256) / 256)

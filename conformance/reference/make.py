@@ -18,7 +18,7 @@ try:
     import transformers
 
     from interventions import Hook, capstan
-    from model import Unknown, forward, forward_sites, generator, greedy, read_model, sizes, write_tensors
+    from model import Unknown, crosses, forward, forward_sites, generator, greedy, read_model, sizes, write_tensors
 except ImportError as error:
     print(error.name, file=sys.stderr)
     sys.exit(MISSING)
@@ -50,17 +50,21 @@ def main():
 
 def write_case(folder, options):
     model = read_model(options.model)
-    rope = str(getattr(sizes(model), "rope_parameters", None))
-    whole = "'dynamic'" in rope
     prompt = prompt_of(model, options)
+    # A rope that changes on the way: every site is of one pass, else the text is as generate writes it.
+    crossing = crosses(model, len(prompt), len(prompt) + options.n_new)
+    how = None if not crossing else "whole" if options.sites else "generate"
+    n_prefill = len(prompt) if how == "generate" else None
+    passes = {"passes": ["stepwise" if how == "generate" else "prefill"]} if crossing else {}
     ends = ends_of(model)
     runs, written = [("plain", [])], []
     while runs:
         name, hooks = runs.pop(0)
         with capstan(model, hooks):
-            tokens = cut(greedy(model, prompt, options.n_new, whole), len(prompt), ends)
+            tokens = cut(greedy(model, prompt, options.n_new, how), len(prompt), ends)
         with capstan(model, hooks):
-            tensors = (forward_sites if options.sites and name == "plain" else forward)(model, tokens)
+            every_site = options.sites and name == "plain"
+            tensors = forward_sites(model, tokens) if every_site else forward(model, tokens, n_prefill)
         if name == "plain" and options.hooks:
             runs.append(("floor", [median_floor(tensors, options.seed)]))
         vectors = {f"vectors.{k}": hook.vector for k, hook in enumerate(hooks)}
@@ -69,14 +73,15 @@ def write_case(folder, options):
             {"kind": "cap", "site": f"blocks.{h.block}.hook_resid_post", "vector": f"vectors.{k}", "floor": h.floor}
             for k, h in enumerate(hooks)
         ]
-        written.append({"name": name, "reference": f"{name}.safetensors", "n_prompt": len(prompt), "hooks": told})
+        written.append({"name": name, "reference": f"{name}.safetensors", "n_prompt": len(prompt), **passes, "hooks": told})
     for file in sorted(options.model.iterdir()):
         if file.name in ("config.json", "generation_config.json") or file.name.startswith("model") and ".safetensors" in file.name:
             link_or_copy(file.resolve(), folder / file.name)
     made_with = {"torch": torch.__version__.split("+")[0], "transformers": transformers.__version__}
     described = {"name": options.out.name, "made_with": made_with, "seed": options.seed}
-    if whole or "longrope" in rope:  # their frequencies follow from the length of the text
-        described["n_ctx"] = len(prompt) + options.n_new
+    longest = len(prompt) + options.n_new
+    if longest > getattr(sizes(model), "max_position_embeddings", longest):
+        described["n_ctx"] = longest
     (folder / "case.json").write_text(json.dumps(described | {"runs": written}, indent=2) + "\n")
 
 

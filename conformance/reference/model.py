@@ -198,15 +198,42 @@ def is_parallel(model):
     return config.model_type in ("cohere", "cohere2", "gptj", "phi") or getattr(config, "use_parallel_residual", False)
 
 
+def rope_by_length(model):
+    """The type of the model's rope and the length of text beyond which it is another; (None, None) for most models."""
+    config = sizes(model)
+    ropes = getattr(config, "rope_parameters", None) or {}
+    for rope in (ropes, *(value for value in ropes.values() if isinstance(value, dict))):
+        if rope.get("rope_type") == "dynamic":
+            return "dynamic", config.max_position_embeddings
+        if rope.get("rope_type") == "longrope":
+            return "longrope", rope["original_max_position_embeddings"]
+    return None, None
+
+
+def crosses(model, n_prompt, n):
+    """Whether a text that grows from n_prompt to n tokens is turned otherwise, on the way, than in one pass over all."""
+    kind, border = rope_by_length(model)
+    return kind is not None and n > max(border, n_prompt) and (kind == "dynamic" or n_prompt <= border)
+
+
+def starts_anew(model, past, end):
+    """Whether the cache is computed again before a text of `past` tokens grows to `end`: Phi-3's
+    prepare_inputs_for_generation throws it away where longrope changes its factors. Of other families that have such a
+    rope transformers keeps the cached keys; Capstan computes them again there, too, as one pass over the text would."""
+    kind, border = rope_by_length(model)
+    return kind == "longrope" and 0 < past <= border < end
+
+
 def forget(model):
     """A dynamic rope keeps the frequencies of the longest text it saw: a text of one token puts it back."""
-    if "'dynamic'" in str(getattr(sizes(model), "rope_parameters", None)):
+    if rope_by_length(model)[0] == "dynamic":
         model(torch.zeros(1, 1, dtype=torch.long))
 
 
 @torch.no_grad()
-def forward(model, tokens, n_prefill=None):
-    """One pass over tokens [n], whole or as n_prefill tokens and then one at a time: the reference file's tensors."""
+def forward(model, tokens, n_prefill=None, careless=False):
+    """One pass over tokens [n], whole or as n_prefill tokens and then one at a time: the reference file's tensors.
+    A careless one keeps cached keys that are to be computed again."""
     forget(model)
     layers = layers_of(model)
     captured = [[] for _ in layers]
@@ -218,8 +245,13 @@ def forward(model, tokens, n_prefill=None):
     cache, logits = DynamicCache(config=model.config), []
     try:
         for start, end in zip(cuts, cuts[1:]):
-            out = model(tokens[None, start:end], past_key_values=cache, use_cache=True)
-            logits.append(out.logits[0])
+            first = start
+            if starts_anew(model, start, end) and not careless:
+                first, cache = 0, DynamicCache(config=model.config)
+            out = model(tokens[None, first:end], past_key_values=cache, use_cache=True)
+            logits.append(out.logits[0, start - first :])
+            for rows in captured:
+                rows[-1] = rows[-1][start - first :]
     finally:
         for hook in hooks:
             hook.remove()
@@ -228,18 +260,25 @@ def forward(model, tokens, n_prefill=None):
 
 
 @torch.no_grad()
-def greedy(model, prompt, n_new, whole=False):
-    """The prompt and its greedy continuation, by prefill and decode, or by whole passes."""
-    if whole:
+def greedy(model, prompt, n_new, how=None):
+    """The prompt and its greedy continuation, by prefill and decode, by whole passes (`whole`), or as transformers'
+    own generate writes it (`generate`)."""
+    if how == "generate":
+        forget(model)
+        return model.generate(prompt[None], max_new_tokens=n_new, do_sample=False, eos_token_id=None, pad_token_id=0)[0]
+    if how == "whole":
         for _ in range(n_new):
             forget(model)
             prompt = torch.cat([prompt, model(prompt[None]).logits[0, -1].argmax().reshape(1)])
         return prompt
-    cache, tokens, step = DynamicCache(config=model.config), prompt, prompt
+    forget(model)
+    cache, tokens, past = DynamicCache(config=model.config), prompt, 0
     for _ in range(n_new):
-        logits = model(step[None], past_key_values=cache, use_cache=True).logits[0, -1]
-        step = logits.argmax().reshape(1)
-        tokens = torch.cat([tokens, step])
+        if starts_anew(model, past, len(tokens)):
+            past, cache = 0, DynamicCache(config=model.config)
+        logits = model(tokens[None, past:], past_key_values=cache, use_cache=True).logits[0, -1]
+        past = len(tokens)
+        tokens = torch.cat([tokens, logits.argmax().reshape(1)])
     return tokens
 
 

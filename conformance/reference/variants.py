@@ -25,7 +25,7 @@ import transformers
 from transformers import AutoConfig
 
 from cases import CASES
-from model import auto, forward_sites, generator, greedy, read_model, rewrite_as_4x, sizes, write_tensors
+from model import auto, crosses, forward, forward_sites, generator, greedy, read_model, rewrite_as_4x, sizes, write_tensors
 
 N_PROMPT, N_NEW = 14, 8
 FAMILIES = sorted({case.model_type for case in CASES} - {"gemma3", "mistral3"})
@@ -108,10 +108,18 @@ def write_case(folder, family, seed):
     write_model(folder, case, config, seed)
     model = read_model(folder)
     prompt = torch.randint(sizes(model).vocab_size, (N_PROMPT,), generator=generator(seed, "prompt"))
-    tokens = greedy(model, prompt, N_NEW)
+    # A rope that changes while the text grows: one pass over it is one thing, writing it another.
+    crossing = crosses(model, N_PROMPT, N_PROMPT + N_NEW)
+    tokens = greedy(model, prompt, N_NEW, "whole" if crossing else None)
     write_tensors(folder / "sites.safetensors", {"tokens": tokens} | forward_sites(model, tokens))
     run = {"name": "sites", "reference": "sites.safetensors", "n_prompt": N_PROMPT, "hooks": []}
-    described = {"name": folder.name, "seed": seed, "n_ctx": N_PROMPT + N_NEW, "runs": [run]}
+    runs = [run]
+    if crossing:
+        run["passes"] = ["prefill"]
+        tokens = greedy(model, prompt, N_NEW)
+        write_tensors(folder / "crossing.safetensors", {"tokens": tokens} | forward(model, tokens, N_PROMPT))
+        runs.append(run | {"name": "crossing", "reference": "crossing.safetensors", "passes": ["stepwise"]})
+    described = {"name": folder.name, "seed": seed, "n_ctx": N_PROMPT + N_NEW, "runs": runs}
     (folder / "case.json").write_text(json.dumps(described, indent=2) + "\n")
 
 
@@ -203,11 +211,13 @@ def draw_rope(config, family, r, d_head):
     if family in TWO_ROPES:
         rope = {"full_attention": rope, "sliding_attention": {"rope_type": "default", "rope_theta": r.choice([50.0, 1e4])}}
     config["rope_parameters"] = rope
+    if "dynamic" in str(rope):
+        config["max_position_embeddings"] = r.choice([64, N_PROMPT + N_NEW // 2, N_PROMPT // 2])
     if family == "phi3":
         config["original_max_position_embeddings"] = rope.get("original_max_position_embeddings", config["max_position_embeddings"])
 
 
-ROPES = ("default", "default", "linear", "llama3", "yarn", "longrope")
+ROPES = ("default", "default", "linear", "llama3", "yarn", "longrope", "dynamic")
 YARN = ({}, {"attention_factor": 1.3}, {"mscale": 1.0, "mscale_all_dim": 0.8}, {"beta_fast": 4.0, "beta_slow": 0.5})
 
 
@@ -221,9 +231,11 @@ def a_rope(r, d_rot, types):
             rope |= original | {"factor": r.choice([2.0, 8.0]), "low_freq_factor": 1.0, "high_freq_factor": r.choice([2.0, 4.0])}
         case "yarn":
             rope |= original | {"factor": r.choice([2.0, 4.0])} | r.choice(YARN)
+        case "dynamic":
+            rope |= {"factor": r.choice([2.0, 8.0])}
         case "longrope":
-            # Longer than the text: transformers changes factors where a text grows past it, Capstan by its context.
-            rope |= {"original_max_position_embeddings": 64}
+            # Longer than the text, within its continuation, within its prompt.
+            rope |= {"original_max_position_embeddings": r.choice([64, N_PROMPT + N_NEW // 2, N_PROMPT // 2])}
             rope |= {f"{k}_factor": [1 + step * i for i in range(d_rot // 2)] for k, step in (("short", 0.1), ("long", 0.7))}
     return rope
 
