@@ -59,7 +59,8 @@ export class Sequence {
   /** Whether the keys of its past are to be computed again for a call that ends at `end`. */
   turnsFor(end: number): boolean {
     const last = this.#calls.at(-1);
-    return last !== undefined && this.#ropes !== null && this.#ropes.recomputes(last.end, end);
+    if (last === undefined || this.#ropes === null) return false;
+    return this.#ropes.recomputes(last.end, end);
   }
 
   /** Gives its blocks up where `turnsFor`: its past is then computed again as a part of the call. */
