@@ -26,3 +26,18 @@ export function chooseContext({ spec, tensors }: Decoder, asked: number | undefi
   }
   return asked;
 }
+
+/**
+ * The context that is left where the device's cache holds `n_cached` tokens. The model's own is cut to it; one that the
+ * caller asked for stays, and a sequence that does not fit is refused when it comes. Both are said.
+ */
+export function fitContext(n_ctx: number, asked: number | undefined, n_cached: number, warn: Warn): number {
+  if (n_ctx <= n_cached) return n_ctx;
+  const what = `a cache of ${n_ctx} tokens, and this device holds ${n_cached} beside the weights`;
+  if (asked === undefined) {
+    warn(`The model's context needs ${what}: n_ctx is ${n_cached}.`);
+    return n_cached;
+  }
+  warn(`n_ctx ${n_ctx} needs ${what}: longer sequences will find no memory.`);
+  return n_ctx;
+}

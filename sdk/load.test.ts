@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { buildProgram, type RawConfig, readDecoder, tensorSpecs } from "../models/index.ts";
-import { load } from "./load.ts";
+import { createWasmDevice } from "../core-wasm/index.ts";
+import { buildProgram, type Device, type RawConfig, readDecoder, tensorSpecs } from "../models/index.ts";
+import { load, loadOn } from "./load.ts";
+import { engine } from "./platform/engine.ts";
 import { encodeSafetensors, type TensorData } from "./safetensors/index.ts";
 import { memorySource } from "./source/index.ts";
 
@@ -50,6 +52,37 @@ describe("the dtype that a model is kept in", () => {
     const files = model((name) => (is_mlp(name) ? "BF16" : "F32"));
     await using loaded = await load(memorySource(files), { device: "wasm" });
     expect(loaded.device.description).toMatch(/; weights in f32 and bf16$/);
+  });
+});
+
+describe("a context that no cache holds", () => {
+  const small = async () => {
+    const device = createWasmDevice(await engine());
+    const inner = device.load.bind(device);
+    const load: Device["load"] = async (...args) => {
+      const made = await inner(...args);
+      return Object.assign(made, { memory: { ...made.memory, max_blocks: 3 } });
+    };
+    return Object.assign(device, { load });
+  };
+  const files = model(() => "F32", { max_position_embeddings: 200 });
+
+  test("is cut to what one holds where it is the model's own, and said", async () => {
+    await using loaded = await loadOn(memorySource(files), {}, small);
+    expect(loaded.n_ctx).toBe(48);
+    expect(loaded.warnings).toEqual([
+      expect.stringContaining("a cache of 200 tokens, and this device holds 48"),
+    ]);
+    await loaded.forward(new Array(48).fill(1));
+    await expect(loaded.forward(new Array(49).fill(1))).rejects.toMatchObject({ code: "context_overflow" });
+  });
+
+  test("stays where it was asked for, and said; what does not fit finds no memory", async () => {
+    await using loaded = await loadOn(memorySource(files), { n_ctx: 100 }, small);
+    expect(loaded.n_ctx).toBe(100);
+    expect(loaded.warnings).toEqual([expect.stringContaining("n_ctx 100 needs a cache of 100 tokens")]);
+    await loaded.forward(new Array(48).fill(1));
+    await expect(loaded.forward(new Array(49).fill(1))).rejects.toMatchObject({ code: "out_of_memory" });
   });
 });
 

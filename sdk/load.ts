@@ -1,5 +1,5 @@
 import { abortedError, type Device, type DeviceModel } from "../models/index.ts";
-import { chooseContext } from "./context_length.ts";
+import { chooseContext, fitContext } from "./context_length.ts";
 import { createDevice } from "./devices.ts";
 import { LoadedModel } from "./model.ts";
 import * as rules from "./options.ts";
@@ -58,12 +58,13 @@ export async function loadOn(
       ...(options.signal === undefined ? {} : { signal: options.signal }),
       ...(options.on_progress === undefined ? {} : { on_progress: progressOf(options.on_progress) }),
     });
+    const limits = chooseLimits(device_model, n_ctx, memory().available);
+    const n_cached = limits.max_blocks * device_model.block_size;
     return new LoadedModel({
       id,
       digest,
       decoder,
       defaults,
-      warnings: [...warnings],
       device: describeDevice(device, device_model),
       device_model,
       tokenizer,
@@ -71,7 +72,8 @@ export async function loadOn(
         ? () => streamDecoder(tokenizer, { skip_special_tokens: true })
         : () => null,
       files,
-      limits: chooseLimits(device_model, n_ctx, memory().available),
+      limits: { ...limits, n_ctx: fitContext(n_ctx, options.n_ctx, n_cached, warn) },
+      warnings: [...warnings],
       dispose: () => device.dispose(),
     });
   } catch (error) {
