@@ -75,14 +75,14 @@ function worstCell(
 }
 
 /**
- * The continuation against tokens that were chosen, wherever the reference's two best logits are further apart
- * than the bound times the row's length.
+ * The reference's choices against those of others, wherever its two best logits are further apart than the bound times
+ * the row's length: its continuation, or what its rows say where these did not write it.
  *
  * @param chosen the token that stands at an index, or undefined where none does any more
  * @param after_doubt whether rows after an uncertain one still count: not where the tokens were fed back
  */
 export function compareGreedy(
-  { tokens, n_prompt, logits }: Reference,
+  { tokens, n_prompt, is_written, logits }: Reference,
   bound: number,
   chosen: (token: number) => number | undefined,
   after_doubt: "go on" | "stop",
@@ -90,14 +90,15 @@ export function compareGreedy(
   const d_vocab = logits.length / tokens.length;
   const report: GreedyReport = { certain: 0, n_tokens: tokens.length - n_prompt, wrong: null };
   for (let token = n_prompt; token < tokens.length; token++) {
-    const { margin } = likeliest(logits, token - 1, d_vocab);
+    const { id, margin } = likeliest(logits, token - 1, d_vocab);
     if (margin <= bound * rowNorm(logits, (token - 1) * d_vocab, d_vocab)) {
       if (after_doubt === "stop") break;
       continue;
     }
     report.certain++;
     const got = chosen(token);
-    if (got !== tokens[token]) report.wrong ??= { token, expected: tokens[token]!, got: got ?? -1 };
+    const expected = is_written ? tokens[token]! : id;
+    if (got !== expected) report.wrong ??= { token, expected, got: got ?? -1 };
   }
   return report;
 }

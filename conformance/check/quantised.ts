@@ -30,7 +30,9 @@ export class QuantisedTruth {
    */
   async remake(reference: Reference, pass: Pass, signal: AbortSignal | undefined): Promise<Reference> {
     const prompt = reference.tokens.subarray(0, reference.n_prompt);
-    const tokens = Int32Array.of(...prompt, ...(await runGenerate(this.#model, reference, signal)));
+    const tokens = reference.is_written
+      ? Int32Array.of(...prompt, ...(await runGenerate(this.#model, reference, signal)))
+      : reference.tokens;
     const { captures, logits } = await runPass(this.#model, pass, { ...reference, tokens }, signal);
     const sites = reference.sites.map((one) => ({ ...one, values: captures[one.site]! }));
     return { ...reference, tokens, sites, logits };

@@ -7,6 +7,8 @@ import type { CaseHook, CaseRun } from "./case.ts";
 export interface Reference {
   tokens: Int32Array;
   n_prompt: number;
+  /** Whether the tokens after the prompt are the greedy choice of the rows before them: not of one pass over a text whose rope changed while it grew. */
+  is_written: boolean;
   n_layers: number;
   /** In the order of a forward pass, [n_tokens * d_model] after the site's hooks: every resid_post, and others. */
   sites: { site: Site; block: number; values: Float32Array }[];
@@ -36,7 +38,8 @@ export async function readReference(source: FileSource, run: CaseRun, spec: Deco
   const logits = await file.floats("logits", [tokens.length, spec.d_vocab]);
   const hooks = [];
   for (const hook of run.hooks) hooks.push(await buildHook(file, hook, spec.d_model));
-  return { tokens, n_prompt: run.n_prompt, n_layers: spec.n_layers, sites, logits, hooks };
+  const is_written = run.passes.includes("stepwise");
+  return { tokens, n_prompt: run.n_prompt, is_written, n_layers: spec.n_layers, sites, logits, hooks };
 }
 
 /** A hook of case.json with its vectors in its hands. */

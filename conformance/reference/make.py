@@ -73,7 +73,7 @@ def write_case(folder, options):
             {"kind": "cap", "site": f"blocks.{h.block}.hook_resid_post", "vector": f"vectors.{k}", "floor": h.floor}
             for k, h in enumerate(hooks)
         ]
-        written.append({"name": name, "reference": f"{name}.safetensors", "n_prompt": len(prompt), **passes, "hooks": told})
+        written.append({"name": name, "reference": f"{name}.safetensors", "n_prompt": len(tokens) if how == "whole" else len(prompt), **passes, "hooks": told})
     for file in sorted(options.model.iterdir()):
         if file.name in ("config.json", "generation_config.json") or file.name.startswith("model") and ".safetensors" in file.name:
             link_or_copy(file.resolve(), folder / file.name)

@@ -115,10 +115,11 @@ def write_case(folder, family, seed):
     run = {"name": "sites", "reference": "sites.safetensors", "n_prompt": N_PROMPT, "hooks": []}
     runs = [run]
     if crossing:
-        run["passes"] = ["prefill"]
         tokens = greedy(model, prompt, N_NEW)
         write_tensors(folder / "crossing.safetensors", {"tokens": tokens} | forward(model, tokens, N_PROMPT))
         runs.append(run | {"name": "crossing", "reference": "crossing.safetensors", "passes": ["stepwise"]})
+        # One pass over the text does not say what its shorter beginnings would go on with.
+        run |= {"passes": ["prefill"], "n_prompt": N_PROMPT + N_NEW}
     described = {"name": folder.name, "seed": seed, "n_ctx": N_PROMPT + N_NEW, "runs": runs}
     (folder / "case.json").write_text(json.dumps(described, indent=2) + "\n")
 
