@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { load } from "../../load.ts";
-import { decodeSafetensors } from "../../safetensors/index.ts";
-import { memorySource } from "../../source/index.ts";
-import { type Oddity, oddFiles } from "./oddities.ts";
+import { load } from "../load.ts";
+import { decodeSafetensors } from "../safetensors/index.ts";
+import { memorySource } from "../source/index.ts";
+import { type Oddity, oddFiles } from "./fixtures/oddities.ts";
 
-const CASES = join(import.meta.dirname, "../../../conformance/reference");
-const file = process.env.CAPSTAN_ODDITIES ?? join(import.meta.dirname, "oddities.jsonl");
+const CASES = join(import.meta.dirname, "../../conformance/reference");
+const file = process.env.CAPSTAN_ODDITIES ?? join(import.meta.dirname, "fixtures/oddities.jsonl");
 const ODDITIES: Oddity[] = readFileSync(file, "utf8")
   .trimEnd()
   .split("\n")
