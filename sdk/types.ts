@@ -63,7 +63,10 @@ export interface FileSource {
 export interface LoadOptions {
   device?: "auto" | "wasm" | "webgpu";
   dtype?: "auto" | "f32" | "f16" | "bf16" | "q8" | "q4";
-  /** Longest sequence, in tokens. Default: the model's own, at most what memory allows. */
+  /**
+   * Longest sequence, in tokens. Default: the model's own (`max_position_embeddings`), at most what memory allows. More
+   * runs as far as the rope is scaled, and beyond that with a warning (`Model.warnings`); positions that were learned end.
+   */
   n_ctx?: number;
   threads?: number;
   signal?: AbortSignal;

@@ -77,6 +77,13 @@ EVERY_HOOK = PLAIN_AND_FLOOR | {
     "last-mixed": [ablate(0, 0.5, positions="last"), add(1, 0.5), cap(1, ceiling=50, positions="last")],
 }
 
+# Of a text that grows past the length where the rope changes.
+CROSSING = {
+    "crossing": [],
+    "crossing-floor": [cap(1, floor=50)],
+    "crossing-last": [cap(0, floor=50, positions="last")],
+}
+
 # For sizes that fit no vector width: each kind of hook once.
 EACH_KIND = {name: EVERY_HOOK[name] for name in
              ("plain", "floor", "floor-ceiling", "add-negative", "ablate-coefficient", "mean-ablate", "last-cap")}  # fmt: skip

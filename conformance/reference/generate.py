@@ -21,7 +21,7 @@ import transformers
 from safetensors.torch import load_file
 
 import interventions
-from cases import CASES, PLAIN_AND_FLOOR
+from cases import CASES, CROSSING
 from checks import Unfit, check_crossing, check_model, check_reference, check_shares, check_sites
 from interventions import Hook
 from model import Float64, crosses, forward, forward_sites, generator, greedy, read_model, remake, rounded, sizes, write_model, write_tensors
@@ -79,7 +79,7 @@ def make_case(case, folder, published):
     short = case if case.by_length or not case.runs else replace(case, n_prompt=12, n_new=6)
     runs.append(make_run(short, "sites", [], model, doubles, folder, published, every_site=True))
     if case.crossing:
-        for name, hooks in {"crossing": [], "crossing-floor": PLAIN_AND_FLOOR["floor"]}.items():
+        for name, hooks in CROSSING.items():
             runs.append(make_run(case.crossed(), name, hooks, model, doubles, folder, published, is_crossing=True))
     longest = max([case.n_prompt + case.n_new, sum(case.crossing or ())])
     description = {

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { lacks, python } from "../../conformance/testing/parts.ts";
 import { parsePythonJson } from "./python_json.ts";
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
@@ -35,9 +36,7 @@ describe("parsePythonJson", () => {
     fc.assert(fc.property(fc.json(), (text) => void expect(parsePythonJson(text)).toEqual(JSON.parse(text))));
   });
 
-  test("reads what Python writes of any value", (context) => {
-    const python = process.env.CAPSTAN_PYTHON;
-    if (python === undefined) context.skip("CAPSTAN_PYTHON is not set");
+  test.skipIf(lacks("python"))("reads what Python writes of any value", () => {
     const number = fc.oneof(fc.constantFrom(nan, inf, -inf), fc.integer());
     const { value } = fc.letrec((tie) => ({
       value: fc.oneof(
@@ -68,7 +67,7 @@ def read(v):
     return v
 for line in sys.stdin: print(json.dumps(read(json.loads(line))))`;
     const input = values.map((one) => JSON.stringify(asPython(one))).join("\n");
-    const { stdout } = spawnSync(python!, ["-c", script], { input, encoding: "utf8" });
+    const { stdout } = spawnSync(python, ["-c", script], { input, encoding: "utf8" });
     const lines = stdout.trimEnd().split("\n");
     expect(lines.length).toBe(values.length);
     for (const [i, line] of lines.entries()) expect(parsePythonJson(line)).toEqual(values[i]);
