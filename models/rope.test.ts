@@ -37,7 +37,7 @@ describe("ropes that depend on length", () => {
     expect(ropeLengths(dynamic)).not.toBeNull();
   });
 
-  test("longrope: short factors up to the original length, long ones beyond, and then all keys anew", () => {
+  test("longrope: short factors up to the original length, long ones beyond, and then all keys are computed again", () => {
     const lengths = ropeLengths(longrope())!;
     expect([1, 16, 17, 64, 1000].map(lengths.variant)).toEqual([0, 0, 1, 1, 1]);
     expect([lengths.recomputes(15, 16), lengths.recomputes(17, 900)]).toEqual([false, false]);

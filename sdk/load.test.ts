@@ -42,10 +42,10 @@ describe("the dtype that a model is kept in", () => {
     ["bf16 as asked", model(), "bf16", "bf16"],
     ["several", model((name) => (is_mlp(name) ? "BF16" : "F32")), "auto", "mixed"],
     ["one, whatever the norms have", model((name) => (name.includes("norm") ? "F32" : "F16")), "auto", "f16"],
-  ] as const)("is told: %s", async (_, files, dtype, told) => {
+  ] as const)("is the model's to say: %s", async (_, files, dtype, kept) => {
     await using loaded = await load(memorySource(files), { device: "wasm", dtype });
-    expect(loaded.device.dtype).toBe(told);
-    expect(loaded.device.description.includes("; weights in ")).toBe(told === "mixed");
+    expect(loaded.device.dtype).toBe(kept);
+    expect(loaded.device.description.includes("; weights in ")).toBe(kept === "mixed");
   });
 
   test("mixed says what is mixed, the greatest part first", async () => {

@@ -109,11 +109,11 @@ def make_run(case, name, templates, model, doubles, folder, published, every_sit
         raise SystemExit(f"{case.name} {name}: no seed fits; the last: {reason}")
     write_tensors(folder / f"{name}.safetensors", tensors)
     print(f"{case.name} {name}: seed {seed}; {notes}")
-    told = {"name": name, "reference": f"{name}.safetensors", "n_prompt": case.n_prompt}
+    entry = {"name": name, "reference": f"{name}.safetensors", "n_prompt": case.n_prompt}
     if crosses(model, case.n_prompt, case.n_prompt + case.n_new):
-        told["passes"] = ["stepwise" if is_crossing else "prefill"]
+        entry["passes"] = ["stepwise" if is_crossing else "prefill"]
     made_by = {"made_by": "ActivationSteering"} if described else {}
-    return told | {**made_by, "seed": seed, "hooks": described}
+    return entry | {**made_by, "seed": seed, "hooks": described}
 
 
 def try_run(case, name, templates, model, doubles, seed, published, is_crossing):

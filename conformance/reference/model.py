@@ -216,7 +216,7 @@ def crosses(model, n_prompt, n):
     return kind is not None and n > max(border, n_prompt) and (kind == "dynamic" or n_prompt <= border)
 
 
-def starts_anew(model, past, end):
+def recomputes(model, past, end):
     """Whether the cache is computed again before a text of `past` tokens grows to `end`: Phi-3's
     prepare_inputs_for_generation throws it away where longrope changes its factors. Of other families that have such a
     rope transformers keeps the cached keys; Capstan computes them again there, too, as one pass over the text would."""
@@ -246,7 +246,7 @@ def forward(model, tokens, n_prefill=None, careless=False):
     try:
         for start, end in zip(cuts, cuts[1:]):
             first = start
-            if starts_anew(model, start, end) and not careless:
+            if recomputes(model, start, end) and not careless:
                 first, cache = 0, DynamicCache(config=model.config)
             out = model(tokens[None, first:end], past_key_values=cache, use_cache=True)
             logits.append(out.logits[0, start - first :])
@@ -274,7 +274,7 @@ def greedy(model, prompt, n_new, how=None):
     forget(model)
     cache, tokens, past = DynamicCache(config=model.config), prompt, 0
     for _ in range(n_new):
-        if starts_anew(model, past, len(tokens)):
+        if recomputes(model, past, len(tokens)):
             past, cache = 0, DynamicCache(config=model.config)
         logits = model(tokens[None, past:], past_key_values=cache, use_cache=True).logits[0, -1]
         past = len(tokens)

@@ -25,7 +25,7 @@ export const loadingChecks: Check[] = [
     device: (create) => using(create, roundsBfloat),
   },
   { name: "load refuses numbers too large for the dtype", device: (create) => using(create, tooLarge) },
-  { name: "how matrices are kept is told", device: (create) => using(create, tellsStored) },
+  { name: "a model says how its matrices are kept", device: (create) => using(create, saysStored) },
   { name: "a load that failed leaves the device usable", device: (create) => using(create, usableAfter) },
   { name: "two models stand side by side", device: (create) => using(create, twoModels) },
   { name: "a disposed device refuses every call", device: disposedDevice },
@@ -194,13 +194,13 @@ async function tooLarge(device: Device): Promise<void> {
   }
 }
 
-async function tellsStored(device: Device): Promise<void> {
-  const told = async (made: Tiny, changes: Partial<DeviceLoadOptions> = {}) =>
+async function saysStored(device: Device): Promise<void> {
+  const stored = async (made: Tiny, changes: Partial<DeviceLoadOptions> = {}) =>
     (await load(device, made, changes)).stored.join();
-  for (const dtype of device.dtypes) check((await told(f32!, { dtype })) === dtype, `${dtype}, as asked`);
-  const of_file = (await told(bf16!)) === "bf16" && (await told(f16!)) === "f16";
-  const is_exact = (await told(bf16!)) === "f32" && (await told(f16!)) === "f32";
-  check((await told(f32!)) === "f32" && (of_file || is_exact), "auto: as the file has it, or f32 for all");
+  for (const dtype of device.dtypes) check((await stored(f32!, { dtype })) === dtype, `${dtype}, as asked`);
+  const of_file = (await stored(bf16!)) === "bf16" && (await stored(f16!)) === "f16";
+  const is_exact = (await stored(bf16!)) === "f32" && (await stored(f16!)) === "f32";
+  check((await stored(f32!)) === "f32" && (of_file || is_exact), "auto: as the file has it, or f32 for all");
 }
 
 async function usableAfter(device: Device): Promise<void> {

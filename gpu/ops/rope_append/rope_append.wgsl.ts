@@ -20,7 +20,7 @@ struct Op {
   // q of position p is multiplied by 1 + beta ln(1 + floor(p / every)).
   q_beta: f32,
   q_every: u32,
-  // Of a rope that goes by length: words of a row in the tables before its own.
+  // Of a rope that goes by length: u32s of a row in the tables before its own.
   rope_at: u32,
 }
 //: include step
