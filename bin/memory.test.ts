@@ -6,13 +6,13 @@ const root = join(import.meta.dirname, "..");
 
 /** Requests one after the other, then many at once, on an engine whose memory ends at 80 MiB: tokens of each. */
 const SCRIPT = `
-import { generate, load } from "./dist/sdk/index.js";
+const { generate, load } = await import(process.cwd() + "/dist/sdk/index.js");
 const model = await load("capstan-tiny", { device: "wasm" });
 const prompt = (n, first) => Array.from({ length: n }, (_, i) => 300 + ((first + 7 * i) % 1000));
 const ask = (n, first) => generate(model, prompt(n, first), { temperature: 0, max_tokens: 6, logit_bias: { 2: -99 } });
 const replies = [];
-for (let n = 0; n < 60; n++) replies.push(await ask(300, 31 * n).result);
-replies.push(...(await Promise.all(Array.from({ length: 40 }, (_, n) => ask(30 * (n % 30) + 5, 17 * n).result))));
+for (let n = 0; n < 30; n++) replies.push(await ask(300, 31 * n).result);
+replies.push(...(await Promise.all(Array.from({ length: 20 }, (_, n) => ask(30 * (n % 30) + 5, 17 * n).result))));
 console.log(JSON.stringify(replies.map(({ tokens }) => [...tokens])));
 await model.dispose();
 `;

@@ -132,7 +132,7 @@ async function growth(source: string): Promise<{
     return create({ ...wanted, size: 2 ** 48 });
   };
   const replies = await Promise.all(prompts.map((prompt) => generate(model, prompt, options).result));
-  const { capacity } = scheduler.pool;
+  const capacity = scheduler.pool.limit;
   await model.dispose();
   const left = device.counters.buffers;
   return { alone, together: replies.map(({ tokens }) => [...tokens]), failed, capacity, left };

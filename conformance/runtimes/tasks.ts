@@ -7,6 +7,7 @@ import type { CaseReport } from "../check/report.ts";
 import { CONTRACT, runCheck } from "../contract/index.ts";
 import { creator, keptDevice } from "../devices.ts";
 import { shareOf } from "../share.ts";
+import { type SoakReport, soak } from "../testing/soak/soak.ts";
 import { counts } from "./counts.ts";
 import { faults } from "./faults.ts";
 
@@ -14,7 +15,7 @@ import { faults } from "./faults.ts";
  * What the proof runs in runtimes beside the one that asks: each task takes and gives plain JSON, so that it runs
  * the same in a child process, a page and a Worker.
  */
-export const TASKS = { contract, cases, counts, faults, verbs };
+export const TASKS = { contract, cases, counts, faults, soak: gpuSoak, verbs };
 
 export type TaskName = keyof typeof TASKS;
 export type TaskArgs<Name extends TaskName> = Parameters<(typeof TASKS)[Name]>[0];
@@ -27,6 +28,19 @@ export function runTask(name: string, args: unknown): Promise<unknown> {
     action: "run a task",
     need: Object.keys(TASKS).join(" or "),
     found: name,
+  });
+}
+
+/** Callers at once on WebGPU, on a model that is short of memory. */
+async function gpuSoak({ count }: { count: number }): Promise<SoakReport> {
+  return await soak({
+    count,
+    concurrency: 24,
+    seed: 1,
+    source: "conformance/reference/llama-gqa-untied",
+    blocks: 30,
+    makeDevice: creator("webgpu"),
+    same_bits: false,
   });
 }
 

@@ -1,23 +1,33 @@
 import { type BlockId, CapstanError, type DeviceModel } from "../../models/index.ts";
 import { freeOn } from "./free_on.ts";
 
+/** Blocks that a step which succeeds gives back of those held back for steps. */
+const RECOVERED = 1 / 16;
+
 /** The paged cache's blocks with their reference counts: a block is freed when its last holder releases it. */
 export class BlockPool {
   /** Tokens in a block. */
   readonly block_size: number;
   readonly #device: DeviceModel;
   readonly #references = new Map<BlockId, number>();
-  #capacity: number;
+  #limit: number;
+  #held_back = 0;
 
-  constructor(device: DeviceModel, capacity: number) {
+  /** @param limit most blocks held at once */
+  constructor(device: DeviceModel, limit: number) {
     this.#device = device;
     this.block_size = device.block_size;
-    this.#capacity = capacity;
+    this.#limit = limit;
   }
 
-  /** Most blocks held at once. It falls to what memory really held when an allocation within it fails. */
+  /** Most blocks there can be. It falls to what memory really held when an allocation within it fails. */
+  get limit(): number {
+    return this.#limit;
+  }
+
+  /** Most blocks held at once now: fewer than the limit where memory is held back for steps. */
   get capacity(): number {
-    return this.#capacity;
+    return Math.max(1, this.#limit - Math.ceil(this.#held_back));
   }
 
   get used(): number {
@@ -32,7 +42,7 @@ export class BlockPool {
   /**
    * New blocks, each with one reference; no more than `capacity - used` may be asked for.
    *
-   * @returns null when the device has no memory for them: the capacity is then what it has
+   * @returns null when the device has no memory for them: the limit is then what it has
    */
   async allocate(count: number): Promise<BlockId[] | null> {
     if (count === 0) return [];
@@ -82,12 +92,24 @@ export class BlockPool {
     }
   }
 
-  /** Lowers the capacity, where memory turned out to be short in another place. */
-  lower(capacity: number): void {
-    this.#capacity = Math.max(1, Math.min(this.#capacity, capacity));
+  /** Lowers the capacity for a while, where a step found no memory beside the blocks. */
+  holdBack(capacity: number): void {
+    this.#held_back = Math.max(this.#held_back, this.#limit - Math.max(1, capacity));
   }
 
-  /** Lowers the capacity to what can be held beside the blocks in use: the most below `count` that can be allocated. */
+  /** Notes that steps succeed: what is held back for them becomes less, slowly. */
+  recover(): void {
+    this.#held_back = Math.max(0, this.#held_back - RECOVERED);
+  }
+
+  /** Holds nothing back any more; false when nothing was. */
+  holdNothingBack(): boolean {
+    const held = this.#held_back > 0;
+    this.#held_back = 0;
+    return held;
+  }
+
+  /** Lowers the limit to what can be held beside the blocks in use: the most below `count` that can be allocated. */
   async #measure(count: number): Promise<void> {
     const got: BlockId[] = [];
     for (let ask = count >> 1; ask > 0; ) {
@@ -95,7 +117,7 @@ export class BlockPool {
       if (blocks === null) ask >>= 1;
       else got.push(...blocks);
     }
-    this.lower(this.used + got.length);
+    this.#limit = Math.max(1, Math.min(this.#limit, this.used + got.length));
     if (got.length > 0) freeOn(() => this.#device.freeBlocks(got));
   }
 }

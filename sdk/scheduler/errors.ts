@@ -2,11 +2,11 @@ import { CapstanError } from "../../models/index.ts";
 import type { BlockPool } from "./block_pool.ts";
 
 /** A sequence that needs `n_blocks`, more than there can be. */
-export function tooLarge({ block_size, capacity }: BlockPool, n_blocks: number): CapstanError {
+export function tooLarge({ block_size, limit }: BlockPool, n_blocks: number): CapstanError {
   return new CapstanError("out_of_memory", {
     action: "run the model",
     need: `a cache of at least ${n_blocks * block_size} tokens`,
-    found: `memory for ${capacity * block_size}`,
+    found: `memory for ${limit * block_size}`,
     mend: "A shorter prompt, or weights in a smaller dtype, take less.",
   });
 }

@@ -67,7 +67,7 @@ describe.each([1, 2])("where memory holds less than was said, %i steps in flight
       const job: Job = [prompt(150, 31 * n), { max_tokens: 3 }];
       expect(await results(model, [job])).toEqual(await alone([job]));
     }
-    expect(runtimeOf(model).scheduler.pool.capacity).toBe(24);
+    expect(runtimeOf(model).scheduler.pool.limit).toBe(24);
     await expectClean(model, seen);
   });
 
@@ -118,6 +118,31 @@ describe.each([1, 2])("where memory holds less than was said, %i steps in flight
     await both(prompt(30, 13));
     expect([ours.n_tokens, fork.n_tokens]).toEqual([102, 72]);
     await Promise.all([ours.dispose(), theirs.dispose(), fork.dispose()]);
+    await expectClean(model, seen);
+  });
+
+  it("what a truncated call left is computed again as it was, hooks on last positions included", async () => {
+    const { model, seen } = await scarce({ blocks: 16 }, n_in_flight);
+    const hooks = [cap(1, "last"), cap(4, "last")];
+    const [ours, theirs] = [await model.session({ hooks }), await roomy.session({ hooks })];
+    const both = async (tokens: number[]) => {
+      expect(await ours.forward(tokens)).toEqual(await theirs.forward(tokens));
+    };
+    // The first two calls lose their end, the third stays, the fourth is lost whole.
+    for (const [length, kept] of [
+      [20, 10],
+      [6, 13],
+      [3, 16],
+      [5, 16],
+      [30, 46],
+    ] as const) {
+      await both(prompt(length, length));
+      await Promise.all([ours.truncate(kept), theirs.truncate(kept)]);
+    }
+    const job: Job = [prompt(240, 5), { max_tokens: 2 }];
+    expect(await results(model, [job])).toEqual(await alone([job]));
+    await both([9, 8]);
+    await Promise.all([ours.dispose(), theirs.dispose()]);
     await expectClean(model, seen);
   });
 

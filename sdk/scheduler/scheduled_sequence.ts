@@ -163,7 +163,7 @@ export class ScheduledSequence {
     if (sequence.hooks.plan.acts_on_last) {
       // Each call's last position was changed: it must be a last position again.
       const at = restoring.start + slot.start;
-      slot.count = Math.min(slot.count, sequence.callEnd(at) - at);
+      slot.count = Math.min(slot.count, sequence.callKeptEnd(at) - at);
     }
     return slot;
   }

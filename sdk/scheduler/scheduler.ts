@@ -140,7 +140,7 @@ export class Scheduler {
       });
     }
     const needed = this.pool.blocksFor(sequence.n_tokens + first.tokens.length);
-    if (needed > this.pool.capacity) throw tooLarge(this.pool, needed);
+    if (needed > this.pool.limit) throw tooLarge(this.pool, needed);
   }
 
   /** Turns for as long as they are wanted. */
@@ -183,6 +183,7 @@ export class Scheduler {
       const scheduled = this.#waiting[0]!;
       if (!this.#makeRoomFor(scheduled)) {
         if (this.#active.length > 0) return;
+        if (this.pool.holdNothingBack()) continue;
         this.#end(scheduled, tooLarge(this.pool, this.#blocksOf(scheduled)));
         continue;
       }
@@ -247,6 +248,7 @@ export class Scheduler {
       const count = needs.reduce((sum, need) => sum + need, 0);
       if (this.memory.makeFree(count)) blocks = await this.pool.allocate(count);
       else if (this.#in_flight.length > 0) return false;
+      else if (this.#active.length === 1 && this.pool.holdNothingBack()) continue;
       else this.#preemptYoungest(slots);
     }
     for (const { scheduled, count } of slots) scheduled.task.sequence.reserve(count, blocks);
@@ -277,6 +279,7 @@ export class Scheduler {
       this.#failStep(slots, settled.error);
       return;
     }
+    this.pool.recover();
     for (const [index, slot] of slots.entries()) {
       if (isCurrent(slot)) this.#commit(slot, settled.results[index]!);
     }
@@ -321,7 +324,7 @@ export class Scheduler {
   #giveMemoryBack(used: number): boolean {
     const freed = this.memory.freeUnused();
     if (freed === 0) return false;
-    this.pool.lower(used - Math.ceil(freed * CACHE_LOWERED));
+    this.pool.holdBack(used - Math.ceil(freed * CACHE_LOWERED));
     return true;
   }
 
@@ -366,7 +369,7 @@ export class Scheduler {
   }
 }
 
-/** The share of the unused blocks that is not used again once a step found no memory beside them. */
+/** The share of the unused blocks that is held back for a while once a step found no memory beside them. */
 const CACHE_LOWERED = 0.25;
 
 /** Whether a slot's results are still wanted. */

@@ -95,13 +95,23 @@ export class Sequence {
 
   /** Position after the last token of the forward call that feeds the token at `position`. */
   callEnd(position: number): number {
+    return this.#calls[this.#callOf(position)]!.end;
+  }
+
+  /** Position after the last token that is left of that call: another one may have begun where it was truncated. */
+  callKeptEnd(position: number): number {
+    const call = this.#callOf(position);
+    return Math.min(this.#calls[call]!.end, this.#calls[call + 1]?.start ?? Number.POSITIVE_INFINITY);
+  }
+
+  #callOf(position: number): number {
     let [low, high] = [0, this.#calls.length];
     while (low < high) {
       const middle = (low + high) >> 1;
       if (this.#calls[middle]!.start > position) high = middle;
       else low = middle + 1;
     }
-    return this.#calls[low - 1]!.end;
+    return low - 1;
   }
 
   /** Blocks that must be allocated before `count` more tokens can be written (the copy of a shared one included). */

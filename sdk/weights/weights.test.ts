@@ -191,7 +191,9 @@ describe("openWeights", () => {
       "model-00002-of-00002.safetensors": encodeSafetensors(Object.fromEntries(all.slice(7))),
     };
     const said: string[] = [];
-    const weights = await openWeights(memorySource(files), SPECS, CONFIG, { warn: (text) => said.push(text) });
+    const weights = await openWeights(memorySource(files), SPECS, CONFIG, {
+      warn: (text) => said.push(text),
+    });
     expect([...(await weights.tensor(norm).read(0, 2))]).toEqual([
       SPECS.findIndex(({ name }) => name === norm),
       0,

@@ -57,10 +57,7 @@ export async function openWeights(
     if (optional.includes(spec.name) && !checkpoint.has(name)) continue;
     checked.set(spec.name, checkpoint.weight({ ...spec, name }));
   }
-  checkpoint.warnOf(
-    [...checked.keys()].map(nameOf),
-    warn,
-  );
+  checkpoint.warnOf([...checked.keys()].map(nameOf), warn);
   return {
     has: (name) => checked.has(name),
     tensor(name) {
