@@ -14,6 +14,7 @@ import { promptTokens } from "./prompt.ts";
 import { ReplyStream } from "./reply.ts";
 import { type Runtime, runtimeOf, type StreamDecoder } from "./runtime.ts";
 import { needsHistory, readSampling, type Sampling } from "./sampling.ts";
+import { SAMPLING_RULES } from "./sampling_rules.ts";
 import type { Sequence } from "./scheduler/sequence.ts";
 import type { Call, CallResult, Task } from "./scheduler/task.ts";
 import { StopStrings } from "./stop_strings.ts";
@@ -33,13 +34,7 @@ const DEFAULT_MAX_TOKENS = 512;
 const OPTIONS: Rules<GenerateOptions> = {
   hooks: rules.hooks,
   max_tokens: rules.whole(1),
-  temperature: rules.number(0, 100),
-  top_k: rules.whole(0),
-  top_p: rules.number(0, 1),
-  min_p: rules.number(0, 1),
-  repetition_penalty: rules.number(1e-3, 1e3),
-  frequency_penalty: rules.number(-100, 100),
-  presence_penalty: rules.number(-100, 100),
+  ...SAMPLING_RULES,
   logit_bias: rules.record,
   seed: rules.whole(0),
   stop: rules.anyOf(rules.text, rules.texts),

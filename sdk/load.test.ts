@@ -1,7 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { createWasmDevice } from "../core-wasm/index.ts";
-import { buildProgram, type Device, type RawConfig, readDecoder, tensorSpecs } from "../models/index.ts";
-import { load, loadOn } from "./load.ts";
+import {
+  buildProgram,
+  type Device,
+  type DeviceMemory,
+  type RawConfig,
+  readDecoder,
+  tensorSpecs,
+} from "../models/index.ts";
+import { chooseLimits, load, loadOn } from "./load.ts";
 import { engine } from "./platform/engine.ts";
 import { encodeSafetensors, type TensorData } from "./safetensors/index.ts";
 import { memorySource } from "./source/index.ts";
@@ -103,5 +110,53 @@ describe("warnings", () => {
     expect(loaded.n_ctx).toBe(40);
     await loaded.forward(new Array(40).fill(1), { logits: "none" });
     await expect(loaded.forward(new Array(41).fill(1))).rejects.toMatchObject({ code: "context_overflow" });
+  });
+});
+
+describe("the cache's budget", () => {
+  const GIB = 2 ** 30;
+  const of = (changes: Partial<DeviceMemory>) => ({
+    block_size: 16,
+    memory: { weight_bytes: 0, block_bytes: 2 ** 20, max_blocks: 4000, in_system_memory: true, ...changes },
+  });
+  test.each([
+    ["a quarter of what is free", of({}), 64, 2 * GIB, 512],
+    ["a gibibyte at most", of({}), 64, 100 * GIB, 1024],
+    ["a little, however full the machine is", of({}), 64, 0, 64],
+    ["one sequence at least", of({}), 2048, 0, 128],
+    [
+      "what the device leaves beside the weights, whatever is free",
+      of({ max_blocks: 9 }),
+      2048,
+      100 * GIB,
+      9,
+    ],
+    ["not the system's memory where it lies in a GPU's", of({ in_system_memory: false }), 64, 0, 1024],
+  ])("is %s", (_, device, n_ctx, available, blocks) => {
+    expect(chooseLimits(device, n_ctx, available).max_blocks).toBe(blocks);
+  });
+
+  test("on WASM is what 4 GiB leave beside the weights and a step", async () => {
+    const large = { vocab_size: 40_000, hidden_size: 64, num_attention_heads: 4, intermediate_size: 64 };
+    const blocksOf = async (config: RawConfig) => {
+      let blocks = 0;
+      const seeing = async () => {
+        const wasm = createWasmDevice(await engine());
+        const inner = wasm.load.bind(wasm);
+        return Object.assign(wasm, {
+          load: async (...args: Parameters<Device["load"]>) => {
+            const loaded = await inner(...args);
+            blocks = loaded.memory.max_blocks * loaded.memory.block_bytes;
+            return loaded;
+          },
+        });
+      };
+      await (await loadOn(memorySource(model(() => "F32", config)), {}, seeing)).dispose();
+      return blocks;
+    };
+    const [small, big] = [await blocksOf({ ...large, vocab_size: 10 }), await blocksOf(large)];
+    const weights = 4 * 64 * 39_990;
+    expect(small - big).toBeGreaterThan(0.95 * weights);
+    expect(small).toBeLessThan(4 * GIB - 64 * 2 ** 20);
   });
 });

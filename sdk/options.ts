@@ -17,7 +17,7 @@ const rule = (need: string, fits: Rule["fits"]): Rule => ({ need, fits });
 
 /** A whole number from `min` to `max`, both inclusive. */
 export function whole(min: number, max = Number.MAX_SAFE_INTEGER): Rule {
-  const range = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`;
+  const range = max >= 2 ** 31 - 1 ? `from ${min}` : `from ${min} to ${max}`;
   return rule(
     `a whole number ${range}`,
     (value) => Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max,

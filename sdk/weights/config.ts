@@ -6,7 +6,7 @@ import {
   readDecoder,
   type Warn,
 } from "../../models/index.ts";
-import { isWithin, rangeText, SAMPLING_RANGES } from "../sampling_ranges.ts";
+import { SAMPLING_RULES } from "../sampling_rules.ts";
 import { readSourceJson } from "../source/index.ts";
 import type { FileSource, Model } from "../types.ts";
 
@@ -62,9 +62,9 @@ export function readDefaults(generation: RawConfig, warn?: Warn): SamplingDefaul
   for (const name of DEFAULTS) {
     if (!fields.has(name)) continue;
     const value = generation[name];
-    const range = SAMPLING_RANGES[name];
-    if (isWithin(value, range)) defaults[name] = value;
-    else fields.ignore(name, rangeText(range), value);
+    const { fits, need } = SAMPLING_RULES[name];
+    if (fits(value)) defaults[name] = value as number;
+    else fields.ignore(name, need, value);
   }
   const { do_sample } = generation;
   if (do_sample === false) defaults.temperature = 0;
