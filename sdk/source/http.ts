@@ -131,12 +131,17 @@ export class HttpClient {
         throw await tooLarge(url, response, `${size} bytes`, limit);
       const chunks: Uint8Array[] = [];
       let length = 0;
-      for await (const chunk of answer.body) {
-        length += chunk.length;
-        if (length > limit) {
-          throw answer.whole ? await tooLarge(url, response, "more", limit) : tooLong(url);
+      try {
+        for await (const chunk of answer.body) {
+          length += chunk.length;
+          if (length > limit) {
+            throw answer.whole ? await tooLarge(url, response, "more", limit) : tooLong(url);
+          }
+          chunks.push(chunk);
         }
-        chunks.push(chunk);
+      } catch (error) {
+        // What came of a range is kept: the rest is read from where it broke off.
+        if (!(error instanceof Passing) || answer.whole || length === 0) throw error;
       }
       // A server may answer a shorter range than it was asked for, but not with nothing, nor with part of a whole.
       const least = answer.whole ? (size ?? 0) : 1;
@@ -205,7 +210,10 @@ export class HttpClient {
       });
     } catch (cause) {
       if (signal?.aborted) throw abortedError(`fetch ${placeOf(url)}`, signal);
-      throw new Passing(reasonOf(cause), 0, cause);
+      const reason = reasonOf(cause);
+      // Trying again leads round and round.
+      if (/redirect/i.test(reason)) throw broken(url, "an answer behind its redirects", reason);
+      throw new Passing(reason, 0, cause);
     } finally {
       clearTimeout(timer);
     }
@@ -218,7 +226,9 @@ export class HttpClient {
   async #answer(url: string, response: Response, at: number): Promise<RangeAnswer> {
     const body = this.#body(url, response);
     if (response.status === 200) {
-      const length = response.headers.get("content-length");
+      // Of a compressed answer it is the length of what is sent, not of the file.
+      const is_plain = (response.headers.get("content-encoding") ?? "identity") === "identity";
+      const length = is_plain ? response.headers.get("content-length") : null;
       const version = length === null ? null : { size: Number(length), tag: tagOf(response) };
       return { start: 0, whole: true, version, body };
     }

@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import * as fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import { CapstanError } from "../../models/index.ts";
@@ -107,16 +108,17 @@ test("a token in the query stays out of messages", async () => {
 });
 
 describe("what passes is tried again", () => {
-  test.each([
-    ["500", status(500)],
-    ["503", status(503)],
-    ["429", status(429)],
-    ["a connection that is cut at once", ({ response }: Exchange) => void response.destroy()],
-    ["a body that is cut", (exchange: Exchange) => answerCut(exchange, DATA, 1000)],
-  ])("%s, at the first look and in the middle", async (_, bad) => {
+  test.each<[name: string, n_waits: number, bad: (exchange: Exchange) => void]>([
+    ["500", 4, status(500)],
+    ["503", 4, status(503)],
+    ["429", 4, status(429)],
+    ["a connection that is cut at once", 4, ({ response }: Exchange) => void response.destroy()],
+    // What came of the first look is kept; the requests that follow are other ones then.
+    ["a body that is cut", 1, (exchange: Exchange) => answerCut(exchange, DATA, 1000)],
+  ])("%s, at the first look and in the middle", async (_, n_waits, bad) => {
     const { source, waits } = await start(but({ 0: bad, 1: bad, 3: bad, 4: bad }));
     expectBytes(await source.read("a", 200_000, 2_000_000), DATA.slice(200_000, 2_000_000));
-    expect(waits).toHaveLength(4);
+    expect(waits).toHaveLength(n_waits);
   });
 
   test("a lost connection goes on where it was", async () => {
@@ -289,5 +291,36 @@ describe("a server that knows no ranges", () => {
       but({ 1: (one) => whole(DATA, { "content-length": DATA.length, etag: '"v1"' })(one) }),
     );
     await expect(source.read("a", 65_536, 2_000_000)).rejects.toMatchObject({ code: "unsupported" });
+  });
+});
+
+describe("what servers and lines between do unasked", () => {
+  test("a connection that is cut every 100 kB is gone on with, the first page too", async () => {
+    const cut = (exchange: Exchange) => answerCut(exchange, DATA, 100_000);
+    const { source, requests } = await start(cut);
+    expect(await source.size("a.safetensors")).toBe(DATA.length);
+    expectBytes(await source.read("a.safetensors", 0, DATA.length), DATA);
+    expect(requests.length).toBeLessThan(45);
+  });
+
+  test("a whole answer that is compressed has the file's size, not what was sent", async () => {
+    const text = JSON.stringify({ a: "x".repeat(20_000) });
+    const { source } = await start(({ response }) => {
+      const body = gzipSync(text);
+      response.writeHead(200, { "content-encoding": "gzip", "content-length": body.length }).end(body);
+    });
+    expect(await source.size("config.json")).toBe(text.length);
+    expect(new TextDecoder().decode(await source.read("config.json", 0, text.length))).toBe(text);
+  });
+
+  test("redirects that lead in a circle are one error, without another try", async () => {
+    const { source, waits } = await start(({ response }) => {
+      response.writeHead(302, { location: "/m/config.json" }).end();
+    });
+    await expect(source.size("config.json")).rejects.toMatchObject({
+      code: "bad_file",
+      message: expect.stringContaining("an answer behind its redirects"),
+    });
+    expect(waits).toEqual([]);
   });
 });
