@@ -1,5 +1,6 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -40,6 +41,15 @@ function ended(child: ChildProcess): Promise<Ended> {
 const capstan = (...args: string[]) => ended(start(NODE, args));
 
 describe("the command", () => {
+  it.skipIf(!existsSync("/dev/full"))("says in one line that stdout takes nothing", () => {
+    for (const json of [["--json"], []]) {
+      const line = `${NODE.join(" ")} generate --prompt hi --max_tokens 2 ${json.join()} > /dev/full`;
+      const { status, stderr } = spawnSync("sh", ["-c", line], { cwd: root, encoding: "utf8" });
+      const said = "capstan: write to stdout: need the system to allow it, found a full disk (ENOSPC).\n";
+      expect([status, stderr.replace(/^capstan: building .*\n/, "")]).toEqual([1, said]);
+    }
+  });
+
   it.each([
     ["plot", "--help"],
     ["help", "plot"],

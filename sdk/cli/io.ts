@@ -91,7 +91,8 @@ async function reportError(io: Io, error: unknown): Promise<ExitCode> {
   const code = error instanceof CapstanError ? error.code : "internal";
   const text = error instanceof Error ? error.message : String(error);
   const message = interrupted ? "interrupted; files written so far are complete" : text;
-  await io.result({ error: { code: interrupted ? "aborted" : code, message } });
+  // It may be stdout itself that fails.
+  await io.result({ error: { code: interrupted ? "aborted" : code, message } }).catch(() => {});
   await io.note(`capstan: ${message}`);
   if (code === "internal" && error instanceof Error && !interrupted) await io.note(error.stack ?? "");
   return interrupted ? EXIT.interrupted : code === "bad_request" ? EXIT.usage : EXIT.failed;

@@ -183,7 +183,7 @@ function isMissing(error: unknown): boolean {
   return code === "ENOENT" || code === "ENOTDIR";
 }
 
-function asFileError(verb: string, path: string, error: unknown): CapstanError {
+export function asFileError(verb: string, path: string, error: unknown): CapstanError {
   if (error instanceof CapstanError) return error;
   const action = `${verb} ${path}`;
   if (isMissing(error)) {

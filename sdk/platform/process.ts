@@ -1,3 +1,4 @@
+import { asFileError } from "./files.ts";
 import { has_system, is_workerd, system } from "./system.ts";
 
 /** The process and the machine it runs on, as Node and Deno both tell them; a page knows little of its own. */
@@ -21,12 +22,17 @@ export function isTty(stream: Stream): boolean {
   return process()[stream].isTTY === true;
 }
 
-/** Writes text and waits until the stream took it. A reader that went away (`| head`) is no error. */
+/**
+ * Writes text and waits until the stream took it. A reader that went away (`| head`) is no error.
+ *
+ * @throws CapstanError `bad_file` where the stream does not take it (a full disk)
+ */
 export function write(stream: Stream, text: string): Promise<void> {
   guard(stream);
   return new Promise((resolve, reject) => {
     process()[stream].write(text, (error) => {
-      if (error && (error as { code?: unknown }).code !== "EPIPE") reject(error);
+      if (error && (error as { code?: unknown }).code !== "EPIPE")
+        reject(asFileError("write to", stream, error));
       else resolve();
     });
   });
