@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
-import { CapstanError } from "../../models/index.ts";
 import { EXIT } from "../../sdk/cli/exit.ts";
 import { type Io, verb } from "../../sdk/cli/io.ts";
-import { fileKind, writeFileAtomic } from "../../sdk/platform/index.ts";
+import { writeFileAtomic } from "../../sdk/platform/index.ts";
 import type { FidelityDtype } from "../bounds.ts";
+import { addDistance } from "../distance/verb.ts";
 import { HOSTS } from "../hosts/index.ts";
 import { addDiff } from "../report/diff_verb.ts";
 import { htmlReport } from "../report/html.ts";
@@ -11,6 +11,7 @@ import { junitReport } from "../report/junit.ts";
 import { addMake } from "../report/make_verb.ts";
 import { addTable } from "../report/table_verb.ts";
 import { explained, judgeOf, lossText } from "./explained.ts";
+import { caseFolders, inFolder } from "./folders.ts";
 import { type CheckOptions, checkCase } from "./index.ts";
 import type { CaseReport, Cell, GreedyReport } from "./report.ts";
 
@@ -71,16 +72,17 @@ Exit code 3: a case is out of its bounds.`,
     )
     .action(verb((io, options: Options, cases: string[]) => run(io, cases, options)));
   addDiff(conformance);
+  addDistance(conformance);
   addMake(conformance);
   addTable(conformance);
 }
 
 async function run(io: Io, paths: readonly string[], options: Options): Promise<0 | 3> {
-  const folders = await foldersOf(io, paths);
+  const folders = await caseFolders(io, paths, "check reference cases");
   const reports: CaseReport[] = [];
   await using checker = await openChecker(io, options);
   for (const folder of folders) {
-    const report = await checkFolder(io, folder, checker.check);
+    const report = await inFolder(io, folder, () => checker.check(folder));
     if (reports.length === 0) {
       const { device, dtype, runtime } = report;
       await io.print(`${device.description}, dtype ${dtype}, in ${runtime}, held to ${judgeOf(dtype)}`);
@@ -147,16 +149,6 @@ async function openChecker(
   };
 }
 
-/** One case; an error is told with its folder, since the files of all cases have the same names. */
-async function checkFolder(io: Io, folder: string, check: CheckFolder): Promise<CaseReport> {
-  try {
-    return await check(folder);
-  } catch (error) {
-    if (!io.signal.aborted) await io.note(`capstan: in ${folder}`);
-    throw error;
-  }
-}
-
 /** What no reference could be compared with, and why: one line for each reason. */
 function skippedLines(reports: readonly CaseReport[]): string[] {
   const counts = new Map<string, number>();
@@ -165,22 +157,6 @@ function skippedLines(reports: readonly CaseReport[]): string[] {
     counts.set(text, (counts.get(text) ?? 0) + 1);
   }
   return [...counts].map(([text, count]) => `${count} passes not compared, ${text}`);
-}
-
-/** A shell's `*` gives files too; they are no cases. */
-async function foldersOf(io: Io, paths: readonly string[]): Promise<string[]> {
-  const folders: string[] = [];
-  for (const path of paths) {
-    if ((await fileKind(path)) === "file") io.progress.update(`${path}: a file, passed over`);
-    else folders.push(path);
-  }
-  if (folders.length > 0) return folders;
-  throw new CapstanError("bad_request", {
-    action: "check reference cases",
-    need: "folders with a case.json",
-    found: "files only",
-    mend: "Try: capstan conformance conformance/reference/*",
-  });
 }
 
 /** `ok   qwen3-tied    6 passes, worst 0.31 of its bound (floor, stepwise: logits, token 12)` */

@@ -1,29 +1,23 @@
-import type { Device } from "../../models/index.ts";
-import { load, loadOn } from "../../sdk/load.ts";
 import { runtimeName } from "../../sdk/platform/index.ts";
 import { resolveSource } from "../../sdk/source/index.ts";
-import type { FileSource, LoadOptions, Model } from "../../sdk/types.ts";
-import { type FidelityDtype, relativeBound } from "../bounds.ts";
-import { createTruthDevice, isQuantised } from "../truth/index.ts";
+import type { FileSource, Model } from "../../sdk/types.ts";
+import { relativeBound } from "../bounds.ts";
+import { isQuantised } from "../truth/index.ts";
 import { type Case, type CaseRun, readCase } from "./case.ts";
 import { compareGreedy, compareRun, type Made, worstOf } from "./compare.ts";
 import { explain } from "./explain.ts";
-import { runGenerate, runPass } from "./passes.ts";
+import { loadCase, loadOptions, type OpenOptions } from "./open.ts";
+import { madeIn, runGenerate, runPass, whyNot } from "./passes.ts";
 import { QuantisedTruth, worstLoss } from "./quantised.ts";
 import { type Reference, readReference } from "./reference.ts";
 import type { CaseReport, Divergence, GenerateReport, Pass, QuantisationLoss } from "./report.ts";
 
-export interface CheckOptions {
-  /** As `load` has it, or `truth` (f64, slow), or a device of the caller's making. Default: auto. */
-  device?: LoadOptions["device"] | "truth" | (() => Promise<Device>);
-  /** bf16 is not among them: what it costs depends on the model more than on any device. */
-  dtype?: FidelityDtype;
+export interface CheckOptions extends OpenOptions {
   /**
    * Whether to run the f64 truth beside the device (slow) and name the first site that errs and the ops before it:
    * of the first pass that failed, or `always` of the worst one. Default: failed.
    */
   explain?: "failed" | "always" | "never";
-  signal?: AbortSignal;
   /** Called as each pass of a run begins; `truth` is the f64 truth's, with q8 and q4. */
   on_progress?: (progress: { case: string; run: string; pass: Pass | "generate" | "truth" }) => void;
 }
@@ -130,18 +124,6 @@ async function explainRun(opened: Opened, { name, pass }: RunPass): Promise<Dive
 
 type Parts = Pick<CaseReport, "runs" | "generated" | "skipped">;
 
-function loadCase(files: FileSource, found: Case, options: CheckOptions): Promise<Model> {
-  const { device, dtype } = options;
-  const load_options = { ...loadOptions(found, options), ...(dtype === undefined ? {} : { dtype }) };
-  if (typeof device === "function") return loadOn(files, load_options, device);
-  if (device === "truth") return loadOn(files, load_options, async () => createTruthDevice());
-  return load(files, { ...load_options, ...(device === undefined ? {} : { device }) });
-}
-
-function loadOptions({ n_ctx }: Case, { signal }: CheckOptions): LoadOptions {
-  return { ...(n_ctx === undefined ? {} : { n_ctx }), ...(signal === undefined ? {} : { signal }) };
-}
-
 /** What a run is held to: its reference, or what the truth makes of it. */
 async function heldTo(
   { found, truth, options: { signal, on_progress } }: Opened,
@@ -151,11 +133,6 @@ async function heldTo(
   if (truth === null) return reference;
   on_progress?.({ case: found.name, run: run.name, pass: "truth" });
   return await truth.remake(reference, madeIn(run), signal);
-}
-
-/** The pass that a run's reference was made in. */
-function madeIn(run: CaseRun): Pass {
-  return whyNot(run, "prefill") === null ? "prefill" : "stepwise";
 }
 
 async function checkRun(
@@ -178,14 +155,6 @@ async function checkRun(
   on_progress?.({ case: found.name, run: run.name, pass: "generate" });
   const tokens = await runGenerate(model, reference, signal);
   report.generated.push(judgeGenerated(run.name, reference, tokens, made));
-}
-
-/** A reference made token by token under a hook on the last position says nothing of one pass over all tokens. */
-function whyNot(run: CaseRun, pass: Pass): string | null {
-  if (!run.passes.includes(pass))
-    return `the rope changes while the text grows: its reference is ${run.passes}`;
-  if (pass === "stepwise" || run.hooks.every(({ positions }) => positions === "all")) return null;
-  return 'a hook has positions "last": its reference is prefill and then token by token';
 }
 
 function judgeGenerated(

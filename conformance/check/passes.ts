@@ -1,9 +1,23 @@
 import { concatFloats, type Site } from "../../models/index.ts";
 import { generate } from "../../sdk/generate.ts";
 import type { ForwardResult, Model } from "../../sdk/types.ts";
+import type { CaseRun } from "./case.ts";
 import type { Computed } from "./compare.ts";
 import type { Reference } from "./reference.ts";
 import type { Pass } from "./report.ts";
+
+/** The pass that a run's reference was made in. */
+export function madeIn(run: CaseRun): Pass {
+  return whyNot(run, "prefill") === null ? "prefill" : "stepwise";
+}
+
+/** A reference made token by token under a hook on the last position says nothing of one pass over all tokens. */
+export function whyNot(run: CaseRun, pass: Pass): string | null {
+  if (!run.passes.includes(pass))
+    return `the rope changes while the text grows: its reference is ${run.passes}`;
+  if (pass === "stepwise" || run.hooks.every(({ positions }) => positions === "all")) return null;
+  return 'a hook has positions "last": its reference is prefill and then token by token';
+}
 
 /** Runs a reference's tokens through the model's public door, in one of the passes. */
 export async function runPass(
