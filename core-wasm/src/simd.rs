@@ -1,11 +1,11 @@
-//! Four f32 at once: WebAssembly's `v128`, or plain arrays on the host so that `cargo test` runs the very
+//! Four f32 (or two f64) at once: WebAssembly's `v128`, or plain arrays on the host so that `cargo test` runs the very
 //! kernels that ship. Every operation rounds as IEEE single does, so both give the same bits.
 
 #[cfg(target_arch = "wasm32")]
-pub use wasm::F32x4;
+pub use wasm::{F32x4, F64x2};
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use portable::F32x4;
+pub use portable::{F32x4, F64x2};
 
 #[cfg(target_arch = "wasm32")]
 mod wasm {
@@ -116,6 +116,33 @@ mod wasm {
                 f32x4_extract_lane::<3>(self.0),
             ]
         }
+
+        /// Lanes 0 and 1, then 2 and 3.
+        #[inline(always)]
+        pub fn widen(self) -> [F64x2; 2] {
+            let high = i64x2_shuffle::<1, 1>(self.0, self.0);
+            [F64x2(f64x2_promote_low_f32x4(self.0)), F64x2(f64x2_promote_low_f32x4(high))]
+        }
+    }
+
+    #[derive(Clone, Copy)]
+    pub struct F64x2(v128);
+
+    impl F64x2 {
+        #[inline(always)]
+        pub fn splat(value: f64) -> Self {
+            Self(f64x2_splat(value))
+        }
+
+        #[inline(always)]
+        pub fn add(self, other: Self) -> Self {
+            Self(f64x2_add(self.0, other.0))
+        }
+
+        #[inline(always)]
+        pub fn lanes(self) -> [f64; 2] {
+            [f64x2_extract_lane::<0>(self.0), f64x2_extract_lane::<1>(self.0)]
+        }
     }
 }
 
@@ -221,6 +248,33 @@ mod portable {
 
         #[inline(always)]
         pub fn lanes(self) -> [f32; 4] {
+            self.0
+        }
+
+        /// Lanes 0 and 1, then 2 and 3.
+        #[inline(always)]
+        pub fn widen(self) -> [F64x2; 2] {
+            let [a, b, c, d] = self.0.map(f64::from);
+            [F64x2([a, b]), F64x2([c, d])]
+        }
+    }
+
+    #[derive(Clone, Copy)]
+    pub struct F64x2([f64; 2]);
+
+    impl F64x2 {
+        #[inline(always)]
+        pub fn splat(value: f64) -> Self {
+            Self([value; 2])
+        }
+
+        #[inline(always)]
+        pub fn add(self, other: Self) -> Self {
+            Self([self.0[0] + other.0[0], self.0[1] + other.0[1]])
+        }
+
+        #[inline(always)]
+        pub fn lanes(self) -> [f64; 2] {
             self.0
         }
     }

@@ -2,12 +2,13 @@
 //!
 //! Queries that share a KV head go through its blocks together, eight at a time (several tokens, several heads
 //! of the group): a block is read once for all of them. Scores are kept whole, so the softmax takes its maximum
-//! first and then sums in a fixed order: a query's result does not depend on which others it came with.
+//! first and then sums in a fixed order: blocks and spans of positions, counted from 0, added up. A query's result does
+//! not depend on which others it came with.
 
 use super::math::{exp, map4, tanh};
-use super::panel::{one_row, two_rows};
+use super::panel::{block_of, one_row, two_rows};
 use super::rows::Rows;
-use super::vector::scale;
+use super::vector::{Wide, add};
 use crate::error::{Result, zeros};
 use crate::kv::{BLOCK, KvCache};
 use crate::simd::F32x4;
@@ -15,6 +16,12 @@ use crate::weights::GROUP;
 
 /// Queries that share a pass over the blocks.
 const TILE: usize = 8;
+
+/// KV blocks whose values are summed from zero, and then added to the whole: a long past is no long chain of sums.
+const SPAN: usize = 32;
+
+/// Positions whose softmax weights are summed in f32, a quarter of them in each lane.
+const WEIGHTS: usize = 64;
 
 pub struct Attention {
     pub layer: usize,
@@ -40,7 +47,9 @@ pub struct Sequence<'a> {
 pub struct Scratch {
     q: Vec<f32>,
     scores: Vec<f32>,
+    /// Of a span, [query][d_head], and of the spans before it.
     sums: Vec<f32>,
+    totals: Vec<f32>,
 }
 
 impl Scratch {
@@ -49,6 +58,7 @@ impl Scratch {
         if self.q.is_empty() {
             self.q = zeros(TILE * d_head)?;
             self.sums = zeros(TILE * d_head.next_multiple_of(GROUP))?;
+            self.totals = zeros(self.sums.len())?;
         }
         if self.scores.len() < TILE * n_blocks * BLOCK {
             self.scores = Vec::new();
@@ -124,25 +134,38 @@ fn tile(
         products(panel, &scratch.q, d_head, 0..d_head, scores, length, index * BLOCK, queries.len());
     }
 
-    let mut inverses = [0.0; TILE];
-    for ((query, scores), inverse) in queries.iter().zip(scores.chunks_exact_mut(length)).zip(&mut inverses) {
-        *inverse = 1.0 / softmax(scores, query.start - origin..query.end - origin, op);
+    let mut weights = [0.0; TILE];
+    for ((query, scores), weight) in queries.iter().zip(scores.chunks_exact_mut(length)).zip(&mut weights) {
+        *weight = softmax(scores, query.start - origin..query.end - origin, origin, op);
     }
 
     let padded = d_head.next_multiple_of(GROUP);
+    let totals = &mut scratch.totals[..queries.len() * padded];
     let sums = &mut scratch.sums[..queries.len() * padded];
+    totals.fill(0.0);
     sums.fill(0.0);
     for (index, &block) in blocks.iter().enumerate() {
+        if (first_block + index).is_multiple_of(SPAN) {
+            add(totals, sums);
+            sums.fill(0.0);
+        }
         let filled = BLOCK.min(end - origin - index * BLOCK);
         let tokens = index * BLOCK..index * BLOCK + filled;
         for (chunk, panel) in kv.values(block, op.layer, kv_head).chunks_exact(BLOCK * GROUP).enumerate() {
             products(panel, scores, length, tokens.clone(), sums, padded, chunk * GROUP, queries.len());
         }
     }
-    for ((query, sums), inverse) in queries.iter().zip(sums.chunks_exact_mut(padded)).zip(inverses) {
-        scale(sums, inverse);
-        out.row_mut(query.row)[query.head * d_head..(query.head + 1) * d_head]
-            .copy_from_slice(&sums[..d_head]);
+    add(totals, sums);
+    for ((query, totals), weight) in queries.iter().zip(totals.chunks_exact(padded)).zip(weights) {
+        let out = &mut out.row_mut(query.row)[query.head * d_head..(query.head + 1) * d_head];
+        divide(out, &totals[..d_head], weight);
+    }
+}
+
+#[inline(never)]
+fn divide(out: &mut [f32], values: &[f32], by: f32) {
+    for (out, value) in out.iter_mut().zip(values) {
+        *out = value / by;
     }
 }
 
@@ -158,21 +181,23 @@ fn products(
     column: usize,
     count: usize,
 ) {
+    let block = block_of(k.len());
     let x = |row: usize| &x[row * x_stride + k.start..row * x_stride + k.end];
     let mut outs = out.chunks_exact_mut(out_stride);
     for row in (0..count).step_by(2) {
         let a = outs.next().expect("a row of out for each of x");
         if row + 1 < count {
             let b = outs.next().expect("a row of out for each of x");
-            two_rows(panel, [x(row), x(row + 1)], [&mut a[column..], &mut b[column..]]);
+            two_rows(panel, [x(row), x(row + 1)], [&mut a[column..], &mut b[column..]], block);
         } else {
-            one_row(panel, x(row), &mut a[column..]);
+            one_row(panel, x(row), &mut a[column..], block);
         }
     }
 }
 
-/// Turns scores into weights that want dividing by the sum returned; outside `visible` they become 0.
-fn softmax(scores: &mut [f32], visible: core::ops::Range<usize>, op: &Attention) -> f32 {
+/// Turns scores into weights that want dividing by the sum returned; outside `visible` they become 0. `origin` is the
+/// position of the first.
+fn softmax(scores: &mut [f32], visible: core::ops::Range<usize>, origin: usize, op: &Attention) -> f32 {
     let mut scale = op.scale;
     if let Some(cap) = op.softcap {
         soften(scores, scale, cap);
@@ -184,7 +209,7 @@ fn softmax(scores: &mut [f32], visible: core::ops::Range<usize>, op: &Attention)
     exponentials(scores, scale, highest);
     scores[..visible.start].fill(0.0);
     scores[visible.end..].fill(0.0);
-    sum(scores)
+    sum(scores, origin)
 }
 
 /// values = cap tanh(values scale / cap)
@@ -210,14 +235,20 @@ fn exponentials(scores: &mut [f32], scale: f32, highest: f32) {
     map4(scores, |score| exp(score.mul(scale).sub(highest)));
 }
 
+/// Blocks are counted from position 0: one that begins before `origin` has only zeros there.
 #[inline(never)]
-fn sum(weights: &[f32]) -> f32 {
-    let mut sums = F32x4::splat(0.0);
-    for four in weights.chunks_exact(4) {
-        // SAFETY: a chunk is four floats.
-        sums = sums.add(unsafe { F32x4::load(four.as_ptr()) });
+fn sum(weights: &[f32], origin: usize) -> f32 {
+    let mut total = Wide::default();
+    let (first, rest) = weights.split_at(weights.len().min(WEIGHTS - origin % WEIGHTS));
+    for block in core::iter::once(first).chain(rest.chunks(WEIGHTS)) {
+        let mut sum = F32x4::splat(0.0);
+        for four in block.chunks_exact(4) {
+            // SAFETY: a chunk is four floats.
+            sum = sum.add(unsafe { F32x4::load(four.as_ptr()) });
+        }
+        total.add(sum);
     }
-    sums.lanes().into_iter().map(f64::from).sum::<f64>() as f32
+    total.sum() as f32
 }
 
 #[cfg(test)]
@@ -269,10 +300,10 @@ mod tests {
         let dot = |s: usize| at(t, head).zip(at(s, n_heads + kv_head)).map(|(q, k)| q * k).sum::<f64>();
         let capped = |score: f64| softcap.map(f64::from).map_or(score, |cap| cap * (score / cap).tanh());
         let weights: Vec<f64> = seen.clone().map(|s| capped(dot(s) * f64::from(scale)).exp()).collect();
-        let mut out = vec![0.0; d_head];
+        let (mut out, total) = (vec![0.0; d_head], weights.iter().sum::<f64>());
         for (s, weight) in seen.zip(&weights) {
             for (sum, v) in out.iter_mut().zip(at(s, n_heads + n_kv_heads + kv_head)) {
-                *sum += weight / weights.iter().sum::<f64>() * v;
+                *sum += weight / total * v;
             }
         }
         out
@@ -297,5 +328,42 @@ mod tests {
             let late = run(&case, n / 3, n - n / 3);
             assert!((n / 3..n).all(|t| late.row(t) == whole.row(t)));
         }
+    }
+
+    #[test]
+    fn a_long_past_is_the_same_bits_in_any_cut() {
+        for window in [None, Some(700)] {
+            let case = case(1600, 2, 1, 16, window);
+            // The last tokens together, in chunks that begin before and behind a span's end, and alone.
+            let whole = run(&case, 1500, 100);
+            for (start, end) in [(1536, 1600), (1535, 1537), (1530, 1600), (1599, 1600)] {
+                let cut = run(&case, start, end - start);
+                assert!((start..end).all(|t| cut.row(t) == whole.row(t)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_past_is_no_long_chain() {
+        let n = 20_000;
+        let mut case = case(n, 1, 1, 16, None);
+        // Scores of 0, so that every weight is 1.
+        case.qkv.row_mut(n - 1)[..16].fill(0.0);
+        let (out, want) = (run(&case, n - 1, 1), truth(&case, n - 1, 0));
+        let squares = |f: &dyn Fn(usize) -> f64| (0..16).map(|i| f(i).powi(2)).sum::<f64>().sqrt();
+        let error = squares(&|i| f64::from(out.row(n - 1)[i]) - want[i]) / squares(&|i| want[i]);
+        assert!(error < 6e-7, "{error:e}");
+    }
+
+    #[test]
+    fn weights_are_summed_alike_wherever_a_window_begins() {
+        let weights: Vec<f32> = random(5, 400).iter().map(|x| x.abs()).collect();
+        let want: f64 = weights.iter().copied().map(f64::from).sum();
+        for origin in [0, 16, 48, 64, 336] {
+            let mut seen = weights.clone();
+            seen[..origin].fill(0.0);
+            assert_eq!(sum(&seen, 0), sum(&seen[origin..], origin));
+        }
+        assert!((f64::from(sum(&weights, 0)) / want - 1.0).abs() < 1e-7);
     }
 }

@@ -1,14 +1,19 @@
 //! out = weight x + bias, over all rows of a step at once.
 
-use super::panel::{one_row, one_row_bf16, one_row_f16, one_row_wide, two_rows, widen_bf16, widen_f16};
+use super::panel::{
+    MOST, block_of, one_row, one_row_bf16, one_row_f16, one_row_wide, two_rows, widen_bf16, widen_f16,
+};
 use super::rows::Rows;
 use crate::weights::{GROUP, Matrix, Panels};
 
 /// Columns of a panel taken at a time: 16 rows of them in f32 are 16 kB, half of a first-level cache.
-const BLOCK: usize = 256;
+const SLICE: usize = 256;
 
-/// Floats that `matmul` needs to widen a block of 16-bit weights.
-pub const SCRATCH: usize = BLOCK * GROUP;
+/// Slices end where blocks of sums do, which are powers of two.
+const _: () = assert!(SLICE.is_multiple_of(MOST));
+
+/// Floats that `matmul` needs to widen a slice of 16-bit weights.
+pub const SCRATCH: usize = SLICE * GROUP;
 
 /// `out` [n, weight.rows] of `x` [n, weight.cols]; `scratch` has `SCRATCH` floats.
 pub fn matmul(out: &mut Rows, x: &Rows, weight: &Matrix, bias: Option<&[f32]>, scratch: &mut [f32]) {
@@ -40,11 +45,11 @@ fn single(out: &mut [f32], x: &[f32], weight: &Matrix) {
     }
 }
 
-/// A block of a panel stays in cache while all rows go by; 16-bit weights are widened once for all of them.
+/// A slice of a panel stays in cache while all rows go by; 16-bit weights are widened once for all of them.
 fn many(out: &mut Rows, x: &Rows, weight: &Matrix, scratch: &mut [f32]) {
     for group in 0..weight.rows.div_ceil(GROUP) {
-        for start in (0..weight.cols).step_by(BLOCK) {
-            let end = weight.cols.min(start + BLOCK);
+        for start in (0..weight.cols).step_by(SLICE) {
+            let end = weight.cols.min(start + SLICE);
             let at = (group * weight.cols + start) * GROUP..(group * weight.cols + end) * GROUP;
             let panel = match &weight.panels {
                 Panels::F32(data) => &data[at],
@@ -57,24 +62,22 @@ fn many(out: &mut Rows, x: &Rows, weight: &Matrix, scratch: &mut [f32]) {
                     &scratch[..]
                 }
             };
-            block(out, group * GROUP, x, start..end, panel);
+            slice(out, group * GROUP, x, start..end, panel);
         }
     }
 }
 
-fn block(out: &mut Rows, column: usize, x: &Rows, k: core::ops::Range<usize>, panel: &[f32]) {
+fn slice(out: &mut Rows, column: usize, x: &Rows, k: core::ops::Range<usize>, panel: &[f32]) {
+    let columns = column..column + GROUP;
+    let block = block_of(x.width);
     let mut row = 0;
     while row + 2 <= x.count {
-        let [a, b] = out.pair_mut(row);
-        two_rows(
-            panel,
-            [&x.row(row)[k.clone()], &x.row(row + 1)[k.clone()]],
-            [&mut a[column..column + GROUP], &mut b[column..column + GROUP]],
-        );
+        let pair = [&x.row(row)[k.clone()], &x.row(row + 1)[k.clone()]];
+        two_rows(panel, pair, out.pair_mut(row).map(|out| &mut out[columns.clone()]), block);
         row += 2;
     }
     if row < x.count {
-        one_row(panel, &x.row(row)[k], &mut out.padded_mut(row)[column..column + GROUP]);
+        one_row(panel, &x.row(row)[k], &mut out.padded_mut(row)[columns], block);
     }
 }
 
@@ -87,7 +90,9 @@ mod tests {
     #[test]
     fn every_shape_matches_f64_and_single_rows_match_batches_bit_for_bit() {
         let mut scratch = vec![0.0; SCRATCH];
-        for (n_out, cols) in [(1, 1), (15, 3), (16, 16), (17, 255), (48, 256), (33, 257), (5, 600)] {
+        for (n_out, cols) in
+            [(1, 1), (15, 3), (16, 16), (17, 255), (48, 256), (33, 257), (5, 600), (17, 2100)]
+        {
             for stored in [StoredDtype::F32, StoredDtype::F16, StoredDtype::Bf16] {
                 let mut weight = Matrix::new(n_out, cols, stored).unwrap();
                 weight.write_rows(0, &bytes(&random(1, n_out * cols)), FileDtype::F32).unwrap();
