@@ -24,7 +24,8 @@ pub fn matmul(out: &mut Rows, x: &Rows, weight: &Matrix, bias: Option<&[f32]>, s
         match bias {
             Some(bias) => {
                 let (body, rest) = out.split_at_mut(bias.len());
-                body.copy_from_slice(bias);
+                // -0 becomes 0, as kernels want it.
+                body.iter_mut().zip(bias).for_each(|(out, bias)| *out = bias + 0.0);
                 rest.fill(0.0);
             }
             None => out.fill(0.0),
@@ -109,6 +110,19 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn zeros_have_one_sign_alone_and_in_a_batch() {
+        let cols = 40;
+        let mut weight = Matrix::new(100, cols, StoredDtype::F32).unwrap();
+        weight.write_rows(0, &bytes(&vec![-1.0; 100 * cols]), FileDtype::F32).unwrap();
+        let (bias, mut scratch) = (vec![-0.0; 100], vec![0.0; SCRATCH]);
+        for n in [1, 2, 3] {
+            let mut out = rows(&vec![9.0; n * 100], 100);
+            matmul(&mut out, &rows(&vec![0.0; n * cols], cols), &weight, Some(&bias), &mut scratch);
+            assert!((0..n).all(|row| out.row(row).iter().all(|value| value.to_bits() == 0)));
         }
     }
 

@@ -3,7 +3,8 @@
 //! Each output is a sum over blocks of k: a block's products are summed from zero, in registers and in the order of
 //! k, and then added to `out`, in the order of the blocks. The error grows with a block's length and with their
 //! number, not with k, and a block's length follows from k alone: a result is bit for bit the same whatever batch
-//! it is computed in and however the caller cuts the rows, or k at a block's end.
+//! it is computed in and however the caller cuts the rows, or k at a block's end. (A block whose products are all -0
+//! may come to 0 or -0: the same once it is added to an `out` that is not -0 itself.)
 //!
 //! They are functions of their own, called again and again, because V8 compiles a function anew when it proves
 //! hot; a loop inlined into a long-running caller would stay in the baseline compiler. Eight accumulators are
@@ -157,9 +158,13 @@ unsafe fn sums<const ROWS: usize, const GROUPS: usize, const SUMS: usize, T>(
     apart: usize,
     load: impl Fn(*const T) -> F32x4,
 ) {
-    let (k, mut x) = (x[0].len(), x.map(|x| x.as_ptr()));
-    let mut weights = panels;
+    let k = x[0].len();
+    let (mut x, mut weights) = (x.map(|x| x.as_ptr()), panels);
     let out_of = |i: usize| out[i % ROWS].wrapping_add((i / ROWS / 4) * apart * GROUP + i / ROWS % 4 * 4);
+    // Always 0, as no slice has 2^30 floats in 4 GiB, but not to the compiler: it cannot foresee where `weights` goes,
+    // and so leaves the loads below at constant offsets from it. Else it adds them up again for each load, with
+    // instructions that prefill (which is bound by them) pays with 4 %.
+    let zero = k >> 30;
     // SAFETY: as the caller promises.
     unsafe {
         let end = x[0].add(k);
@@ -175,13 +180,16 @@ unsafe fn sums<const ROWS: usize, const GROUPS: usize, const SUMS: usize, T>(
                     }
                 }
                 *x = x.map(|x| x.add(1));
-                weights = weights.add(GROUP);
+                weights = weights.add(GROUP).map_addr(|at| at | zero);
             };
         while x[0] != end {
             let block_end = x[0].add(block.min(end.offset_from(x[0]) as usize));
             let mut sums = [F32x4::splat(0.0); SUMS];
-            // The first product is the sum so far: an addition saved for the one that the block's end costs.
-            next(&mut x, &mut sums, |_, product| product);
+            // The first product is the sum so far: an addition saved for the one that the block's end costs. Not where
+            // accumulators are too many for registers already.
+            if SUMS <= 8 {
+                next(&mut x, &mut sums, |_, product| product);
+            }
             while x[0] != block_end {
                 next(&mut x, &mut sums, F32x4::add);
             }
