@@ -1,7 +1,8 @@
 /**
  * One workgroup a tile: up to TILE rows of one sequence by PER_KV query heads of one kv head, M queries in all that
  * share every key and value read. It walks the past in chunks of WG positions with an online softmax: first a thread
- * is a position (scores), then a team of threads is a query (softmax), then a thread is a dimension (values).
+ * is a position (scores), then a team of threads is a query (softmax), then a thread is a dimension (values, summed from
+ * zero in each chunk: a long past is no long chain of sums).
  */
 export const ATTENTION = /* wgsl */ `
 struct Op {
@@ -76,7 +77,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     soften(thread);
 //: each m M
 //: each j DEPTH
-    kept_$m_$j *= shrink[$m];
+    var part_$m_$j = 0.0;
 //: end
 //: end
     let held = min(WG, end - chunk);
@@ -95,11 +96,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //: end
 //: each m M
 //: each j DEPTH
-        kept_$m_$j += scores[$m * WG + i] * value_$j;
+        part_$m_$j += scores[$m * WG + i] * value_$j;
 //: end
 //: end
       }
     }
+//: each m M
+//: each j DEPTH
+    kept_$m_$j = kept_$m_$j * shrink[$m] + part_$m_$j;
+//: end
+//: end
     workgroupBarrier();
   }
 //: each m M

@@ -1,7 +1,8 @@
 /**
  * Many rows of input (prefill, large batches): tiles of 64 inputs by 64 weight rows, 16 deep, through workgroup
  * memory (more of it takes software adapters seconds to compile). 64 of 256 threads bring the inputs, 64 the weights,
- * each a block of 4 by 4 that it turns on the way; then each thread keeps 4 by 4 sums.
+ * each a block of 4 by 4 that it turns on the way; then each thread keeps 4 by 4 sums: of 64 products from zero, and of
+ * those. A long sum is no long chain.
  */
 export const MATMAT = /* wgsl */ `
 //: include matmul_op
@@ -33,6 +34,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let block_row = (thread % 64u) / 4u;
 //: each n 4
   var sum_$n = vec4<f32>();
+  var part_$n = vec4<f32>();
   let weight_row_$n = min(first_row + 4u * block_row + $n, op.n_rows - 1u);
   let input_row_$n = min(first_input + 4u * block_row + $n, n_inputs() - 1u) * (op.k / 4u);
 //: end
@@ -61,14 +63,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       let given_$d = input_tile[16u * (depth + $d) + down];
       let weight_$d = vec4<f32>(weight_tile[16u * (depth + $d) + across]);
 //: each n 4
-      sum_$n += given_$d[$n] * weight_$d;
+      part_$n += given_$d[$n] * weight_$d;
 //: end
+//: end
+    }
+    if (quad % 16u == 12u) {
+//: each n 4
+      sum_$n += part_$n;
+      part_$n = vec4<f32>();
 //: end
     }
     workgroupBarrier();
   }
   // One place that writes: what it does is long, and some compilers put it in wherever it is called.
-  var sums = array<vec4<f32>, 4>(sum_0, sum_1, sum_2, sum_3);
+  var sums = array<vec4<f32>, 4>(sum_0 + part_0, sum_1 + part_1, sum_2 + part_2, sum_3 + part_3);
   for (var n = 0u; n < 4u; n++) {
     for (var r = 0u; r < 4u; r += STRIDE_R) {
       write(first_input + 4u * down + n, first_row + 4u * across + r, sums[n][r], sums[n][r + STRIDE_R - 1u]);
