@@ -1,8 +1,8 @@
 /**
  * Many rows of input (prefill, large batches): tiles of 64 inputs by 64 weight rows, 16 deep, through workgroup
  * memory (more of it takes software adapters seconds to compile). 64 of 256 threads bring the inputs, 64 the weights,
- * each a block of 4 by 4 that it turns on the way; then each thread keeps 4 by 4 sums: of 64 products from zero, and of
- * those. A long sum is no long chain.
+ * each a block of 4 by 4 that it turns on the way; then each thread keeps 4 by 4 sums: of a block of products from
+ * zero, and of blocks. A long sum is no long chain.
  */
 export const MATMAT = /* wgsl */ `
 //: include matmul_op
@@ -40,6 +40,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //: end
   // Always 16, but not to compilers: some would write the whole loop out.
   let deep = min(16u, op.k);
+  // Quads of a block: about the root of k products, of which 64 cost 2 % of additions more.
+  let block = select(select(16u, 8u, op.k < 2048u), 4u, op.k < 512u);
   for (var quad = 0u; quad < op.k / 4u; quad += 4u) {
     let at = 64u * block_quad + block_row;
     if (thread < 64u) {
@@ -67,7 +69,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //: end
 //: end
     }
-    if (quad % 16u == 12u) {
+    if (quad % block == block - 4u) {
 //: each n 4
       sum_$n += part_$n;
       part_$n = vec4<f32>();
