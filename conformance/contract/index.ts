@@ -8,6 +8,7 @@ import { greedyChecks } from "./checks/greedy.ts";
 import { hookChecks } from "./checks/hooks.ts";
 import { largeVocabChecks } from "./checks/large_vocab.ts";
 import { loadingChecks } from "./checks/loading.ts";
+import { longSumsChecks } from "./checks/long_sums.ts";
 import { nonFiniteChecks } from "./checks/non_finite.ts";
 import { quantisedChecks } from "./checks/quantised.ts";
 import { readbackChecks } from "./checks/readback.ts";
@@ -28,6 +29,7 @@ export const CONTRACT: readonly Check[] = [
   ...greedyChecks,
   ...samplingChecks,
   ...largeVocabChecks,
+  ...longSumsChecks,
   ...followChecks,
   ...nonFiniteChecks,
   ...refusalChecks,

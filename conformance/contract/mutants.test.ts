@@ -241,6 +241,8 @@ const FAULTS: [string, string, Fault][] = [
     { load: (options) => ({ ...options, dtype: "auto" }) },
   ],
   ["weights have too few bits", "q8: symmetric blocks", { load: (options) => ({ ...options, dtype: "q4" }) }],
+  ["it errs as one long chain of sums does", "products of 16,384", { result: asAChain }],
+  ["it errs so over a long past", "a past of 1,500", { result: asAChain }],
   ["what drew nothing is followed by token 0", "drew nothing", { model: followNothing }],
   ["results are views that the next step overwrites", "results stay", { result: keepInOnePlace() }],
   [
@@ -260,6 +262,11 @@ function lengthsOf(
   length: (own: Int32Array) => number,
 ): Int32Array | null {
   return new Int32Array(tokens.length).fill(length(rope_lengths ?? Int32Array.of(0)));
+}
+
+/** An error within every bound. */
+function asAChain({ captures }: StepResult): void {
+  for (const values of captures) for (const i of values.keys()) values[i]! *= 1 + 3e-6 * Math.sin(7 * i);
 }
 
 /** Feeds token 0 where there is nothing to follow. */
