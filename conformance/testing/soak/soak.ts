@@ -1,4 +1,3 @@
-import { Readable } from "node:stream";
 import { CapstanError, type Device, type Hook, type StepEntry } from "../../../models/index.ts";
 import { type GenerateOptions, type GenerateResult, generate, type Model } from "../../../sdk/index.ts";
 import { loadOn } from "../../../sdk/load.ts";
@@ -41,7 +40,7 @@ export interface SoakReport {
 }
 
 /** How a caller's reply ends. */
-type Fate = "whole" | "signal" | "break" | "destroyed" | "never read" | "session";
+type Fate = "whole" | "signal" | "break" | "cancelled" | "never read" | "session";
 
 interface Caller {
   n: number;
@@ -96,6 +95,13 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   return report;
 }
 
+/** A stream over a reply, as a server hands it on; nothing is read before it is asked for. */
+function streamOf(reply: AsyncIterable<unknown>): ReadableStream {
+  const iterator = reply[Symbol.asyncIterator]();
+  const cancel = async () => void (await iterator.return?.());
+  return new ReadableStream({ cancel }, { highWaterMark: 0 });
+}
+
 function heapUsed(): number {
   (globalThis as { gc?: () => void }).gc?.();
   return process.memoryUsage().heapUsed;
@@ -122,7 +128,7 @@ function draw(model: Model, seed: number, n: number): Caller {
       "whole",
       "signal",
       "break",
-      "destroyed",
+      "cancelled",
       "never read",
       "session",
     ]),
@@ -166,7 +172,7 @@ async function attend(
   const { prompt, options, fate, after } = caller;
   const controller = new AbortController();
   const reply = generate(model, prompt, { ...options, signal: controller.signal });
-  if (fate === "destroyed") Readable.from(reply).destroy();
+  if (fate === "cancelled") await streamOf(reply).cancel();
   if (fate === "never read") await reply[Symbol.asyncIterator]().return?.();
   if (fate === "signal" && after === 0) controller.abort();
   let read = 0;
@@ -190,7 +196,7 @@ async function attend(
   const expected = await generate(roomy, prompt, options).result;
   if (result.finish_reason === "abort") {
     report.left++;
-    if (fate !== "break" && fate !== "destroyed" && fate !== "never read") return "nobody had left";
+    if (fate !== "break" && fate !== "cancelled" && fate !== "never read") return "nobody had left";
     return startsAlike(result, expected) ? null : differs(result, expected);
   }
   report.finished++;
