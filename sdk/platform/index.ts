@@ -41,6 +41,7 @@ export {
   memory,
   onInterrupt,
   pageUrl,
+  peakResident,
   type Runtime,
   readLines,
   readStdin,

@@ -97,6 +97,11 @@ export function memory(): { available: number; total: number; resident: number }
   };
 }
 
+/** Bytes: the most that the process has held so far; 0 where no process can be asked. */
+export function peakResident(): number {
+  return has_system ? process().resourceUsage().maxRSS * 1024 : 0;
+}
+
 /** What a worker may hold in production, code and all; a model and its cache get half of it at most. */
 const WORKERD_MEMORY = { available: 64 * 2 ** 20, total: 128 * 2 ** 20, resident: 0 };
 
