@@ -146,10 +146,13 @@ export class PythonInterpreter extends Library {
     if (items.length === 0) return this.evaluateBlock(node.defaultBlock as Node[], inner);
     let printed = "";
     for (const [index, item] of items.entries()) {
-      inner.setVariable("loop", loopValue(items, index));
-      assign(item);
+      // What one turn sets is gone in the next.
+      const turn = makeScope(scope);
+      turn.setVariable("loop", loopValue(items, index));
+      this.#spend(STEPS_A_TURN);
+      this.#assign(node.loopvar as Node, item, turn);
       try {
-        printed += this.evaluateBlock(node.body as Node[], inner).value;
+        printed += this.evaluateBlock(node.body as Node[], turn).value;
       } catch (error) {
         if (!(error instanceof LoopControl)) throw error;
         printed += error.printed;

@@ -41,6 +41,19 @@ describe("what the library computes otherwise than Python", () => {
   });
 });
 
+describe("what the issue's cases show", () => {
+  test("a name set in one turn of a loop is gone in the next", () => {
+    const source =
+      "{% for m in [1, none, 2] %}{% if m is not none %}{% set r = m %}{% endif %}<{{ r if r is defined }}>{% endfor %}";
+    expect(render(source)).toBe("<1><><2>");
+  });
+
+  test("CRLF and CR end lines as LF does", () => {
+    const source = "{% if true %}\r\na\r\n{% endif %}\r\nb\rc\r\n";
+    expect(render(source)).toBe("a\nb\nc");
+  });
+});
+
 describe("variables", () => {
   test("are those that transformers passes", () => {
     const template =

@@ -27,7 +27,7 @@ export class ChatTemplate {
     if (new RegExp(`\\s{${LONGEST_GAP}}`).test(source))
       throw read(`at most ${LONGEST_GAP} spaces in a row`, "more");
     try {
-      this.#program = new Template(source).parsed as unknown as Node;
+      this.#program = new Template(source.replace(/\r\n?/g, "\n")).parsed as unknown as Node;
     } catch (cause) {
       throw read("jinja", messageOf(cause), cause);
     }
