@@ -4,10 +4,17 @@ import type { DecoderSpec, Device, Hook, Site, StoredDtype } from "../models/ind
 
 export type Role = "system" | "user" | "assistant" | "tool";
 
+/** A part of a message's content. */
+export interface ContentPart {
+  type: "text";
+  text: string;
+}
+
 /** A chat message; further fields (`tool_calls`, `name`, ...) reach the chat template as they are. */
 export interface Message {
   role: Role | (string & {});
-  content: string;
+  /** Text, or parts of it: a chat template that reads parts is given them, any other their texts joined. */
+  content: string | ContentPart[];
   [field: string]: unknown;
 }
 
@@ -29,8 +36,16 @@ export interface EncodedChat {
 /** Arguments of a chat template beside its messages; unknown ones (`enable_thinking`, ...) are passed on. */
 export interface TemplateArgs {
   tools?: unknown[];
-  /** Ends with the opening of the assistant's turn. Default: true when the last message is not the assistant's. */
+  /**
+   * Ends with the opening of the assistant's turn. Default: true unless the last message is the assistant's or is
+   * continued.
+   */
   add_generation_prompt?: boolean;
+  /**
+   * Ends where the last message ends, so that a model goes on with it: true for its `content`, or the name of another
+   * field (`reasoning_content`). Not together with `add_generation_prompt`. Default: false.
+   */
+  continue_final_message?: boolean | string;
   [name: string]: unknown;
 }
 

@@ -1,4 +1,5 @@
 import type { DecoderSpec, Hook, Site } from "../../models/index.ts";
+import { contentText } from "../tokenizer/index.ts";
 import type {
   FileSource,
   ForwardOptions,
@@ -101,10 +102,11 @@ function encodeChat(messages: readonly Message[], generation: boolean): { tokens
   const tokens: number[] = [];
   const spans: Span[] = [];
   const push = (text: string) => tokens.push(...Array.from(text, (c) => c.charCodeAt(0)));
-  for (const [turn, { role, content }] of messages.entries()) {
+  for (const [turn, message] of messages.entries()) {
+    const { role } = message;
     push(`\u0001${role}\n`);
     const start = tokens.length;
-    push(content);
+    push(contentText(message));
     spans.push({ role, turn, start, end: tokens.length });
     push("\u0002\n");
   }

@@ -196,13 +196,12 @@ describe("control tokens", () => {
     expect(chat).toThrow("roles without control tokens");
   });
 
-  test("that a template changes are refused rather than let through", async () => {
+  test("that a template cuts out of a text stay text", async () => {
     const cut = await loadFixture("qwen", {
-      template: "{% for m in messages %}{{ m.content[1:-1] }}{% endfor %}",
+      template: "{% for m in messages %}{{ m.content[1:-1] | lower }}{% endfor %}",
     });
-    expect(() => cut.encodeChat([user("x<|im_end|>y")])).toThrow("leaves as they are");
-    const chat = cut.encodeChat([user("xhello therey")]);
-    expect([...chat.tokens]).toEqual([...cut.encode("hello there")]);
+    const chat = cut.encodeChat([user("X<|IM_END|>y")]);
+    expect([...chat.tokens]).toEqual([...cut.encode("<|im_end|>")]);
   });
 
   test("never, whatever is said", () => {
@@ -243,7 +242,9 @@ describe("bad chats", () => {
     ["no role", [{ content: "x" }], "a role in message 0, found null"],
     ["an empty role", [{ role: "", content: "x" }], "a role in message 0"],
     ["no content", [user("a"), { role: "user" }], "content as text in message 1, found null"],
-    ["parts as content", [{ role: "user", content: [{ type: "text", text: "x" }] }], "content as text"],
+    ["parts that are no text", [{ role: "user", content: [{ type: "image" }] }], "parts of text"],
+    ["parts without a type", [{ role: "user", content: [{ text: "x" }] }], "parts of text"],
+    ["parts that are none", [user("a"), { role: "user", content: ["x"] }], 'in message 1, found "x"'],
     ["a number as content", [{ role: "user", content: 3 }], "found 3"],
     ["tool_calls without any", [{ role: "assistant", tool_calls: [] }], "content as text"],
   ])("%s", (_, messages, text) => {

@@ -1,24 +1,27 @@
-import { CapstanError, show } from "../../models/index.ts";
+import { CapstanError, isObject, show } from "../../models/index.ts";
 import type { EncodedChat, Message, Span, TemplateArgs } from "../types.ts";
 import type { AddedTokens, Piece } from "./added.ts";
-import { locate, type Region, type Render } from "./locate.ts";
+import type { Str } from "./jinja/index.ts";
+import { locateContents, type Region } from "./spans.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
 /**
- * Encodes a chat: the template's text with its control tokens, the messages' text without, whatever stands in it.
+ * Encodes a chat: the template's text with its control tokens, the request's text without, whatever stands in it.
  * Plain text of both kinds between two control tokens is encoded as one, as the model saw it in training.
+ *
+ * @param rendering knows which characters came with the request: none of these is part of an added token, even where
+ *   the template puts `<|` and `|>` around it
  */
 export function encodeChat(
   messages: readonly Message[],
-  args: TemplateArgs,
-  render: Render,
+  rendering: Str,
   vocabulary: Vocabulary,
   added: AddedTokens,
 ): EncodedChat {
-  const { text, regions } = locate(messages, args, render, added);
-  const pieces = encodePieces(text, vocabulary, added, regions);
+  const pieces = encodePieces(rendering.value, vocabulary, added, rendering.runs);
   const tokens = Int32Array.from(pieces.flatMap((piece) => piece.ids));
-  return { tokens, spans: findSpans(messages, regions, new TokenMap(text, pieces, vocabulary)) };
+  const regions = locateContents(rendering, messages.length);
+  return { tokens, spans: findSpans(messages, regions, new TokenMap(rendering.value, pieces, vocabulary)) };
 }
 
 /** A piece of the text with its tokens. */
@@ -43,13 +46,13 @@ export function encodePieces(
 }
 
 /** One span a message, in order; an empty one, after the span before it, where the template drops the content. */
-function findSpans(messages: readonly Message[], regions: readonly Region[], map: TokenMap): Span[] {
+function findSpans(messages: readonly Message[], regions: readonly (Region | null)[], map: TokenMap): Span[] {
   let last = 0;
   return messages.map(({ role }, turn) => {
-    const own = regions.filter((region) => region.turn === turn && region.end > region.start);
-    if (own.length === 0) return { role, turn, start: last, end: last };
-    const start = map.firstAfter(own[0]!.start);
-    const end = Math.max(start, map.firstNotBefore(own.at(-1)!.end));
+    const region = regions[turn] ?? null;
+    if (region === null) return { role, turn, start: last, end: last };
+    const start = map.firstAfter(region.start);
+    const end = Math.max(start, map.firstNotBefore(region.end));
     last = end;
     return { role, turn, start, end };
   });
@@ -118,20 +121,43 @@ class TokenMap {
   }
 }
 
-/** Refuses what no template could make sense of. */
-export function checkMessages(messages: readonly Message[]): void {
-  const bad = (need: string, found: unknown) => {
-    throw new CapstanError("bad_request", { action: "encode a chat", need, found: show(found) });
-  };
-  if (!Array.isArray(messages) || messages.length === 0) bad("a list of at least one message", messages);
+/**
+ * Refuses what no template could make sense of, and settles how the rendering ends: with the opening of the
+ * assistant's turn, unless that has begun or the final message is continued.
+ *
+ * @throws CapstanError `bad_request`
+ */
+export function checkChat(messages: readonly Message[], args: TemplateArgs): TemplateArgs {
+  checkMessages(messages);
+  const { continue_final_message = false, add_generation_prompt } = args;
+  if (continue_final_message && add_generation_prompt)
+    throw bad("continue_final_message or add_generation_prompt", "both");
+  const is_open = continue_final_message || messages.at(-1)!.role === "assistant";
+  return { ...args, add_generation_prompt: add_generation_prompt ?? !is_open };
+}
+
+function checkMessages(messages: readonly Message[]): void {
+  if (!Array.isArray(messages) || messages.length === 0)
+    throw bad("a list of at least one message", show(messages));
   for (const [turn, message] of messages.entries()) {
-    if (typeof message !== "object" || message === null) bad(`message ${turn} as an object`, message);
+    if (typeof message !== "object" || message === null)
+      throw bad(`message ${turn} as an object`, show(message));
     const { role, content, tool_calls } = message;
-    if (typeof role !== "string" || role === "") bad(`a role in message ${turn}`, role ?? null);
+    if (typeof role !== "string" || role === "") throw bad(`a role in message ${turn}`, show(role ?? null));
     // An assistant that only calls tools has no content.
     const may_lack = Array.isArray(tool_calls) && tool_calls.length > 0;
-    if (typeof content !== "string" && !(may_lack && (content ?? null) === null)) {
-      bad(`content as text in message ${turn}`, content ?? null);
-    }
+    if (typeof content === "string" || (may_lack && (content ?? null) === null)) continue;
+    if (!Array.isArray(content)) throw bad(`content as text in message ${turn}`, show(content ?? null));
+    for (const part of content) checkPart(part, turn);
   }
+}
+
+/** Contents may come in parts, all of them text. */
+function checkPart(part: unknown, turn: number): void {
+  const is_text = isObject(part) && part.type === "text" && typeof part.text === "string";
+  if (!is_text) throw bad(`parts of text ({ type: "text", text }) in message ${turn}`, show(part));
+}
+
+function bad(need: string, found: string): CapstanError {
+  return new CapstanError("bad_request", { action: "encode a chat", need, found });
 }

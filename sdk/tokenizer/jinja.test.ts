@@ -173,7 +173,6 @@ describe("templates that mean harm", () => {
     ["deep conditions", nested("{% if true %}", "{% endif %}", 15_000)],
     ["many filters", `{{ 'a' ${"| upper ".repeat(30_000)} }}`],
     ["a long template", "x".repeat(2 ** 20)],
-    ["a gap", `{{ 'a' }}${" ".repeat(200_000)}`],
     ["names of JavaScript", "{{ ''.constructor.constructor('return 1')() }}"],
     ["names of Python", "{{ ''.__class__.__mro__[1].__subclasses__() }}"],
   ])("%s: one clear error", (_, template) => {
@@ -185,6 +184,11 @@ describe("templates that mean harm", () => {
       return;
     }
     throw new Error("rendered");
+  });
+
+  test("long gaps are no harm", () => {
+    const gap = " ".repeat(80_000);
+    expect(render(`{{ 'a' }}${gap}{{- 'b' ${gap}}}${gap}`)).toBe(`ab${gap}`);
   });
 
   test("names of JavaScript's objects stand for nothing", () => {

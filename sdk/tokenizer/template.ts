@@ -1,18 +1,20 @@
-import { Template } from "@huggingface/jinja";
 import { CapstanError, show } from "../../models/index.ts";
 import type { Message, TemplateArgs } from "../types.ts";
-import { globalScope, type Node, PythonInterpreter } from "./python_jinja.ts";
-import { strftime } from "./python_text.ts";
+import { Fault, makeGlobals, type Str, Template } from "./jinja/index.ts";
+import { strftime } from "./jinja/strftime.ts";
+import { continued, requestValues } from "./request.ts";
+import { knownRoles, readsParts } from "./template_use.ts";
 
-/** The longest template that is read, in characters, and the longest run of whitespace in one: real ones have some
- * ten thousand and some hundred. Beyond them the library's reader takes time that grows with the square. */
+/** The longest template that is read, in characters: real ones have some ten thousand. */
 const LONGEST_TEMPLATE = 2 ** 18;
-const LONGEST_GAP = 2000;
 
 /** A model's chat template, rendered as transformers does it. */
 export class ChatTemplate {
-  readonly #program: Node;
+  readonly #template: Template;
+  readonly #source: string;
   readonly #variables: Readonly<Record<string, unknown>>;
+  readonly #known_roles: ReadonlySet<string>;
+  readonly #reads_parts: boolean;
 
   /**
    * @param source jinja text
@@ -24,14 +26,15 @@ export class ChatTemplate {
       new CapstanError("tokenizer", { action: "read the chat template", need, found }, { cause });
     if (source.length > LONGEST_TEMPLATE)
       throw read(`at most ${LONGEST_TEMPLATE} characters`, `${source.length}`);
-    if (new RegExp(`\\s{${LONGEST_GAP}}`).test(source))
-      throw read(`at most ${LONGEST_GAP} spaces in a row`, "more");
     try {
-      this.#program = new Template(source.replace(/\r\n?/g, "\n")).parsed as unknown as Node;
+      this.#template = new Template(source);
     } catch (cause) {
       throw read("jinja", messageOf(cause), cause);
     }
+    this.#source = source;
     this.#variables = variables;
+    this.#known_roles = knownRoles(this.#template.statements);
+    this.#reads_parts = readsParts(this.#template.statements);
   }
 
   /**
@@ -39,32 +42,26 @@ export class ChatTemplate {
    * @throws CapstanError `bad_request` with the template's own words where it refuses the messages
    */
   render(messages: readonly Message[], args: TemplateArgs, now: Date): string {
-    const functions = {
-      raise_exception: (text: unknown) => {
-        throw new Refusal(String(text));
-      },
-      strftime_now: (format: unknown) => strftime(now, String(format)),
-    };
-    const given = Object.fromEntries(Object.entries(args).filter(([, value]) => value !== undefined));
-    // transformers passes None for what is absent.
-    const all = {
-      tools: null,
-      documents: null,
-      ...this.#variables,
-      ...given,
-      messages: messages.map(withReasoning),
-    };
+    return this.trace(messages, args, now).value;
+  }
+
+  /** The rendering, which knows of each character whether it came from a message, from elsewhere, or from nobody. */
+  trace(messages: readonly Message[], args: TemplateArgs, now: Date): Str {
     try {
-      const scope = globalScope(all, functions);
-      return String(new PythonInterpreter(scope).evaluate(this.#program, scope).value);
+      const options = { known_roles: this.#known_roles, reads_parts: this.#reads_parts };
+      const { values, ending } = requestValues(messages, args, this.#variables, this.#source, options);
+      const globals = makeGlobals((format) => strftime(now, format));
+      const text = this.#template.render(new Map([...globals, ...values]));
+      return ending === null ? text : continued(text, ending);
     } catch (cause) {
-      const refused = cause instanceof Refusal;
+      if (!(cause instanceof Fault)) throw cause;
+      const is_refusal = cause.kind === "TemplateError";
       throw new CapstanError(
         "bad_request",
         {
           action: "render the chat template",
-          need: refused ? "messages that it takes" : "messages and arguments that it can render",
-          found: refused ? show(cause.message) : messageOf(cause),
+          need: is_refusal ? "messages that it takes" : "messages and arguments that it can render",
+          found: messageOf(cause),
         },
         { cause },
       );
@@ -72,16 +69,9 @@ export class ChatTemplate {
   }
 }
 
-/** Reasoning goes by three names; transformers shows templates the two that they read. */
-function withReasoning(message: Message): Message {
-  const reasoning = message.reasoning_content ?? message.thinking ?? message.reasoning;
-  if (reasoning === undefined || reasoning === null) return message;
-  return { thinking: reasoning, ...message, reasoning_content: reasoning };
-}
-
-/** The template's own `raise_exception`. */
-class Refusal extends Error {}
-
+/** What went wrong, and at which line of the template. */
 function messageOf(error: unknown): string {
-  return show(error instanceof Error ? error.message : String(error));
+  const text = show(error instanceof Error ? error.message : String(error));
+  const line = error instanceof Fault ? error.line : null;
+  return line === null ? text : `${text} (line ${line} of the template)`;
 }

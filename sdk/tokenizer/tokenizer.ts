@@ -1,7 +1,7 @@
 import { CapstanError, show } from "../../models/index.ts";
 import type { Message, TemplateArgs, Tokenizer } from "../types.ts";
 import type { AddedTokens } from "./added.ts";
-import { checkMessages, encodeChat, encodePieces } from "./chat.ts";
+import { checkChat, encodeChat, encodePieces } from "./chat.ts";
 import type { Frame } from "./frame.ts";
 import type { ChatTemplate } from "./template.ts";
 import type { Vocabulary } from "./vocabulary.ts";
@@ -16,15 +16,11 @@ export function makeTokenizer(
   frame: Frame,
   choose: ChooseTemplate | null,
 ): Tokenizer {
-  const prepare = (messages: readonly Message[], args: TemplateArgs) => {
+  const trace = (messages: readonly Message[], args: TemplateArgs) => {
     if (choose === null) throw noTemplate();
-    checkMessages(messages);
+    const full = checkChat(messages, args);
     for (const { role } of messages) if (added.occursIn(role)) throw controlRole(role);
-    const full = { add_generation_prompt: messages.at(-1)!.role !== "assistant", ...args };
-    const template = choose(args);
-    // One clock for all renderings of a call.
-    const now = new Date();
-    return { full, render: (m: readonly Message[], a: TemplateArgs) => template.render(m, a, now) };
+    return choose(args).trace(messages, full, new Date());
   };
   return {
     size: vocabulary.size,
@@ -46,12 +42,10 @@ export function makeTokenizer(
       return vocabulary.decode(skip_special_tokens ? list.filter(is_kept) : list);
     },
     renderChat(messages, args = {}) {
-      const { full, render } = prepare(messages, args);
-      return render(messages, full);
+      return trace(messages, args).value;
     },
     encodeChat(messages, args = {}) {
-      const { full, render } = prepare(messages, args);
-      return encodeChat(messages, full, render, vocabulary, added);
+      return encodeChat(messages, trace(messages, args), vocabulary, added);
     },
   };
 }

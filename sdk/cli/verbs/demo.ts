@@ -17,6 +17,7 @@ import {
   readDriftScripts,
   readRecipe,
 } from "../../science/index.ts";
+import { contentText } from "../../tokenizer/index.ts";
 import type { Model } from "../../types.ts";
 import { type Io, verb } from "../io.ts";
 import { addModelOptions, loadModel, type ModelOptions, wholeNumber } from "../options.ts";
@@ -153,7 +154,7 @@ async function compareReplies(io: Io, model: Model, caps: Caps): Promise<object[
     const [uncapped, capped] = await Promise.all([ask([]), ask(caps.hooks)]);
     await io.print(`  ${title}`);
     for (const message of messages)
-      await io.print(`    ${message.role.padEnd(9)} ${oneLine(message.content)}`);
+      await io.print(`    ${message.role.padEnd(9)} ${oneLine(contentText(message))}`);
     await io.print(`    uncapped  ${oneLine(uncapped.text)}`);
     await io.print(`    capped    ${oneLine(capped.text)}\n`);
     const worked = { uncapped: passes(check, uncapped.text), capped: passes(check, capped.text) };

@@ -1,0 +1,79 @@
+import { spend } from "../python/budget.ts";
+import { valueError } from "../python/errors.ts";
+import { type Str, StrBuilder } from "../python/str.ts";
+import { strip } from "../python/texts.ts";
+import { WORD_CHAR } from "../python/unicode.ts";
+
+/** Python's `textwrap.wrap`, as the filter `wordwrap` uses it: tabs and white space stay. */
+
+export interface WrapOptions {
+  width: number;
+  break_long_words: boolean;
+  break_on_hyphens: boolean;
+}
+
+const SPACE = "[\\t\\n\\v\\f\\r ]";
+const NO_SPACE = "[^\\t\\n\\v\\f\\r ]";
+const PUNCTUATION = `[${WORD_CHAR}!"'&.,?]`;
+const LETTER = "[\\p{L}\\p{No}\\p{Nl}_]";
+const CHUNKS = new RegExp(
+  `(${SPACE}+|(?<=${PUNCTUATION})-{2,}(?=[${WORD_CHAR}])|${NO_SPACE}+?(?:` +
+    `-(?:(?<=${LETTER}{2}-)|(?<=${LETTER}-${PUNCTUATION}-))(?=${LETTER}-?${LETTER})` +
+    `|(?=${SPACE}|$)|(?<=${PUNCTUATION})(?=-{2,}[${WORD_CHAR}])))`,
+  "u",
+);
+const SPACES = new RegExp(`(${SPACE}+)`, "u");
+
+/** Lines of at most `width` code points, white space at their ends left out. */
+export function wrapText(text: Str, options: WrapOptions): Str[] {
+  if (options.width <= 0) throw valueError(`invalid width ${options.width} (must be > 0)`);
+  const chunks = chunksOf(text, options.break_on_hyphens).reverse();
+  const lines: Str[] = [];
+  while (chunks.length > 0) {
+    if (isBlank(chunks.at(-1)!) && lines.length > 0) chunks.pop();
+    const line: Str[] = [];
+    let length = 0;
+    while (chunks.length > 0 && length + chunks.at(-1)!.length <= options.width) {
+      length += chunks.at(-1)!.length;
+      line.push(chunks.pop()!);
+      spend(0.1);
+    }
+    if (chunks.length > 0 && chunks.at(-1)!.length > options.width) {
+      breakLong(chunks, line, options.width - length, options);
+      length = line.reduce((sum, chunk) => sum + chunk.length, 0);
+    }
+    if (line.length > 0 && isBlank(line.at(-1)!)) line.pop();
+    if (line.length > 0) lines.push(line.reduce((made, chunk) => made.add(chunk), new StrBuilder()).done());
+  }
+  return lines;
+}
+
+const isBlank = (chunk: Str) => strip(chunk, "both").value === "";
+
+function chunksOf(text: Str, break_on_hyphens: boolean): Str[] {
+  const parts = text.value.split(break_on_hyphens ? CHUNKS : SPACES).filter((part) => part !== "");
+  let at = 0;
+  return parts.map((part) => {
+    const chunk = text.part(at, at + part.length);
+    at += part.length;
+    return chunk;
+  });
+}
+
+/** A chunk that fits into no line: as much of it as fits, or all of it on a line of its own. */
+function breakLong(chunks: Str[], line: Str[], left: number, options: WrapOptions): void {
+  const chunk = chunks.at(-1)!;
+  if (!options.break_long_words) {
+    if (line.length === 0) line.push(chunks.pop()!);
+    return;
+  }
+  const space = options.width < 1 ? 1 : left;
+  let end = Math.max(0, space);
+  if (options.break_on_hyphens && chunk.length > space) {
+    const start = chunk.points(0, end);
+    const hyphen = start.value.lastIndexOf("-");
+    if (hyphen > 0 && /[^-]/.test(start.value.slice(0, hyphen))) end = start.point(hyphen) + 1;
+  }
+  line.push(chunk.points(0, end));
+  chunks[chunks.length - 1] = chunk.points(end, chunk.length);
+}
