@@ -90,7 +90,7 @@ function method<T>(
 
 /** Python's `getattr`; undefined where it raises AttributeError. */
 function pythonAttribute(object: Value, name: string): Value | undefined {
-  if (OF_ALL.has(name) && !(object instanceof Undefined)) return null;
+  if (OF_ALL.has(name)) return null;
   if (object === null) return undefined;
   if (typeof object === "number") return floatAttribute(object, name);
   const integer = integerOf(object);

@@ -9,9 +9,9 @@ import { Str } from "../python/str.ts";
 import type { Expression, IfNode, SetBlockNode, Statement } from "../syntax/nodes.ts";
 import { BlockCompiler } from "./blocks.ts";
 import { ExpressionCompiler, type Get } from "./expressions.ts";
-import { fold } from "./fold.ts";
 import { compileFor } from "./for.ts";
 import { CompileFrame } from "./frame.ts";
+import { locatedAt } from "./lines.ts";
 import { compileCallBlock, compileMacro } from "./macros.ts";
 import { type Activation, Context, Rendering } from "./runtime.ts";
 import { assign, enterScope, exported, leaveScope } from "./scopes.ts";
@@ -47,7 +47,7 @@ export class Compiler {
 
   /** Statements one after another. */
   body(nodes: readonly Statement[], frame: CompileFrame): Run {
-    const runs = nodes.map((node) => located(this.#statement(node, frame), node.line));
+    const runs = nodes.map((node) => locatedAt(node.line, this.#statement(node, frame)));
     return (at) => {
       for (const run of runs) {
         spend(1);
@@ -111,7 +111,7 @@ export class Compiler {
       return () => text;
     }
     const { autoescape, is_volatile } = this.expressions.escaping;
-    const constant = fold(node, this.expressions.escaping);
+    const constant = this.expressions.printed(node);
     if (constant !== undefined) {
       const text = autoescape ? escapeHtml(constant) : str(constant);
       return () => text;
@@ -122,12 +122,12 @@ export class Compiler {
       const value = get(at);
       return is_escaped ? escapeHtml(value) : str(value);
     };
-    return locatedGet(print, node.line);
+    return locatedAt(node.line, print);
   }
 
   #if(node: IfNode, frame: CompileFrame): Run {
     const branches = [node, ...node.elifs].map(({ test, body, line }) => ({
-      test: locatedGet(this.expressions.compile(test, frame), line),
+      test: locatedAt(line, this.expressions.compile(test, frame)),
       run: this.body(body, frame),
     }));
     const otherwise = this.body(node.otherwise, frame);
@@ -228,17 +228,16 @@ export class Compiler {
   }
 
   #autoescape(node: Statement & { kind: "Autoescape" }, frame: CompileFrame): Run {
-    const { escaping } = this.expressions;
+    const outer = this.expressions.escaping;
     const inner = frame.inner();
     inner.symbols.visit([node.value, ...node.body]);
     const [enter, leave] = [enterScope(inner.symbols), leaveScope(inner.symbols)];
     const value = this.expressions.compile(node.value, inner);
-    const constant = fold(node.value, escaping);
-    const outer = { ...escaping };
-    if (constant === undefined) escaping.is_volatile = true;
-    else escaping.autoescape = truth(constant);
+    const constant = this.expressions.printed(node.value);
+    this.expressions.escaping =
+      constant === undefined ? { ...outer, is_volatile: true } : { ...outer, autoescape: truth(constant) };
     const body = this.body(node.body, inner);
-    Object.assign(escaping, outer);
+    this.expressions.escaping = outer;
     return (at) => {
       enter(at);
       const was = at.rendering.autoescape;
@@ -275,34 +274,4 @@ function leap(node: Statement & { kind: "Break" | "Continue" }, frame: CompileFr
 export function printable(value: Value): Str {
   if (value instanceof Str) return value;
   throw typeError("sequence item 0: expected str instance");
-}
-
-/** Faults know the line of the innermost statement that ran. */
-function located(run: Run, line: number): Run {
-  return (at) => {
-    try {
-      return run(at);
-    } catch (error) {
-      throw faultAt(error, line);
-    }
-  };
-}
-
-function locatedGet<T>(get: (at: Activation) => T, line: number): (at: Activation) => T {
-  return (at) => {
-    try {
-      return get(at);
-    } catch (error) {
-      throw faultAt(error, line);
-    }
-  };
-}
-
-function faultAt(error: unknown, line: number): unknown {
-  if (error instanceof Fault) {
-    error.line ??= line;
-    return error;
-  }
-  // The stack's end, and texts beyond what the engine can hold.
-  return error instanceof RangeError ? new Fault("Bounds", "what is nested too deeply", line) : error;
 }

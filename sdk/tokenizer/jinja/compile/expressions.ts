@@ -12,7 +12,7 @@ import { concat, Str } from "../python/str.ts";
 import { Undefined } from "../python/undefined.ts";
 import type { CallArguments, CallNode, Expression, FilterNode } from "../syntax/nodes.ts";
 import { compare } from "./compare.ts";
-import { type Escaping, fold, isWritable } from "./fold.ts";
+import { type Escaping, Folder } from "./fold.ts";
 import type { CompileFrame } from "./frame.ts";
 import { type Activation, MISSING, unknown } from "./runtime.ts";
 
@@ -22,13 +22,28 @@ export type GetArguments = (at: Activation) => Arguments;
 
 /** Compiles expressions into functions. */
 export class ExpressionCompiler {
-  readonly escaping: Escaping = { autoescape: false, is_volatile: false };
+  #folder = new Folder({ autoescape: false, is_volatile: false });
+  #escaping: Escaping = { autoescape: false, is_volatile: false };
+
+  /** Whether text is escaped where the compiler stands. */
+  get escaping(): Escaping {
+    return this.#escaping;
+  }
+
+  set escaping(escaping: Escaping) {
+    this.#escaping = escaping;
+    this.#folder = new Folder(escaping);
+  }
+
+  /** What a constant expression prints. */
+  printed(node: Expression): Value | undefined {
+    return this.#folder.printed(node);
+  }
 
   /** @throws Fault `TemplateSyntaxError` for filters and tests that are not there, and arguments given twice */
   compile(node: Expression, frame: CompileFrame): Get {
-    const constant = isSimple(node) ? undefined : fold(node, this.escaping);
-    if (constant !== undefined && isWritable(constant)) return constantGet(constant);
-    return this.#compile(node, frame);
+    const constant = this.#folder.optimized(node);
+    return constant === undefined ? this.#compile(node, frame) : constantGet(constant);
   }
 
   #compile(node: Expression, frame: CompileFrame): Get {
@@ -136,7 +151,7 @@ export class ExpressionCompiler {
 
   #concat({ nodes }: Expression & { kind: "Concat" }, frame: CompileFrame): Get {
     const parts = this.#all(nodes, frame);
-    const { autoescape, is_volatile } = this.escaping;
+    const { autoescape, is_volatile } = this.#escaping;
     // In a block whose escaping shows when it runs, jinja2 joins as in one that does not escape.
     const joins_markup = autoescape && !is_volatile;
     return (at) => {
@@ -236,11 +251,6 @@ export class ExpressionCompiler {
 }
 
 const NOTHING: Arguments = { args: [], named: new Map() };
-
-/** What needs no folding. */
-function isSimple({ kind }: Expression): boolean {
-  return kind === "Const" || kind === "Name" || kind === "Call";
-}
 
 function constantGet(value: Value): Get {
   // jinja2 writes such a number as a name that Python does not know.

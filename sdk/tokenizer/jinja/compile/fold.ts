@@ -11,6 +11,7 @@ import { Undefined } from "../python/undefined.ts";
 import type { CallArguments, Expression } from "../syntax/nodes.ts";
 import { compare } from "./compare.ts";
 import { Rendering } from "./runtime.ts";
+import { children } from "./walk.ts";
 
 /** Whether text is escaped where an expression stands, as far as the compiler knows. */
 export interface Escaping {
@@ -22,41 +23,87 @@ export interface Escaping {
 /** An expression that is no constant. */
 class NoConstant extends Error {}
 
+/** Kinds of expressions that jinja2 optimizes, with all that they are made of; it leaves literals alone. */
+const OPTIMIZED: ReadonlySet<Expression["kind"]> = new Set([
+  "Attribute",
+  "Binary",
+  "Call",
+  "Compare",
+  "Concat",
+  "Conditional",
+  "Filter",
+  "Item",
+  "Test",
+  "Unary",
+]);
+
 /**
- * The value of an expression without variables, which jinja2 computes when it compiles; undefined for any other, and
- * for one that fails: it will fail when it runs. It shows in a few places only: a slice of what has none is undefined
- * here, and an error there.
+ * Computes expressions without variables, as jinja2 does when it compiles. It shows in a few places only: a slice of
+ * what has none is undefined here and an error there, and a dict with a key that cannot be one fails before anything
+ * is rendered.
  */
-export function fold(node: Expression, escaping: Escaping): Value | undefined {
-  try {
-    return new Folder(escaping).value(node);
-  } catch (error) {
-    if (error instanceof NoConstant || error instanceof Fault || error instanceof RangeError)
-      return undefined;
-    throw error;
-  }
-}
-
-/** Whether jinja2 puts a constant in an expression's place: what Python can write down. */
-export function isWritable(value: Value): boolean {
-  if (value instanceof Tuple) return value.constructor === Tuple && value.values.every(isWritable);
-  if (value instanceof List) return value.values.every(isWritable);
-  if (value instanceof Dict)
-    return [...value.entries].every(([key, item]) => isWritable(key) && isWritable(item));
-  return value === null || typeof value !== "object" || value instanceof Str || value instanceof Range;
-}
-
-class Folder {
+export class Folder {
   readonly #escaping: Escaping;
-  readonly #rendering: Rendering;
+  readonly #known = new Map<Expression, Value | NoConstant>();
 
   constructor(escaping: Escaping) {
     this.#escaping = escaping;
-    this.#rendering = new Rendering(new Map());
-    this.#rendering.autoescape = escaping.autoescape;
   }
 
-  value(node: Expression): Value {
+  /** What is printed: undefined where that shows only when it runs. */
+  printed(node: Expression): Value | undefined {
+    try {
+      return this.#value(node);
+    } catch (error) {
+      if (error instanceof NoConstant || error instanceof Fault) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * The constant that jinja2 puts in an expression's place, if it does.
+   *
+   * @throws Fault for what fails in all cases
+   */
+  optimized(node: Expression): Value | undefined {
+    if (!OPTIMIZED.has(node.kind)) return undefined;
+    for (const child of children(node)) this.#visit(child as Expression);
+    const value = this.#attempt(node);
+    return value !== undefined && isWritable(value) ? value : undefined;
+  }
+
+  #visit(node: Expression): void {
+    if (this.#known.has(node)) return;
+    for (const child of children(node)) this.#visit(child as Expression);
+    this.#attempt(node);
+  }
+
+  #attempt(node: Expression): Value | undefined {
+    try {
+      return this.#value(node);
+    } catch (error) {
+      if (error instanceof NoConstant) return undefined;
+      throw error;
+    }
+  }
+
+  #value(node: Expression): Value {
+    const known = this.#known.get(node);
+    if (known instanceof NoConstant) throw known;
+    if (known !== undefined) return known;
+    try {
+      const value = this.#compute(node);
+      this.#known.set(node, value);
+      return value;
+    } catch (error) {
+      const is_beyond = error instanceof RangeError || isFault(error, "Bounds");
+      const told = is_beyond ? new NoConstant() : error;
+      if (told instanceof NoConstant) this.#known.set(node, told);
+      throw told;
+    }
+  }
+
+  #compute(node: Expression): Value {
     switch (node.kind) {
       case "Const":
         return node.value;
@@ -64,32 +111,33 @@ class Folder {
         if (this.#escaping.is_volatile) throw new NoConstant();
         return new Str(node.text, [], this.#escaping.autoescape);
       case "Tuple":
-        return new Tuple(node.items.map((item) => this.value(item)));
+        return new Tuple(node.items.map((item) => this.#value(item)));
       case "List":
-        return new List(node.items.map((item) => this.value(item)));
+        return new List(node.items.map((item) => this.#value(item)));
       case "Dict":
-        return new Dict(node.items.map(({ key, value }) => [this.value(key), this.value(value)] as const));
+        return this.#dict(node);
       case "Conditional":
-        if (truth(this.value(node.test))) return this.value(node.value);
+        if (truth(this.#value(node.test))) return this.#value(node.value);
         if (node.otherwise === null) throw new NoConstant();
-        return this.value(node.otherwise);
+        return this.#value(node.otherwise);
       case "Binary":
         return this.#binary(node);
-      case "Unary": {
-        const value = this.value(node.node);
-        return node.operator === "not" ? !truth(value) : signed(node.operator, value);
-      }
+      case "Unary":
+        return quiet(() => {
+          const value = this.#value(node.node);
+          return node.operator === "not" ? !truth(value) : signed(node.operator, value);
+        });
       case "Compare":
         return this.#compare(node);
       case "Concat":
-        return concat(...node.nodes.map((one) => str(this.value(one))));
+        return concat(...node.nodes.map((one) => str(this.#value(one))));
       case "Filter":
       case "Test":
         return this.#called(node);
       case "Attribute":
-        return getAttribute(this.value(node.node), node.name);
+        return quiet(() => getAttribute(this.#value(node.node), node.name));
       case "Item":
-        return this.#item(node);
+        return quiet(() => this.#item(node));
       case "Name":
       case "NamespaceRef":
       case "Call":
@@ -100,53 +148,85 @@ class Folder {
     }
   }
 
+  /** Item by item: a key that cannot be one is found before what comes behind it. */
+  #dict({ items }: Expression & { kind: "Dict" }): Dict {
+    const made = new Dict();
+    for (const { key, value } of items) made.set(this.#value(key), this.#value(value));
+    return made;
+  }
+
   #binary({ operator, left, right }: Expression & { kind: "Binary" }): Value {
-    const first = this.value(left);
-    if (operator === "and") return truth(first) ? this.value(right) : first;
-    if (operator === "or") return truth(first) ? first : this.value(right);
-    return operate(operator, first, this.value(right));
+    if (operator === "and" || operator === "or") {
+      const first = this.#value(left);
+      return truth(first) === (operator === "and") ? this.#value(right) : first;
+    }
+    return quiet(() => operate(operator, this.#value(left), this.#value(right)));
   }
 
   #compare({ node, operands }: Expression & { kind: "Compare" }): Value {
-    let left = this.value(node);
-    for (const operand of operands) {
-      const right = this.value(operand.node);
-      if (!compare(operand.operator, left, right)) return false;
-      left = right;
-    }
-    return true;
+    let left = this.#value(node);
+    return quiet(() => {
+      for (const operand of operands) {
+        const right = this.#value(operand.node);
+        if (!compare(operand.operator, left, right)) return false;
+        left = right;
+      }
+      return true;
+    });
   }
 
   #called(node: Expression & { kind: "Filter" | "Test" }): Value {
     if (this.#escaping.is_volatile || node.node === null) throw new NoConstant();
+    const table: ReadonlyMap<string, unknown> = node.kind === "Filter" ? FILTERS : TESTS;
+    if (!table.has(node.name) || (node.kind === "Filter" && CONTEXT_FILTERS.has(node.name)))
+      throw new NoConstant();
     const call = this.#arguments(node);
-    if (node.kind === "Test") {
-      const test = TESTS.get(node.name);
-      if (test === undefined) throw new NoConstant();
-      return test(this.value(node.node), call, this.#rendering);
-    }
-    const filter = FILTERS.get(node.name);
-    if (filter === undefined || CONTEXT_FILTERS.has(node.name)) throw new NoConstant();
-    return filter(this.value(node.node), call, this.#rendering);
+    const value = this.#value(node.node);
+    const rendering = new Rendering(new Map());
+    rendering.autoescape = this.#escaping.autoescape;
+    const name = new Str(node.name);
+    return quiet(() =>
+      node.kind === "Filter" ? rendering.filter(name, value, call) : rendering.test(name, value, call),
+    );
   }
 
   #arguments({ args, named, more_args, more_named }: CallArguments): Arguments {
-    const values = args.map((arg) => this.value(arg));
-    if (more_args !== null) values.push(...each(this.value(more_args)));
-    const by_name = new Map(named.map(({ name, value }) => [name, this.value(value)]));
+    const values = args.map((arg) => this.#value(arg));
+    const by_name = new Map(named.map(({ name, value }) => [name, this.#value(value)]));
+    if (more_args !== null) quiet(() => values.push(...each(this.#value(more_args))));
     if (more_named !== null) throw new NoConstant();
     return { args: values, named: by_name };
   }
 
   #item({ node, key }: Expression & { kind: "Item" }): Value {
-    const object = this.value(node);
-    if (key.kind !== "Slice") return getItem(object, this.value(key));
-    const part = (one: Expression | null) => (one === null ? null : this.value(one));
+    const object = this.#value(node);
+    if (key.kind !== "Slice") return getItem(object, this.#value(key));
+    const part = (one: Expression | null) => (one === null ? null : this.#value(one));
+    const [start, stop, step] = [part(key.start), part(key.stop), part(key.step)];
     try {
-      return getSlice(object, part(key.start), part(key.stop), part(key.step));
+      return getSlice(object, start, stop, step);
     } catch (error) {
       if (isFault(error, "TypeError", "KeyError", "IndexError")) return Undefined.of(object, "slice");
       throw error;
     }
   }
+}
+
+/** What fails here fails when it runs. */
+function quiet<T>(compute: () => T): T {
+  try {
+    return compute();
+  } catch (error) {
+    if (error instanceof Fault) throw new NoConstant();
+    throw error;
+  }
+}
+
+/** Whether Python can write a constant down. */
+function isWritable(value: Value): boolean {
+  if (value instanceof Tuple) return value.constructor === Tuple && value.values.every(isWritable);
+  if (value instanceof List) return value.values.every(isWritable);
+  if (value instanceof Dict)
+    return [...value.entries].every(([key, item]) => isWritable(key) && isWritable(item));
+  return value === null || typeof value !== "object" || value instanceof Str || value instanceof Range;
 }

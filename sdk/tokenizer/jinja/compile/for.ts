@@ -26,13 +26,14 @@ export function compileFor(compiler: Compiler, node: ForNode, frame: CompileFram
   const pass = compilePass(compiler, node, frame, around);
   const iterable = compiler.expressions.compile(node.iterable, frame);
   if (!node.is_recursive) return (at) => pass(at, iterable(at), 0, null);
+  const { autoescape } = compiler.expressions.escaping;
   return (at) => {
     const recurse = (items: Value, depth: number): Str =>
       deeper(() => {
         const inner = new Activation(at.rendering, at.context, at);
         inner.open(around.buffer);
         pass(inner, items, depth, recurse);
-        return inner.printed(around.buffer).as(compiler.expressions.escaping.autoescape);
+        return inner.printed(around.buffer).as(autoescape);
       });
     at.print(frame.buffer, recurse(iterable(at), 0));
     return "next";

@@ -1,9 +1,10 @@
 import { Fault } from "../python/errors.ts";
 import type { Value } from "../python/object.ts";
 import { Undefined } from "../python/undefined.ts";
-import type { CallBlockNode, Expression, MacroNode, Statement } from "../syntax/nodes.ts";
+import type { CallBlockNode, MacroNode, Statement } from "../syntax/nodes.ts";
 import { type Compiler, printable, type Run } from "./compiler.ts";
 import type { CompileFrame } from "./frame.ts";
+import { locatedAt } from "./lines.ts";
 import { Macro, type Signature } from "./macro.ts";
 import { Activation, MISSING } from "./runtime.ts";
 import { enterScope } from "./scopes.ts";
@@ -65,7 +66,7 @@ function compileBody(
   if (signature.takes_more) parameters.push(symbols.parameter("varargs"));
   symbols.visit(nodes);
   const enter = enterScope(symbols);
-  const defaults = compileDefaults(compiler, node.defaults, args, inner);
+  const defaults = compileDefaults(compiler, node, args, inner);
   const body = compiler.body(node.body, inner);
   return (at) =>
     new Macro(
@@ -89,14 +90,14 @@ function compileBody(
 /** What each parameter is where the call gives nothing. */
 function compileDefaults(
   compiler: Compiler,
-  defaults: readonly Expression[],
+  { defaults, line }: Callable,
   args: readonly string[],
   frame: CompileFrame,
 ): ((at: Activation) => Value)[] {
   return args.map((arg, i) => {
     const fallback = defaults[i - args.length + defaults.length];
     if (fallback === undefined) return () => new Undefined(`parameter '${arg}' was not provided`);
-    return compiler.expressions.compile(fallback, frame);
+    return locatedAt(line, compiler.expressions.compile(fallback, frame));
   });
 }
 

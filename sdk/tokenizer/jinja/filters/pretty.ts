@@ -92,7 +92,7 @@ function sortedItems(value: Dict): (readonly [Value, Value])[] {
     try {
       return ordered(a, b, "<");
     } catch (error) {
-      if (!isFault(error, "TypeError", "UndefinedError")) throw error;
+      if (!isFault(error, "TypeError")) throw error;
       return typeName(a) < typeName(b);
     }
   };

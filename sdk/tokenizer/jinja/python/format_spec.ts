@@ -10,7 +10,6 @@ interface Spec {
   align: string | undefined;
   sign: string | undefined;
   is_alternate: boolean;
-  is_zero: boolean;
   width: number;
   grouping: string;
   precision: number | undefined;
@@ -28,23 +27,23 @@ export function formatValue(value: Value, spec_text: string): Str {
   if (!is_text && whole === undefined && typeof value !== "number") {
     throw typeError(`unsupported format string passed to ${typeName(value)}.__format__`);
   }
-  const spec = parseSpec(spec_text);
+  const spec = parseSpec(spec_text, is_text);
   if (is_text) return formatText(value, spec);
   if (whole !== undefined && !"eEfFgG%".includes(spec.type || "d")) return formatInteger(whole, spec);
   return formatReal(whole === undefined ? (value as number) : floatOf(whole), spec);
 }
 
-function parseSpec(text: string): Spec {
+function parseSpec(text: string, is_text: boolean): Spec {
   const match = SPEC.exec(text);
   if (match === null) throw valueError("Invalid format specifier");
   const [, fill, align, sign, no_minus_zero, alternate, zero, width, grouping, precision, type] = match;
   if (no_minus_zero !== undefined) throw valueError("the option z of format specifiers is not supported");
   const spec = {
-    fill: fill ?? (zero !== undefined && align === undefined ? "0" : " "),
-    align: align ?? (zero !== undefined ? "=" : undefined),
+    // A zero before the width is the filling, and puts the sign of numbers in front.
+    fill: fill ?? (zero === undefined ? " " : "0"),
+    align: align ?? (zero !== undefined && !is_text ? "=" : undefined),
     sign,
     is_alternate: alternate !== undefined,
-    is_zero: zero !== undefined,
     width: Number(width ?? 0),
     grouping: grouping ?? "",
     precision: precision === undefined ? undefined : Number(precision),
@@ -60,14 +59,10 @@ function formatText(value: Str, spec: Spec): Str {
   if (spec.sign !== undefined) throw valueError("Sign not allowed in string format specifier");
   if (spec.is_alternate) throw valueError("Alternate form (#) not allowed in string format specifier");
   if (spec.grouping !== "") throw valueError(`Cannot specify '${spec.grouping}' with 's'.`);
-  // Since 3.10 a zero before the width fills texts too.
-  const { align = "<" } = spec;
-  const is_plain_zero = spec.is_zero && align === "=";
-  if (align === "=" && !is_plain_zero)
-    throw valueError("'=' alignment not allowed in string format specifier");
+  if (spec.align === "=") throw valueError("'=' alignment not allowed in string format specifier");
   const { precision } = spec;
   const cut = precision === undefined ? value : value.points(0, Math.min(precision, value.length));
-  return aligned(new Str(""), cut, { ...spec, align: is_plain_zero ? "<" : align }, "<");
+  return aligned(new Str(""), cut, spec, "<");
 }
 
 function formatInteger(value: bigint, spec: Spec): Str {

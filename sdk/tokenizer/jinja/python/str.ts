@@ -108,8 +108,9 @@ export class Str extends PyObject {
     return this.length;
   }
 
+  /** Plain characters, of markup too; from the right they are markup. */
   override *items(): Iterator<Value> {
-    for (let i = 0; i < this.length; i++) yield this.at(i);
+    for (let i = 0; i < this.length; i++) yield this.at(i).as(false);
   }
 
   override *reversed(): Iterator<Value> {

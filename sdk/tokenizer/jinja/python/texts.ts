@@ -89,8 +89,7 @@ function splitAtSpacesFromRight(text: Str, most: number): Str[] {
     let start = end;
     if (most >= 0 && parts.length >= most) start = 0;
     else while (start > 0 && !isSpace(value[start - 1])) start--;
-    if (start === 0) start = value.length - strip(text, "left").value.length;
-    if (start < end) parts.push(text.part(start, end));
+    parts.push(text.part(start, end));
     end = start;
     while (end > 0 && isSpace(value[end - 1])) end--;
   }

@@ -40,13 +40,13 @@ const OPERATOR = /\/\/|\*\*|==|!=|>=|<=|[-+/*%~[\](){}><=.:|,;]/y;
 const CLOSED_BY: Record<string, string> = { "(": ")", "[": "]", "{": "}" };
 const ONLY_SPACE = new RegExp(`^${S}+$`);
 
-export function tokenize(template: string): Token[] {
+/** Tokens one after another, so that the first fault of a template is the one that is told. */
+export function tokenize(template: string): Generator<Token> {
   return new Lexer(template).run();
 }
 
 class Lexer {
   readonly #source: string;
-  readonly #tokens: Token[] = [];
   #at = 0;
   #line = 1;
   /** Whether what comes begins a line: then white space before a block goes. */
@@ -57,18 +57,17 @@ class Lexer {
     this.#source = template.replace(/\r\n?/g, "\n").replace(/\n$/, "");
   }
 
-  run(): Token[] {
-    while (this.#at < this.#source.length) this.#root();
-    this.#push("eof", "");
-    return this.#tokens;
+  *run(): Generator<Token> {
+    while (this.#at < this.#source.length) yield* this.#root();
+    yield this.#token("eof", "");
   }
 
   /** Text up to the next tag, and the tag. */
-  #root(): void {
+  *#root(): Generator<Token> {
     const start = this.#at;
     const tag = this.#findTag(start);
     if (tag < 0) {
-      this.#push("data", this.#source.slice(start));
+      yield this.#token("data", this.#source.slice(start));
       this.#at = this.#source.length;
       return;
     }
@@ -76,19 +75,19 @@ class Lexer {
     const raw = RAW_BEGIN.exec(this.#source);
     const kind = this.#source[tag + 1]!;
     const sign = raw?.[1] ?? /^[-+]?/.exec(this.#source.slice(tag + 2, tag + 3))![0];
-    this.#data(this.#source.slice(start, tag), sign, kind !== "{");
+    yield* this.#data(this.#source.slice(start, tag), sign, kind !== "{");
     const opening = raw?.[0] ?? this.#source.slice(tag, tag + 2 + sign.length);
     this.#at = tag;
     if (raw !== null) {
       this.#advance(opening);
-      this.#raw();
+      yield* this.#raw();
     } else if (kind === "#") {
       this.#advance(opening);
       this.#comment();
     } else {
-      this.#push(kind === "{" ? "variable_begin" : "block_begin", opening);
+      yield this.#token(kind === "{" ? "variable_begin" : "block_begin", opening);
       this.#advance(opening);
-      this.#code(kind === "{" ? "variable_end" : "block_end");
+      yield* this.#code(kind === "{" ? "variable_end" : "block_end");
     }
   }
 
@@ -101,24 +100,24 @@ class Lexer {
   }
 
   /** Text before a tag, without the white space that the tag takes. */
-  #data(text: string, sign: string, is_block: boolean): void {
+  *#data(text: string, sign: string, is_block: boolean): Generator<Token> {
     let kept = text;
     if (sign === "-") kept = withoutTrailingSpace(text);
     else if (sign !== "+" && is_block) {
       const line = text.lastIndexOf("\n") + 1;
       if ((line > 0 || this.#is_line_start) && ONLY_SPACE.test(text.slice(line))) kept = text.slice(0, line);
     }
-    if (kept !== "") this.#push("data", kept);
+    if (kept !== "") yield this.#token("data", kept);
     this.#line += countLines(text);
   }
 
-  #raw(): void {
+  *#raw(): Generator<Token> {
     const start = this.#at;
     for (let at = this.#source.indexOf("{%", start); at >= 0; at = this.#source.indexOf("{%", at + 1)) {
       RAW_END.lastIndex = at;
       const end = RAW_END.exec(this.#source);
       if (end === null) continue;
-      this.#data(this.#source.slice(start, at), end[1]!, true);
+      yield* this.#data(this.#source.slice(start, at), end[1]!, true);
       this.#at = at;
       this.#advance(end[0]);
       return;
@@ -135,23 +134,23 @@ class Lexer {
   }
 
   /** What stands inside a tag, and its end. */
-  #code(end_type: "variable_end" | "block_end"): void {
+  *#code(end_type: "variable_end" | "block_end"): Generator<Token> {
     const end = end_type === "variable_end" ? VARIABLE_END : BLOCK_END;
     const open: string[] = [];
     while (this.#at < this.#source.length) {
       const closing = open.length === 0 ? this.#match(end) : null;
       if (closing !== null) {
-        this.#push(end_type, closing);
+        yield this.#token(end_type, closing);
         this.#advance(closing);
         return;
       }
       const space = this.#match(WHITESPACE);
       if (space !== null) this.#advance(space);
-      else this.#codeToken(open);
+      else yield this.#codeToken(open);
     }
   }
 
-  #codeToken(open: string[]): void {
+  #codeToken(open: string[]): Token {
     const kinds = [
       ["float", FLOAT],
       ["integer", INTEGER],
@@ -164,9 +163,9 @@ class Lexer {
       if (text === null) continue;
       if (type === "operator") this.#balance(text, open);
       if (type === "name" && !IDENTIFIER.test(text)) throw this.#fault("Invalid character in identifier");
-      this.#push(type, type === "string" ? this.#stringValue(text) : text);
+      const token = this.#token(type, type === "string" ? this.#stringValue(text) : text);
       this.#advance(text);
-      return;
+      return token;
     }
     throw this.#fault(`unexpected char ${JSON.stringify(this.#source[this.#at])}`);
   }
@@ -194,8 +193,8 @@ class Lexer {
     return pattern.exec(this.#source)?.[0] ?? null;
   }
 
-  #push(type: TokenType, text: string): void {
-    this.#tokens.push({ type, text, line: this.#line });
+  #token(type: TokenType, text: string): Token {
+    return { type, text, line: this.#line };
   }
 
   #advance(text: string): void {

@@ -6,16 +6,15 @@ const DEEPEST = 190;
 
 /** Tokens to read one by one. */
 export class TokenStream {
-  readonly #tokens: readonly Token[];
-  #at = 0;
+  readonly #tokens: Iterator<Token>;
+  current: Token;
+  /** The token behind the current one, once it was looked at. */
+  #ahead: Token | undefined;
   #depth = 0;
 
-  constructor(tokens: readonly Token[]) {
+  constructor(tokens: Iterator<Token>) {
     this.#tokens = tokens;
-  }
-
-  get current(): Token {
-    return this.#tokens[this.#at]!;
+    this.current = tokens.next().value;
   }
 
   get line(): number {
@@ -23,12 +22,15 @@ export class TokenStream {
   }
 
   look(): Token {
-    return this.#tokens[this.#at + 1] ?? this.current;
+    if (this.current.type === "eof") return this.current;
+    this.#ahead ??= this.#tokens.next().value as Token;
+    return this.#ahead;
   }
 
   next(): Token {
     const token = this.current;
-    if (token.type !== "eof") this.#at++;
+    this.current = this.look();
+    this.#ahead = undefined;
     return token;
   }
 
