@@ -65,6 +65,9 @@ const keyGetter = (attribute: Value, case_sensitive: Value, fallback: Value = nu
   return truth(case_sensitive) ? get : (item: Value) => ignoreCase(get(item));
 };
 
+/** Python takes whole numbers here, and nothing else. */
+const isReverse = (order: Value) => indexOf(order) !== 0;
+
 const sort: Filter = (value, call) => {
   const [reverse_order = false, case_sensitive = false, attribute = null] = bind(
     call,
@@ -76,7 +79,7 @@ const sort: Filter = (value, call) => {
     attribute instanceof Str ? attribute.value.split(",").map((name) => new Str(name)) : [attribute];
   const getters = names.map((name) => keyGetter(name, case_sensitive));
   return new List(
-    sorted(listed(value), (item) => new List(getters.map((get) => get(item))), truth(reverse_order)),
+    sorted(listed(value), (item) => new List(getters.map((get) => get(item))), isReverse(reverse_order)),
   );
 };
 
@@ -97,7 +100,7 @@ const dictsort: Filter = (value, call) => {
     const found = (item as Tuple).values[place]!;
     return truth(case_sensitive) ? found : ignoreCase(found);
   };
-  return new List(sorted(items, key, truth(reverse_order)));
+  return new List(sorted(items, key, isReverse(reverse_order)));
 };
 
 const extreme =

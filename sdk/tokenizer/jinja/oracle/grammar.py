@@ -50,7 +50,7 @@ TESTS = [
 ]
 NUMBER_FILTERS = ['abs', 'round', 'round(2)', 'round(1, "floor")', 'round(method="ceil")', 'int', 'float', 'round(-1)']
 LIST_REDUCERS = ['sum', 'max', 'min', 'first', 'last', 'length', 'sum(start=1)', 'map("length") | sum', 'max(case_sensitive=true)']
-LIST_FILTERS = ['sort', 'sort(reverse=true)', 'sort(case_sensitive=true)', 'unique', 'reverse', 'list', 'unique | list', 'reverse | list', 'batch(2) | list', 'batch(2, 0) | list', 'slice(2) | list', 'slice(3, none) | map("list") | list', 'random | string | length', 'sort | list']
+LIST_FILTERS = ['sort', 'sort(reverse=true)', 'sort(case_sensitive=true)', 'unique', 'reverse', 'list', 'unique | list', 'reverse | list', 'batch(2) | list', 'batch(2, 0) | list', 'slice(2) | list', 'slice(3, none) | map("list") | list', 'sort | list']
 MAPPED = ['"upper"', '"string"', '"length"', '"int"', '"replace", "a", "b"', '"default", 1', 'attribute="name"', 'attribute="city", default="?"', 'attribute=0', '"nosuch"', '"tojson"', '"abs"', '"first"']
 SELECTED = ['', '"odd"', '"string"', '"none"', '"gt", 1', '"in", [1, 2, "a"]', '"equalto", "a"', '"number"', '"defined"']
 SELECTED_BY = ['"name"', '"age", "gt", 20', '"city", "equalto", "NY"', '"nope"', '"city", "defined"', '"address.zip"', '"tags", "in", [[]]']
@@ -170,7 +170,9 @@ class Grammar:
         if kind == 3:
             return f"{self.pick(['-', '+', '- '])}{self.pick(['n', 'f', '2', '(1 + 2)', 'i', 'xs[0]'])}"
         if kind == 4:
-            return f"{self.any_(depth + 1)} | {self.pick(['length', 'count', 'int', 'float', 'wordcount', 'int(7)', 'int(base=16)', 'float(1.5)'])}"
+            if self.chance(0.1):
+                return f"{self.str_(depth + 1)} | wordcount"
+            return f"{self.any_(depth + 1)} | {self.pick(['length', 'count', 'int', 'float', 'int(7)', 'int(base=16)', 'float(1.5)'])}"
         if kind == 5:
             return f"{self.number(depth + 1)} | {self.pick(NUMBER_FILTERS)}"
         if kind == 6:

@@ -191,6 +191,14 @@ export class DictView extends PyObject {
     for (const entry of [...this.dict.entries].reverse()) yield this.#of(entry);
   }
 
+  override has(item: Value, equal: (a: Value, b: Value) => boolean): boolean {
+    if (this.type === "dict_values") return super.has(item, equal);
+    if (this.type === "dict_keys") return this.dict.has(item);
+    if (!(item instanceof Tuple) || item.values.length !== 2) return false;
+    const found = this.dict.get(item.values[0]!);
+    return found !== undefined && equal(found, item.values[1]!);
+  }
+
   /** Keys and items behave as sets. */
   override key(inner: (value: Value) => string): string {
     if (this.type !== "dict_values") throw unhashable(this);

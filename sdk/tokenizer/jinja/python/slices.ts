@@ -22,7 +22,7 @@ export function sliceRange(length: number, start: Value, stop: Value, step: Valu
   const first = place(start, by > 0 ? lowest : highest);
   const last = place(stop, by > 0 ? highest : lowest);
   const count = Math.max(0, Math.ceil((last - first) / by));
-  return { start: first, stop: by === 1 ? first + count : last, step: by, count };
+  return { start: first, stop: last, step: by, count };
 }
 
 function bound(value: Value): number | undefined {

@@ -131,7 +131,7 @@ export class Str extends PyObject {
 
   override slice(start: Value, stop: Value, step: Value): Str {
     const range = sliceRange(this.length, start, stop, step);
-    if (range.step === 1) return this.points(range.start, range.stop);
+    if (range.step === 1) return this.points(range.start, range.start + range.count);
     const made = new StrBuilder();
     for (let i = 0, at = range.start; i < range.count; i++, at += range.step) made.add(this.at(at));
     return made.done(this.is_markup);

@@ -11,14 +11,10 @@ import type {
 } from "./nodes.ts";
 import { describe, type TokenStream } from "./stream.ts";
 
-/** What may end a tuple that has no parentheses, beside the end of its tag. */
-type EndNames = readonly string[];
-
 interface TupleOptions {
   /** Names and literals only: the left side of `=`. */
   is_simple?: boolean;
   with_conditions?: boolean;
-  ends?: EndNames;
   in_parentheses?: boolean;
   with_namespace?: boolean;
 }
@@ -174,14 +170,14 @@ export class Expressions {
   /** Expressions with commas between them, or one. */
   tuple(options: TupleOptions = {}): Expression {
     const stream = this.#stream;
-    const { is_simple = false, with_conditions = true, ends = [], with_namespace = false } = options;
+    const { is_simple = false, with_conditions = true, with_namespace = false } = options;
     let { line } = stream;
     const items: Expression[] = [];
     let is_tuple = false;
     for (;;) {
       if (items.length > 0) stream.expect("operator", ",");
       const is_end = stream.is("variable_end") || stream.is("block_end") || stream.isOperator(")");
-      if (is_end || (ends.length > 0 && stream.isName(...ends))) break;
+      if (is_end) break;
       items.push(is_simple ? this.primary(with_namespace) : this.expression(with_conditions));
       if (!stream.isOperator(",")) break;
       is_tuple = true;
@@ -368,8 +364,8 @@ export class Expressions {
   }
 
   /** What stands left of `=`, or between `for` and `in`. */
-  target(ends: EndNames = [], with_namespace = false): Target {
-    const made = this.tuple({ is_simple: true, ends, with_namespace });
+  target(with_namespace = false): Target {
+    const made = this.tuple({ is_simple: true, with_namespace });
     return this.#assignable(made, "store");
   }
 

@@ -125,9 +125,9 @@ class Parser {
   };
 
   #for(line: number): Statement {
-    const target = this.#expressions.target(["in"]);
+    const target = this.#expressions.target();
     this.#stream.expect("name", "in");
-    const iterable = this.#expressions.tuple({ with_conditions: false, ends: ["recursive"] });
+    const iterable = this.#expressions.tuple({ with_conditions: false });
     const test = this.#stream.skipName("if") ? this.#expressions.expression() : null;
     const is_recursive = this.#stream.skipName("recursive");
     const { body, end } = this.#body("endfor", "else");
@@ -222,7 +222,7 @@ class Parser {
   }
 
   #set(line: number): Statement {
-    const target = this.#expressions.target([], true);
+    const target = this.#expressions.target(true);
     if (this.#stream.skipOperator("="))
       return { kind: "Set", target, value: this.#expressions.tuple(), line };
     const filter = this.#expressions.filter(null);
