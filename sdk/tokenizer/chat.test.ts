@@ -82,6 +82,48 @@ describe("spans", () => {
     expect(textOf(qwen, chat, chat.spans[1]!)).toBe("the answer");
   });
 
+  test("are the message's where its text comes twice", async () => {
+    const render = async (template: string, messages: Message[]) => {
+      const tokenizer = await loadFixture("qwen", { template });
+      const chat = tokenizer.encodeChat(messages);
+      return chat.spans.map((span) => [span.start, textOf(tokenizer, chat, span)] as const);
+    };
+    const titled =
+      "About: {{ messages[0].content }}\n{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}";
+    const [first, second] = await render(titled, [user("cats and dogs"), assistant("cats and dogs")]);
+    expect([first![1], second![1]]).toEqual(["cats and dogs", "cats and dogs"]);
+    expect(first![0]).toBeGreaterThan(4);
+    expect(second![0]).toBeGreaterThan(first![0] + 2);
+    const cut =
+      "{{ messages[0].content[:4] }}...\n{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}";
+    expect((await render(cut, [user("cats and dogs")]))[0]![1]).toBe("cats and dogs");
+    const summed =
+      "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}\nFirst: {{ messages[0].content[:4] }}";
+    expect((await render(summed, [user("cats and dogs"), assistant("yes")])).map(([, text]) => text)).toEqual(
+      ["cats and dogs", "yes"],
+    );
+  });
+
+  test("follow a content that the template changes, splits or moves", async () => {
+    const texts = async (template: string, messages: Message[]) => {
+      const tokenizer = await loadFixture("qwen", { template });
+      const chat = tokenizer.encodeChat(messages);
+      return chat.spans.map((span) => textOf(tokenizer, chat, span));
+    };
+    const changed = "{% for m in messages %}[{{ m.content | trim | upper }}]{% endfor %}";
+    expect(await texts(changed, [user(" stra\u00dfe "), assistant("no")])).toEqual(["STRASSE", "NO"]);
+    const split = "{% for m in messages %}{{ m.content.split('#') | join('--') }};{% endfor %}";
+    expect(await texts(split, [user("a#b#c"), assistant("d")])).toEqual(["a--b--c", "d"]);
+    const moved = "{% for m in messages[1:] %}<{{ m.content }}>{% endfor %}({{ messages[0].content }})";
+    expect(await texts(moved, [{ role: "system", content: "rules" }, user("hi"), assistant("yo")])).toEqual([
+      "rules",
+      "hi",
+      "yo",
+    ]);
+    const woven = "{{ messages[0].content[:2] }}{{ messages[1].content }}{{ messages[0].content[2:] }}";
+    expect((await texts(woven, [user("abcdefgh"), assistant("12")]))[1]).toBe("12");
+  });
+
   test("in every vocabulary, of any text", () => {
     // U+2581 is a space to some vocabularies, and NFC what some texts become.
     const content = fc

@@ -74,11 +74,11 @@ function messageValue(
   turn: number,
   { known_roles }: RequestOptions,
 ): Value {
-  const source = { turn };
   const entries = Object.entries(message).map(([name, value]) => {
     const is_known_role = name === "role" && known_roles.has(String(value));
-    const of = name === "content" ? source : is_known_role ? null : OTHER;
-    return [Str.from(name, OTHER), fromPlain(value, (text) => Str.from(text, of))] as const;
+    // Each part of a content is a text of its own.
+    const sourceOf = () => (name === "content" ? { turn } : is_known_role ? null : OTHER);
+    return [Str.from(name, OTHER), fromPlain(value, (text) => Str.from(text, sourceOf()))] as const;
   });
   return new Dict(entries);
 }

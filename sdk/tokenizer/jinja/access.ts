@@ -28,7 +28,8 @@ const OF_ALL = new Set(
 export function getAttribute(object: Value, name: string): Value {
   const found = pythonAttribute(object, name);
   if (found !== undefined) return safe(object, name, found);
-  return itemOf(object, new Str(name)) ?? Undefined.of(object, name);
+  const item = itemOf(object, new Str(name));
+  return item === undefined ? Undefined.of(object, name) : item;
 }
 
 /** `object[key]`: the item, else the attribute. */

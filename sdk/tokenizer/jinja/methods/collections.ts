@@ -49,7 +49,8 @@ const view =
 export const DICT_METHODS: Readonly<Record<string, Method<Dict>>> = {
   get: (self, call) => {
     const [key, fallback = null] = positional(call, "get", 1, 2);
-    return self.get(key!) ?? fallback;
+    const found = self.get(key!);
+    return found === undefined ? fallback : found;
   },
   keys: view("keys"),
   values: view("values"),

@@ -18,7 +18,7 @@ LITERALS = [
 INTEGERS = ["0", "1", "2", "3", "5", "7", "10", "42", "-1", "-3", "1_000", "0x1f", "0b101", "0o17", "100", "2147483648", "123456789012345678901234567890"]
 FLOATS = ["0.5", "1.0", "2.5", "-1.5", "1e3", "1E-7", "1.5e+20", "3.14159", "0.1", "100.0", "1_0.5", "2.675", "1e16", "123456789.125", "0.00012"]
 SMALL = ["0", "1", "2", "3", "-1", "-2", "4"]
-ATTRIBUTES = ["name", "age", "city", "role", "content", "nope", "items", "keys", "tags"]
+ATTRIBUTES = ["name", "age", "city", "role", "content", "nope", "items", "keys", "tags", "nick"]
 
 STR_METHODS = [
     "upper()", "lower()", "strip()", "lstrip()", "rstrip()", "strip({s})", "rstrip('\\n')", "title()", "capitalize()",
@@ -449,12 +449,12 @@ def variables(rng: random.Random) -> dict:
     key = lambda: rng.choice([one for one in TEXTS if one != "42"])
     number = lambda: rng.choice([0, 1, 2, 3, 7, -4, 30, 1000, 2**40])
     real = lambda: rng.choice([0.5, -1.5, 2.25, 1e-7, 3.14159, 1e22 + 0.0, 0.1, 123456.75])
-    person = lambda: {"name": text(), "age": number(), **rng.choice([{}, {"city": rng.choice(["NY", "ny", "LA", "Bern"])}]), "address": {"zip": text()}, "tags": [text()][: rng.randrange(2)]}
+    person = lambda: {"name": text(), "age": number(), **rng.choice([{}, {"city": rng.choice(["NY", "ny", "LA", "Bern"])}]), "address": {"zip": text()}, "nick": rng.choice([None, None, "", "x"]), "tags": [text()][: rng.randrange(2)]}
     message = lambda: {"role": rng.choice(["system", "user", "assistant", "tool"]), "content": text(), **rng.choice([{}, {}, {"name": text()}])}
     mixed = [number, text, lambda: None, lambda: True, real, lambda: [1, "a"], lambda: {"k": text()}]
     return {
         "s": text(), "t": text(), "w": text(), "n": number(), "i": rng.randrange(5), "f": real(), "b": rng.random() < 0.5, "z": None,
         "xs": [number() for _ in range(rng.randrange(5))], "ws": [text() for _ in range(rng.randrange(5))], "mixed": [rng.choice(mixed)() for _ in range(rng.randrange(4))],
-        "d": {key(): rng.choice(mixed)() for _ in range(rng.randrange(4))}, "user": person(), "users": [person() for _ in range(rng.randrange(4))],
+        "d": {key(): rng.choice(mixed)() for _ in range(rng.randrange(4))} | rng.choice([{}, {}, {"name": None}, {"items": 0}]), "user": person(), "users": [person() for _ in range(rng.randrange(4))],
         "messages": [message() for _ in range(rng.randrange(1, 4))],
     }
