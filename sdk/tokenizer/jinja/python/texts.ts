@@ -1,7 +1,7 @@
 import { spend, spendList, spendText } from "./budget.ts";
 import type { Dict } from "./collections.ts";
 import { typeError, valueError } from "./errors.ts";
-import { escapedFor } from "./markup.ts";
+import { escapeHtml } from "./markup.ts";
 import { indexOf, integerOf, typeName, type Value } from "./object.ts";
 import { mapPoints, Str, StrBuilder } from "./str.ts";
 import { isSpace, LINE_END, SPACES, titleCase } from "./unicode.ts";
@@ -129,14 +129,14 @@ export function replace(text: Str, old: string, replacement: Str, most: number):
   return count === 0 ? text : made.part(text, from, value.length).done(text.is_markup);
 }
 
-/** `separator.join(items)` */
+/** `separator.join(items)`; markup takes items of any kind. */
 export function join(separator: Str, items: readonly Value[]): Str {
   const made = new StrBuilder();
   for (const [i, item] of items.entries()) {
-    if (!(item instanceof Str))
-      throw typeError(`sequence item ${i}: expected str instance, ${typeName(item)} found`);
     if (i > 0) made.add(separator);
-    made.add(escapedFor(separator, item));
+    if (separator.is_markup) made.add(escapeHtml(item));
+    else if (item instanceof Str) made.add(item);
+    else throw typeError(`sequence item ${i}: expected str instance, ${typeName(item)} found`);
   }
   return made.done(separator.is_markup);
 }
@@ -160,9 +160,20 @@ export function center(text: Str, fill: Str, width: number): Str {
 }
 
 export function swapCase(value: string): string {
-  const one = (char: string) => (/\p{Uppercase}/u.test(char) ? char.toLowerCase() : char.toUpperCase());
-  return Array.from(value, (char) => (/[\p{Uppercase}\p{Lowercase}]/u.test(char) ? one(char) : char)).join(
-    "",
+  let at = 0;
+  return Array.from(value, (char) => {
+    at += char.length;
+    if (/\p{Lowercase}/u.test(char)) return char.toUpperCase();
+    if (!/\p{Uppercase}/u.test(char)) return char;
+    return char === "\u03a3" && endsWord(value, at) ? "\u03c2" : char.toLowerCase();
+  }).join("");
+}
+
+/** Whether the letter before a place ends its word: a sigma has a form of its own there. */
+function endsWord(value: string, at: number): boolean {
+  return (
+    /\p{Cased}\p{Case_Ignorable}*$/u.test(value.slice(0, at - 1)) &&
+    !/^\p{Case_Ignorable}*\p{Cased}/u.test(value.slice(at))
   );
 }
 
