@@ -2,6 +2,7 @@ import { stripTags, unescapeHtml } from "./filters/html.ts";
 import { CHANGES, DICT_METHODS, LIST_METHODS, TUPLE_METHODS, viewAttribute } from "./methods/collections.ts";
 import { floatAttribute, integerAttribute } from "./methods/numbers.ts";
 import { STR_METHODS } from "./methods/str.ts";
+import { spendText } from "./python/budget.ts";
 import { Builtin } from "./python/calls.ts";
 import { Dict, DictView, List, Range, Tuple } from "./python/collections.ts";
 import { isFault, typeError } from "./python/errors.ts";
@@ -110,7 +111,12 @@ const LOOKUP: Lookup = { attribute: getAttribute, item: getItem };
 
 function strAttribute(text: Str, name: string): Value | undefined {
   const run = Object.hasOwn(STR_METHODS, name) ? STR_METHODS[name] : undefined;
-  if (run !== undefined) return new Builtin(name, (call) => run(text, call, LOOKUP));
+  if (run !== undefined) {
+    return new Builtin(name, (call) => {
+      spendText(text.value.length);
+      return run(text, call, LOOKUP);
+    });
+  }
   if (!text.is_markup) return undefined;
   switch (name) {
     case "escape":

@@ -1,4 +1,5 @@
 import { callValue, getAttribute, getItem, getSlice } from "../access.ts";
+import { charge } from "../filters/filter.ts";
 import { FILTERS } from "../filters/index.ts";
 import { TESTS } from "../filters/tests.ts";
 import { spend } from "../python/budget.ts";
@@ -188,9 +189,10 @@ export class ExpressionCompiler {
     const value = inner ?? (() => new Str(""));
     const call = this.arguments(node, frame);
     return (at) => {
-      spend(1);
       if (filter === undefined) throw unknown("filter", new Str(node.name));
-      return filter(value(at), call(at), at.rendering);
+      const filtered = value(at);
+      charge(filtered);
+      return filter(filtered, call(at), at.rendering);
     };
   }
 
@@ -207,9 +209,10 @@ export class ExpressionCompiler {
     const value = this.compile(node.node, frame);
     const call = this.arguments(node, frame);
     return (at) => {
-      spend(1);
       if (test === undefined) throw unknown("test", new Str(node.name));
-      return test(value(at), call(at), at.rendering);
+      const tested = value(at);
+      charge(tested);
+      return test(tested, call(at), at.rendering);
     };
   }
 

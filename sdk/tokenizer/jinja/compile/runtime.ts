@@ -1,4 +1,4 @@
-import type { Filter, FilterContext } from "../filters/filter.ts";
+import { charge, type Filter, type FilterContext } from "../filters/filter.ts";
 import { FILTERS } from "../filters/index.ts";
 import { TESTS } from "../filters/tests.ts";
 import { Fault } from "../python/errors.ts";
@@ -96,12 +96,15 @@ export class Rendering implements FilterContext {
   }
 
   filter(name: Value, value: Value, call: Arguments): Value {
-    return filterNamed(name)(value, call, this);
+    const filter = filterNamed(name);
+    charge(value);
+    return filter(value, call, this);
   }
 
   test(name: Value, value: Value, call: Arguments): boolean {
     const test = name instanceof Str ? TESTS.get(name.value) : undefined;
     if (test === undefined) throw unknown("test", name);
+    charge(value);
     return test(value, call, this);
   }
 

@@ -1,4 +1,5 @@
 import { getItem } from "../access.ts";
+import { spend, spendText } from "../python/budget.ts";
 import { Fault, typeError } from "../python/errors.ts";
 import { type Arguments, typeName, type Value } from "../python/object.ts";
 import { Str } from "../python/str.ts";
@@ -18,6 +19,12 @@ export interface FilterContext {
 
 /** @param value what stands before the `|` */
 export type Filter = (value: Value, call: Arguments, context: FilterContext) => Value;
+
+/** Charges for looking at what a filter or a test is given. */
+export function charge(value: Value): void {
+  spend(1);
+  if (value instanceof Str) spendText(value.value.length);
+}
 
 /** A fault of an argument. */
 export function argumentFault(message: string): Fault {

@@ -1,3 +1,4 @@
+import { spend } from "../python/budget.ts";
 import { bind, positional } from "../python/calls.ts";
 import { Dict, Tuple } from "../python/collections.ts";
 import { Fault, typeError, valueError } from "../python/errors.ts";
@@ -65,6 +66,7 @@ const escaped: Filter = (value, call) => {
 /** UTF-8 in percent signs, but for what `safe` holds. */
 function quoted(value: Value, safe: string): Str {
   const text = str(value);
+  spend(text.value.length / 16);
   let made = "";
   for (const byte of new TextEncoder().encode(text.value)) {
     const char = String.fromCharCode(byte);
@@ -189,6 +191,7 @@ const urlize: Filter = (value, call, context) => {
   };
   const text = escapeHtml(value);
   const words = text.value.split(new RegExp(`([${SPACE}]+)`));
+  spend(words.length);
   return madeOf(words.map((word) => linkWord(word, options)).join(""), text).as(context.autoescape);
 };
 

@@ -1,3 +1,4 @@
+import { spend } from "../python/budget.ts";
 import { bind, positional } from "../python/calls.ts";
 import { Dict, Tuple } from "../python/collections.ts";
 import { Fault, typeError } from "../python/errors.ts";
@@ -135,6 +136,7 @@ const wordwrap: Filter = (value, call) => {
 
 const wordcount: Filter = (value, call) => {
   bind(call, "wordcount", []);
+  spend(softStr(value).value.length / 64);
   return int(softStr(value).value.match(new RegExp(`[${WORD_CHAR}]+`, "gu"))?.length ?? 0);
 };
 

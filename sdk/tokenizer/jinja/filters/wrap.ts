@@ -38,6 +38,7 @@ export function wrapText(text: Str, options: WrapOptions): Str[] {
       line.push(chunks.pop()!);
       spend(0.1);
     }
+    spend(1);
     if (chunks.length > 0 && chunks.at(-1)!.length > options.width) {
       breakLong(chunks, line, options.width - length, options);
       length = line.reduce((sum, chunk) => sum + chunk.length, 0);
@@ -54,6 +55,7 @@ function chunksOf(text: Str, break_on_hyphens: boolean): Str[] {
   const parts = text.value.split(break_on_hyphens ? CHUNKS : SPACES).filter((part) => part !== "");
   let at = 0;
   return parts.map((part) => {
+    spend(1);
     const chunk = text.part(at, at + part.length);
     at += part.length;
     return chunk;

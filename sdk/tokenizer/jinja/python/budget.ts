@@ -14,8 +14,9 @@ export const LONGEST_LIST = 2 ** 19;
 export const LARGEST_INTEGER = 2 ** 16;
 /** Calls of macros and recursive loops within each other; Python's stack ends at about 190. */
 const DEEPEST_CALL = 200;
-/** Characters made, and items listed, that cost a step. */
+/** Characters made, characters read, and items listed, that cost a step. */
 const CHARACTERS_A_STEP = 256;
+const CHARACTERS_READ_A_STEP = 1024;
 const ITEMS_A_STEP = 16;
 
 let steps = 0;
@@ -45,10 +46,20 @@ export function spendText(characters: number): void {
   spend(characters / CHARACTERS_A_STEP);
 }
 
+/** Charges for reading a text: to compare it, to look for something in it, to count its code points. */
+export function spendRead(characters: number): void {
+  spend(characters / CHARACTERS_READ_A_STEP);
+}
+
 /** Charges for a list before it is made. */
 export function spendList(items: number): void {
-  if (items > LONGEST_LIST) throw new Fault("Bounds", `a list of more than ${LONGEST_LIST} items`);
+  checkList(items);
   spend(items / ITEMS_A_STEP);
+}
+
+/** Keeps a list that grows within bounds. */
+export function checkList(items: number): void {
+  if (items > LONGEST_LIST) throw new Fault("Bounds", `a list of more than ${LONGEST_LIST} items`);
 }
 
 /** Runs a call of a macro or a recursive loop. */

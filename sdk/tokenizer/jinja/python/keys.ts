@@ -1,4 +1,4 @@
-import { spend } from "./budget.ts";
+import { spend, spendRead } from "./budget.ts";
 import type { Value } from "./object.ts";
 
 /**
@@ -23,4 +23,7 @@ export function keyOf(value: Value | string): string {
   }
 }
 
-export const textKey = (text: string): string => `s${text}`;
+export function textKey(text: string): string {
+  spendRead(text.length);
+  return `s${text}`;
+}

@@ -1,4 +1,4 @@
-import { spend, spendList } from "./budget.ts";
+import { checkList, spend, spendList, spendRead, spendText } from "./budget.ts";
 import { Dict, DictView, List, Range, Tuple } from "./collections.ts";
 import { Fault, typeError } from "./errors.ts";
 import { floatText, intText } from "./numbers.ts";
@@ -78,7 +78,7 @@ export function listed(value: Value): Value[] {
   const items: Value[] = [];
   for (const item of each(value)) {
     items.push(item);
-    if (items.length % 1024 === 0) spendList(items.length);
+    checkList(items.length);
   }
   return items;
 }
@@ -94,7 +94,7 @@ export function equal(a: Value, b: Value): boolean {
   if (a === b) return !(typeof a === "number" && Number.isNaN(a));
   // biome-ignore lint/suspicious/noDoubleEquals: an int equals a float of the same value
   if (isNumber(a) && isNumber(b)) return plain(a) == plain(b);
-  if (a instanceof Str) return b instanceof Str && a.value === b.value;
+  if (a instanceof Str) return b instanceof Str && sameText(a.value, b.value);
   if (a instanceof List) return b instanceof List && sameItems(a.values, b.values);
   if (a instanceof Tuple) return b instanceof Tuple && sameItems(a.values, b.values);
   if (a instanceof Dict) return b instanceof Dict && sameEntries(a, b);
@@ -106,6 +106,12 @@ export function equal(a: Value, b: Value): boolean {
   }
   if (a instanceof DictView && b instanceof DictView) return sameSet(a, b);
   return false;
+}
+
+function sameText(a: string, b: string): boolean {
+  if (a.length !== b.length) return false;
+  spendRead(a.length);
+  return a === b;
 }
 
 function sameItems(a: readonly Value[], b: readonly Value[]): boolean {
@@ -169,6 +175,7 @@ function holds<T extends bigint | number>(
 /** Texts are ordered by code point; JavaScript orders them by unit. */
 function comparePoints(a: string, b: string): number {
   const shorter = Math.min(a.length, b.length);
+  spendText(shorter);
   for (let i = 0; i < shorter; i++) {
     if (a[i] === b[i]) continue;
     const [one, other] = [a.charCodeAt(i), b.charCodeAt(i)];

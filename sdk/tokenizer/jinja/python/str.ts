@@ -1,4 +1,4 @@
-import { LONGEST_TEXT, spendText } from "./budget.ts";
+import { LONGEST_TEXT, spend, spendRead, spendText } from "./budget.ts";
 import { Fault } from "./errors.ts";
 import { textKey } from "./keys.ts";
 import { indexOf, PyObject, type Value } from "./object.ts";
@@ -52,7 +52,10 @@ export class Str extends PyObject {
   }
 
   get starts(): Uint32Array | null {
-    if (this.#starts === undefined) this.#starts = codePoints(this.value);
+    if (this.#starts === undefined) {
+      spendRead(this.value.length);
+      this.#starts = codePoints(this.value);
+    }
     return this.#starts;
   }
 
@@ -82,7 +85,9 @@ export class Str extends PyObject {
   /** Units [start, end). */
   part(start: number, end: number): Str {
     if (start <= 0 && end >= this.value.length) return this;
-    return new Str(this.value.slice(start, end), cutRuns(this.runs, start, end), this.is_markup);
+    const made = new Str(this.value.slice(start, end), cutRuns(this.runs, start, end), this.is_markup);
+    if (this.#starts === null) made.#starts = null;
+    return made;
   }
 
   /** Code points [start, end). */
@@ -118,6 +123,7 @@ export class Str extends PyObject {
   }
 
   override has(item: Value): boolean {
+    spendRead(this.value.length);
     if (item instanceof Str) return this.value.includes(item.value);
     throw new Fault("TypeError", "'in <string>' requires string as left operand");
   }
@@ -164,6 +170,8 @@ export class StrBuilder {
   }
 
   #grow(text: string): void {
+    // A piece costs, however short it is.
+    spend(0.2);
     spendText(text.length);
     this.#text += text;
     if (this.#text.length > LONGEST_TEXT) spendText(this.#text.length);
@@ -196,6 +204,7 @@ export class StrBuilder {
 
   /** Text with what matches a pattern (of single characters) made into something else: escapes. */
   replaced(text: Str, pattern: RegExp, made: (char: string) => string): this {
+    if (text.runs.length === 0) return this.text(text.value.replace(pattern, made));
     let from = 0;
     for (const { index, 0: char } of text.value.matchAll(pattern)) {
       this.part(text, from, index);

@@ -1,4 +1,4 @@
-import { spend, spendList, spendText } from "./budget.ts";
+import { checkList, spend, spendText } from "./budget.ts";
 import type { Dict } from "./collections.ts";
 import { typeError, valueError } from "./errors.ts";
 import { escapeHtml } from "./markup.ts";
@@ -28,7 +28,14 @@ export function strip(text: Str, side: Side, chars?: string): Str {
     if (!is_stripped(char)) break;
     end -= char.length;
   }
+  spend((start + value.length - end) / 64);
   return text.part(start, end);
+}
+
+function push(parts: Str[], part: Str): void {
+  parts.push(part);
+  spend(0.2);
+  checkList(parts.length);
 }
 
 /** `split(sep, maxsplit)`, null for runs of white space. */
@@ -40,11 +47,10 @@ export function split(text: Str, separator: string | null, most: number): Str[] 
   let from = 0;
   for (let at = value.indexOf(separator); at >= 0; at = value.indexOf(separator, from)) {
     if (most >= 0 && parts.length >= most) break;
-    parts.push(text.part(from, at));
+    push(parts, text.part(from, at));
     from = at + separator.length;
   }
   parts.push(text.part(from, value.length));
-  spendList(parts.length);
   return parts;
 }
 
@@ -56,10 +62,9 @@ function splitAtSpaces(text: Str, most: number): Str[] {
   while (from < value.length) {
     gap.lastIndex = from;
     const found = most >= 0 && parts.length >= most ? null : gap.exec(value);
-    parts.push(text.part(from, found?.index ?? value.length));
+    push(parts, text.part(from, found?.index ?? value.length));
     from = found === null ? value.length : found.index + found[0].length;
   }
-  spendList(parts.length);
   return parts;
 }
 
@@ -73,11 +78,10 @@ export function splitFromRight(text: Str, separator: string | null, most: number
   while (most < 0 || parts.length < most) {
     const at = end < separator.length ? -1 : value.lastIndexOf(separator, end - separator.length);
     if (at < 0) break;
-    parts.push(text.part(at + separator.length, end));
+    push(parts, text.part(at + separator.length, end));
     end = at;
   }
   parts.push(text.part(0, end));
-  spendList(parts.length);
   return parts.reverse();
 }
 
@@ -89,11 +93,10 @@ function splitAtSpacesFromRight(text: Str, most: number): Str[] {
     let start = end;
     if (most >= 0 && parts.length >= most) start = 0;
     else while (start > 0 && !isSpace(value[start - 1])) start--;
-    parts.push(text.part(start, end));
+    push(parts, text.part(start, end));
     end = start;
     while (end > 0 && isSpace(value[end - 1])) end--;
   }
-  spendList(parts.length);
   return parts.reverse();
 }
 
@@ -101,32 +104,50 @@ export function splitLines(text: Str, keep_ends = false): Str[] {
   const lines: Str[] = [];
   let from = 0;
   for (const { index, 0: end } of text.value.matchAll(new RegExp(LINE_END.source, "g"))) {
-    lines.push(text.part(from, keep_ends ? index + end.length : index));
+    push(lines, text.part(from, keep_ends ? index + end.length : index));
     from = index + end.length;
   }
   if (from < text.value.length) lines.push(text.part(from, text.value.length));
-  spendList(lines.length);
   return lines;
 }
 
 /** `replace(old, new, count)`; nothing is found between all code points. */
 export function replace(text: Str, old: string, replacement: Str, most: number): Str {
   const { value } = text;
+  const places = placesOf(text, old, most);
+  if (places.length === 0) return text;
+  spendText(value.length + places.length * (replacement.value.length - old.length));
+  const is_plain =
+    text.runs.length === 0 &&
+    replacement.runs.length === 0 &&
+    places.length === placesOf(text, old, -1).length;
+  if (is_plain && old !== "")
+    return new Str(
+      value.replaceAll(old, () => replacement.value),
+      [],
+      text.is_markup,
+    );
   const made = new StrBuilder();
   let from = 0;
-  let count = 0;
-  const next = () => {
-    if (most >= 0 && count >= most) return -1;
-    if (old !== "") return value.indexOf(old, from);
-    return count > text.length ? -1 : text.unit(count);
-  };
-  for (let at = next(); at >= 0; at = next()) {
+  for (const at of places) {
     made.part(text, from, at).add(replacement);
     from = at + old.length;
-    count++;
-    spend(0.1);
   }
-  return count === 0 ? text : made.part(text, from, value.length).done(text.is_markup);
+  return made.part(text, from, value.length).done(text.is_markup);
+}
+
+function placesOf(text: Str, old: string, most: number): number[] {
+  const places: number[] = [];
+  const { value } = text;
+  const next = (last: number | undefined) => {
+    if (old !== "") return value.indexOf(old, last === undefined ? 0 : last + old.length);
+    return places.length > text.length ? -1 : text.unit(places.length);
+  };
+  for (let at = next(undefined); at >= 0 && (most < 0 || places.length < most); at = next(at)) {
+    places.push(at);
+    spend(0.05);
+  }
+  return places;
 }
 
 /** `separator.join(items)`; markup takes items of any kind. */
@@ -160,6 +181,7 @@ export function center(text: Str, fill: Str, width: number): Str {
 }
 
 export function swapCase(value: string): string {
+  spend(value.length / 16);
   let at = 0;
   return Array.from(value, (char) => {
     at += char.length;
@@ -171,14 +193,17 @@ export function swapCase(value: string): string {
 
 /** Whether the letter before a place ends its word: a sigma has a form of its own there. */
 function endsWord(value: string, at: number): boolean {
-  return (
-    /\p{Cased}\p{Case_Ignorable}*$/u.test(value.slice(0, at - 1)) &&
-    !/^\p{Case_Ignorable}*\p{Cased}/u.test(value.slice(at))
-  );
+  const is_ignored = (char: string | undefined) => char !== undefined && /\p{Case_Ignorable}/u.test(char);
+  const is_cased = (char: string | undefined) => char !== undefined && /\p{Cased}/u.test(char);
+  let [before, after] = [at - 2, at];
+  while (is_ignored(value[before])) before--;
+  while (is_ignored(value[after])) after++;
+  return is_cased(value[before]) && !is_cased(value[after]);
 }
 
 /** Unicode's full case folding, but for characters that no text here has. */
 export function caseFold(value: string): string {
+  if (value.length > 1) spend(value.length / 16);
   const one = (char: string) => {
     if (char === "\u0131") return char;
     if (char === "\u1e9e") return "ss";
@@ -216,6 +241,7 @@ export const isUpper = (value: string): boolean =>
   /\p{Uppercase}/u.test(value) && !/[\p{Lowercase}\p{Lt}]/u.test(value);
 
 export function isTitle(value: string): boolean {
+  spend(value.length / 32);
   const words = value.match(/[\p{Lowercase}\p{Uppercase}\p{Lt}]+/gu) ?? [];
   return words.length > 0 && words.every((word) => /^[\p{Uppercase}\p{Lt}]\p{Lowercase}*$/u.test(word));
 }
