@@ -54,10 +54,16 @@ def chats_of(name: str, template: str, count: int, seed: int, family: str | None
     emit(template=name, family=family, source=template, names=names)
     for _ in range(count):
         one = chat(rng)
+        # apply_chat_template leaves out what is None.
+        messages = [{key: value for key, value in message.items() if value is not None} for message in one["messages"]]
         try:
-            rendered = render_jinja_template([one["messages"]], chat_template=template, **names, **one["args"])[0][0]
+            rendered = render_jinja_template([messages], chat_template=template, **names, **one["args"])[0][0]
         except TemplateError as error:
             emit(template=name, **one, refused=str(error))
+            continue
+        except ValueError as error:
+            # A final message that cannot be continued.
+            emit(template=name, **one, failed=str(error))
             continue
         ids = tokenizer.encode(rendered, add_special_tokens=False).ids if tokenizer else None
         emit(template=name, **one, rendered=rendered, ids=ids)

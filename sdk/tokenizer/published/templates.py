@@ -282,6 +282,9 @@ def chat(rng: random.Random) -> dict:
     if rng.random() < 0.5:
         messages.pop()
     args["add_generation_prompt"] = rng.random() < 0.7
+    if rng.random() < 0.15:
+        args["add_generation_prompt"] = False
+        args["continue_final_message"] = rng.choice([True, True, True, "reasoning_content", "thinking"])
     if rng.random() < 0.3:
         args["tools"] = [tool(rng) for _ in range(rng.randint(1, 2))]
     if rng.random() < 0.3:

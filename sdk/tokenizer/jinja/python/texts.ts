@@ -181,7 +181,7 @@ export function center(text: Str, fill: Str, width: number): Str {
 }
 
 export function swapCase(value: string): string {
-  spend(value.length / 16);
+  spend(value.length / 8);
   let at = 0;
   return Array.from(value, (char) => {
     at += char.length;
