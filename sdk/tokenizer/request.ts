@@ -3,7 +3,7 @@ import type { ContentPart, Message, TemplateArgs } from "../types.ts";
 import { contentText } from "./content.ts";
 import { fromPlain, type Source, Str, type Value } from "./jinja/index.ts";
 import { Dict, List } from "./jinja/python/collections.ts";
-import { strip } from "./jinja/python/texts.ts";
+import { strip } from "./jinja/python/text/methods.ts";
 
 /** What a chat template is given of a request, as transformers prepares it; each text knows where it is from. */
 

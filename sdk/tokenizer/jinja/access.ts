@@ -1,4 +1,3 @@
-import { stripTags, unescapeHtml } from "./filters/html.ts";
 import { CHANGES, DICT_METHODS, LIST_METHODS, TUPLE_METHODS, viewAttribute } from "./methods/collections.ts";
 import { floatAttribute, integerAttribute } from "./methods/numbers.ts";
 import { STR_METHODS } from "./methods/str.ts";
@@ -6,11 +5,12 @@ import { spendText } from "./python/budget.ts";
 import { Builtin } from "./python/calls.ts";
 import { Dict, DictView, List, Range, Tuple } from "./python/collections.ts";
 import { isFault, typeError } from "./python/errors.ts";
-import type { Lookup } from "./python/format.ts";
-import { escapeHtml } from "./python/markup.ts";
+import type { Lookup } from "./python/format/braces.ts";
 import { type Arguments, integerOf, PyObject, typeName, type Value } from "./python/object.ts";
 import { repr } from "./python/protocols.ts";
-import { Str } from "./python/str.ts";
+import { stripTags, unescapeHtml } from "./python/text/html.ts";
+import { escapeHtml } from "./python/text/markup.ts";
+import { Str } from "./python/text/str.ts";
 import { Undefined } from "./python/undefined.ts";
 
 /** `object.name`, `object[key]` and calls, as jinja2's immutable sandbox allows them. */

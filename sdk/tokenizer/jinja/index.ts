@@ -2,15 +2,15 @@ import { compile, type Program } from "./compile/compiler.ts";
 import { withBudget } from "./python/budget.ts";
 import { Fault } from "./python/errors.ts";
 import type { Value } from "./python/object.ts";
-import type { Str } from "./python/str.ts";
+import type { Str } from "./python/text/str.ts";
 import type { Statement } from "./syntax/nodes.ts";
 import { parse } from "./syntax/parser.ts";
 
-export { makeGlobals } from "./objects.ts";
 export { fromPlain } from "./plain.ts";
 export { Fault } from "./python/errors.ts";
 export type { Value } from "./python/object.ts";
-export { type Run, type Source, Str } from "./python/str.ts";
+export { type Run, type Source, Str } from "./python/text/str.ts";
+export { makeGlobals } from "./runtime/objects.ts";
 
 /** A template as jinja2 has it, in the environment that transformers makes for chat templates. */
 export class Template {

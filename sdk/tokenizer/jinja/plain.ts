@@ -1,7 +1,7 @@
 import { Dict, List } from "./python/collections.ts";
 import { valueError } from "./python/errors.ts";
 import type { Value } from "./python/object.ts";
-import { Str } from "./python/str.ts";
+import { Str } from "./python/text/str.ts";
 
 /** Levels of what a caller gives. */
 const DEEPEST = 200;

@@ -1,8 +1,8 @@
 import { Fault } from "../python/errors.ts";
+import { Activation, noParent, type RunBlock, TemplateReference } from "../runtime/rendering.ts";
 import type { BlockNode, Statement } from "../syntax/nodes.ts";
 import type { Compiler } from "./compiler.ts";
 import { CompileFrame } from "./frame.ts";
-import { Activation, noParent, type RunBlock, TemplateReference } from "./runtime.ts";
 import { enterScope } from "./scopes.ts";
 import { descendants, readNames } from "./walk.ts";
 

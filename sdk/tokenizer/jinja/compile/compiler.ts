@@ -1,11 +1,12 @@
-import { Namespace } from "../objects.ts";
 import { spend } from "../python/budget.ts";
 import { List, Tuple } from "../python/collections.ts";
 import { Fault, typeError } from "../python/errors.ts";
-import { escapeHtml } from "../python/markup.ts";
 import type { Value } from "../python/object.ts";
 import { str, truth } from "../python/protocols.ts";
-import { Str } from "../python/str.ts";
+import { escapeHtml } from "../python/text/markup.ts";
+import { Str } from "../python/text/str.ts";
+import { Namespace } from "../runtime/objects.ts";
+import { type Activation, Context, printable, Rendering } from "../runtime/rendering.ts";
 import type { Expression, IfNode, SetBlockNode, Statement } from "../syntax/nodes.ts";
 import { BlockCompiler } from "./blocks.ts";
 import { ExpressionCompiler, type Get } from "./expressions.ts";
@@ -13,7 +14,6 @@ import { compileFor } from "./for.ts";
 import { CompileFrame } from "./frame.ts";
 import { locatedAt } from "./lines.ts";
 import { compileCallBlock, compileMacro } from "./macros.ts";
-import { type Activation, Context, Rendering } from "./runtime.ts";
 import { assign, enterScope, exported, leaveScope } from "./scopes.ts";
 import { descendants } from "./walk.ts";
 
@@ -268,10 +268,4 @@ function leap(node: Statement & { kind: "Break" | "Continue" }, frame: CompileFr
   const completion = node.kind === "Break" ? "break" : "continue";
   if (!frame.is_in_loop) throw new Fault("TemplateSyntaxError", `'${completion}' outside loop`, node.line);
   return () => completion;
-}
-
-/** What blocks print must be a text already. */
-export function printable(value: Value): Str {
-  if (value instanceof Str) return value;
-  throw typeError("sequence item 0: expected str instance");
 }

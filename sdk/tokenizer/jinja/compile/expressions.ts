@@ -5,17 +5,17 @@ import { TESTS } from "../filters/tests.ts";
 import { spend } from "../python/budget.ts";
 import { Dict, List, Tuple } from "../python/collections.ts";
 import { Fault, typeError } from "../python/errors.ts";
-import { escapeHtml } from "../python/markup.ts";
 import type { Arguments, Value } from "../python/object.ts";
 import { operate, signed } from "../python/operators.ts";
 import { each, str, truth } from "../python/protocols.ts";
-import { concat, Str } from "../python/str.ts";
+import { escapeHtml } from "../python/text/markup.ts";
+import { concat, Str } from "../python/text/str.ts";
 import { Undefined } from "../python/undefined.ts";
+import { type Activation, MISSING, unknown } from "../runtime/rendering.ts";
 import type { CallArguments, CallNode, Expression, FilterNode } from "../syntax/nodes.ts";
 import { compare } from "./compare.ts";
 import { type Escaping, Folder } from "./fold.ts";
 import type { CompileFrame } from "./frame.ts";
-import { type Activation, MISSING, unknown } from "./runtime.ts";
 
 /** An expression, compiled. */
 export type Get = (at: Activation) => Value;

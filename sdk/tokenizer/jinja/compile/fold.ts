@@ -6,11 +6,11 @@ import { Fault, isFault } from "../python/errors.ts";
 import type { Arguments, Value } from "../python/object.ts";
 import { operate, signed } from "../python/operators.ts";
 import { each, str, truth } from "../python/protocols.ts";
-import { concat, Str } from "../python/str.ts";
+import { concat, Str } from "../python/text/str.ts";
 import { Undefined } from "../python/undefined.ts";
+import { Rendering } from "../runtime/rendering.ts";
 import type { CallArguments, Expression } from "../syntax/nodes.ts";
 import { compare } from "./compare.ts";
-import { Rendering } from "./runtime.ts";
 import { children } from "./walk.ts";
 
 /** Whether text is escaped where an expression stands, as far as the compiler knows. */

@@ -1,14 +1,14 @@
-import { Loop } from "../loops.ts";
 import { deeper, spend } from "../python/budget.ts";
 import { Iter } from "../python/collections.ts";
 import { Fault } from "../python/errors.ts";
 import type { Value } from "../python/object.ts";
 import { iterate, truth } from "../python/protocols.ts";
-import type { Str } from "../python/str.ts";
+import type { Str } from "../python/text/str.ts";
+import { Loop } from "../runtime/loop.ts";
+import { Activation, MISSING } from "../runtime/rendering.ts";
 import type { ForNode } from "../syntax/nodes.ts";
 import type { Compiler, Run } from "./compiler.ts";
 import type { CompileFrame } from "./frame.ts";
-import { Activation, MISSING } from "./runtime.ts";
 import { assign, enterScope, heldBy, leaveScope } from "./scopes.ts";
 import { children, descendants, readNames } from "./walk.ts";
 

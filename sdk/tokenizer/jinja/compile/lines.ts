@@ -1,5 +1,5 @@
 import { Fault } from "../python/errors.ts";
-import type { Activation } from "./runtime.ts";
+import type { Activation } from "../runtime/rendering.ts";
 
 /** Runs what stands at a line: a fault knows the line of the innermost statement or print that ran. */
 export function locatedAt<T>(line: number, run: (at: Activation) => T): (at: Activation) => T {

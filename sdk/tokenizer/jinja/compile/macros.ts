@@ -1,12 +1,12 @@
 import { Fault } from "../python/errors.ts";
 import type { Value } from "../python/object.ts";
 import { Undefined } from "../python/undefined.ts";
+import { Macro, type Signature } from "../runtime/macro.ts";
+import { Activation, MISSING, printable } from "../runtime/rendering.ts";
 import type { CallBlockNode, MacroNode, Statement } from "../syntax/nodes.ts";
-import { type Compiler, printable, type Run } from "./compiler.ts";
+import type { Compiler, Run } from "./compiler.ts";
 import type { CompileFrame } from "./frame.ts";
 import { locatedAt } from "./lines.ts";
-import { Macro, type Signature } from "./macro.ts";
-import { Activation, MISSING } from "./runtime.ts";
 import { enterScope } from "./scopes.ts";
 import { readNames } from "./walk.ts";
 

@@ -1,12 +1,12 @@
-import { Namespace } from "../objects.ts";
 import { Dict, Tuple } from "../python/collections.ts";
 import { Fault, valueError } from "../python/errors.ts";
 import type { Value } from "../python/object.ts";
 import { iterate } from "../python/protocols.ts";
-import { Str } from "../python/str.ts";
+import { Str } from "../python/text/str.ts";
+import { Namespace } from "../runtime/objects.ts";
+import { type Activation, MISSING } from "../runtime/rendering.ts";
 import type { Target } from "../syntax/nodes.ts";
 import type { CompileFrame } from "./frame.ts";
-import { type Activation, MISSING } from "./runtime.ts";
 import type { Symbols } from "./symbols.ts";
 
 /** Entering and leaving scopes, and binding names in them. */

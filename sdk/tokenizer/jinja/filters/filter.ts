@@ -2,7 +2,7 @@ import { getItem } from "../access.ts";
 import { spend, spendText } from "../python/budget.ts";
 import { Fault, typeError } from "../python/errors.ts";
 import { type Arguments, typeName, type Value } from "../python/object.ts";
-import { Str } from "../python/str.ts";
+import { Str } from "../python/text/str.ts";
 import { Undefined } from "../python/undefined.ts";
 
 /** What a filter or test may need of the rendering. */

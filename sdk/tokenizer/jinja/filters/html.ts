@@ -2,61 +2,17 @@ import { spend } from "../python/budget.ts";
 import { bind, positional } from "../python/calls.ts";
 import { Dict, Tuple } from "../python/collections.ts";
 import { Fault, typeError, valueError } from "../python/errors.ts";
-import { escapeHtml } from "../python/markup.ts";
 import { indexOf, typeName, type Value } from "../python/object.ts";
 import { each, isIterable, listed, softStr, str, truth } from "../python/protocols.ts";
-import { madeOf, Str, StrBuilder } from "../python/str.ts";
-import { split } from "../python/texts.ts";
+import { stripTags } from "../python/text/html.ts";
+import { escapeHtml } from "../python/text/markup.ts";
+import { split } from "../python/text/methods.ts";
+import { madeOf, Str, StrBuilder } from "../python/text/str.ts";
+import { SPACE } from "../python/text/unicode.ts";
 import { Undefined } from "../python/undefined.ts";
-import { SPACE } from "../python/unicode.ts";
 import type { Filter } from "./filter.ts";
 
 /** Filters for HTML. */
-
-const NAMED: Record<string, string> = {
-  amp: "&",
-  lt: "<",
-  gt: ">",
-  quot: '"',
-  apos: "'",
-  nbsp: "\xa0",
-  copy: "\xa9",
-  raquo: "\xbb",
-  laquo: "\xab",
-  hellip: "\u2026",
-  mdash: "\u2014",
-  ndash: "\u2013",
-};
-
-/** Python's `html.unescape`, of the entities above and by number. */
-export function unescapeHtml(text: Str): Str {
-  const made = text.value.replace(/&(?:#(\d+|[xX][\da-fA-F]+);?|([a-zA-Z]+);)/g, (whole, number, name) => {
-    if (name !== undefined) return Object.hasOwn(NAMED, name) ? NAMED[name]! : whole;
-    const code = Number(/^x/i.test(number) ? `0${number}` : number);
-    const is_character = code > 0 && code <= 0x10ffff && !(code >= 0xd800 && code < 0xe000);
-    return is_character ? String.fromCodePoint(code) : "\ufffd";
-  });
-  return madeOf(made, text);
-}
-
-/** markupsafe's striptags: tags and comments go, white space becomes single spaces, entities characters. */
-export function stripTags(text: Str): Str {
-  const { value } = text;
-  const kept = new StrBuilder();
-  let from = 0;
-  for (let start = value.indexOf("<"); start >= 0; start = value.indexOf("<", from)) {
-    const is_comment = value.startsWith("<!--", start);
-    const mark = is_comment ? "-->" : ">";
-    const end = value.indexOf(mark, is_comment ? start + 4 : start);
-    if (end < 0) break;
-    kept.part(text, from, start);
-    from = end + mark.length;
-  }
-  kept.part(text, from, value.length);
-  const spaced = new StrBuilder();
-  for (const [i, word] of split(kept.done(), null, -1).entries()) spaced.text(i === 0 ? "" : " ").add(word);
-  return unescapeHtml(spaced.done());
-}
 
 const escaped: Filter = (value, call) => {
   positional(call, "escape", 0);

@@ -4,7 +4,7 @@ import { typeError, valueError } from "../python/errors.ts";
 import { dumps } from "../python/json.ts";
 import { indexOf, type Value } from "../python/object.ts";
 import { each, truth } from "../python/protocols.ts";
-import { Str } from "../python/str.ts";
+import { Str } from "../python/text/str.ts";
 import { Undefined } from "../python/undefined.ts";
 import { type Filter, textOf } from "./filter.ts";
 import { HTML_FILTERS } from "./html.ts";

@@ -5,7 +5,7 @@ import { keyOf } from "../python/keys.ts";
 import { type Arguments, indexOf, int, PyObject, typeName, type Value } from "../python/object.ts";
 import { operate } from "../python/operators.ts";
 import { each, equal, iterate, length, listed, ordered, sorted, truth } from "../python/protocols.ts";
-import { Str } from "../python/str.ts";
+import { Str } from "../python/text/str.ts";
 import { Undefined } from "../python/undefined.ts";
 import { argumentFault, attributeGetter, type Filter, type FilterContext, ignoreCase } from "./filter.ts";
 import { GroupTuple } from "./group.ts";

@@ -11,7 +11,7 @@ import {
 import { indexOf, integerOf, typeName, type Value } from "../python/object.ts";
 import { operate, signed } from "../python/operators.ts";
 import { ordered, truth } from "../python/protocols.ts";
-import { Str } from "../python/str.ts";
+import { Str } from "../python/text/str.ts";
 import { Undefined } from "../python/undefined.ts";
 import { argumentFault, type Filter } from "./filter.ts";
 

@@ -3,9 +3,9 @@ import { Dict, List, Tuple } from "../python/collections.ts";
 import { Fault, isFault } from "../python/errors.ts";
 import { typeName, type Value } from "../python/object.ts";
 import { ordered, repr } from "../python/protocols.ts";
-import { madeOf, Str } from "../python/str.ts";
-import { splitLines } from "../python/texts.ts";
-import { SPACE } from "../python/unicode.ts";
+import { splitLines } from "../python/text/methods.ts";
+import { madeOf, Str } from "../python/text/str.ts";
+import { SPACE } from "../python/text/unicode.ts";
 
 /** Python's `pprint.pformat` with its defaults: width 80, an indent of one, dicts sorted. */
 

@@ -2,13 +2,13 @@ import { spend } from "../python/budget.ts";
 import { bind, positional } from "../python/calls.ts";
 import { Dict, Tuple } from "../python/collections.ts";
 import { Fault, typeError } from "../python/errors.ts";
-import { escapedFor, escapeHtml } from "../python/markup.ts";
 import { indexOf, int, typeName, type Value } from "../python/object.ts";
 import { operate } from "../python/operators.ts";
 import { each, length, softStr, str, truth } from "../python/protocols.ts";
-import { mapPoints, Str, StrBuilder } from "../python/str.ts";
-import * as texts from "../python/texts.ts";
-import { SPACE, WORD_CHAR } from "../python/unicode.ts";
+import { escapedFor, escapeHtml } from "../python/text/markup.ts";
+import * as texts from "../python/text/methods.ts";
+import { mapPoints, Str, StrBuilder } from "../python/text/str.ts";
+import { SPACE, WORD_CHAR } from "../python/text/unicode.ts";
 import { argumentFault, attributeGetter, type Filter, textOf } from "./filter.ts";
 import { wrapText } from "./wrap.ts";
 

@@ -3,8 +3,8 @@ import { Dict, List, Range, Tuple } from "../python/collections.ts";
 import { type Arguments, integerOf, PyObject, type Value } from "../python/object.ts";
 import { operate } from "../python/operators.ts";
 import { contains, equal, isIterable, ordered, str } from "../python/protocols.ts";
-import { Str } from "../python/str.ts";
-import { isLower, isUpper } from "../python/texts.ts";
+import { isLower, isUpper } from "../python/text/methods.ts";
+import { Str } from "../python/text/str.ts";
 import { Undefined } from "../python/undefined.ts";
 import type { FilterContext } from "./filter.ts";
 

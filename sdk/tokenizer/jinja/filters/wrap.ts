@@ -1,8 +1,8 @@
 import { spend } from "../python/budget.ts";
 import { valueError } from "../python/errors.ts";
-import { type Str, StrBuilder } from "../python/str.ts";
-import { strip } from "../python/texts.ts";
-import { WORD_CHAR } from "../python/unicode.ts";
+import { strip } from "../python/text/methods.ts";
+import { type Str, StrBuilder } from "../python/text/str.ts";
+import { WORD_CHAR } from "../python/text/unicode.ts";
 
 /** Python's `textwrap.wrap`, as the filter `wordwrap` uses it: tabs and white space stay. */
 

@@ -3,7 +3,7 @@ import { Dict, DictView, List, type Range, type Tuple } from "../python/collecti
 import { typeError, valueError } from "../python/errors.ts";
 import { type Arguments, indexOf, int, type Value } from "../python/object.ts";
 import { each, equal } from "../python/protocols.ts";
-import { Str } from "../python/str.ts";
+import { Str } from "../python/text/str.ts";
 
 type Method<T> = (self: T, call: Arguments) => Value;
 

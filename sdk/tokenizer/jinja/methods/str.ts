@@ -1,14 +1,14 @@
 import { bind, positional } from "../python/calls.ts";
 import { Dict, List, Tuple } from "../python/collections.ts";
 import { Fault, typeError, valueError } from "../python/errors.ts";
-import { formatBraces, type Lookup } from "../python/format.ts";
-import { escapedFor } from "../python/markup.ts";
+import { formatBraces, type Lookup } from "../python/format/braces.ts";
 import { type Arguments, indexOf, int, typeName, type Value } from "../python/object.ts";
 import { each, truth } from "../python/protocols.ts";
-import { mapPoints, Str, StrBuilder } from "../python/str.ts";
-import * as texts from "../python/texts.ts";
+import { escapedFor } from "../python/text/markup.ts";
+import * as texts from "../python/text/methods.ts";
+import { mapPoints, Str, StrBuilder } from "../python/text/str.ts";
+import * as unicode from "../python/text/unicode.ts";
 import { Undefined } from "../python/undefined.ts";
-import * as unicode from "../python/unicode.ts";
 
 /** What a method is given beside its arguments: how the sandbox looks things up (`str.format`). */
 export type StrMethod = (self: Str, call: Arguments, lookup: Lookup) => Value;

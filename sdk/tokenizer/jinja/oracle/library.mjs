@@ -11,7 +11,14 @@ const attempt = (run) => {
   }
 };
 
-const counts = { templates: 0, takes_wrong_syntax: 0, refuses_right_syntax: 0, texts: 0, same_texts: 0, other_texts: 0 };
+const counts = {
+  templates: 0,
+  takes_wrong_syntax: 0,
+  refuses_right_syntax: 0,
+  texts: 0,
+  same_texts: 0,
+  other_texts: 0,
+};
 for await (const line of createInterface({ input: process.stdin })) {
   const { template, variables, text, error } = JSON.parse(line);
   const is_syntax = error === "TemplateSyntaxError" || error === "TemplateAssertionError";

@@ -1,6 +1,6 @@
 import { typeError } from "./errors.ts";
 import { type Arguments, PyObject, type Value } from "./object.ts";
-import { Str } from "./str.ts";
+import { Str } from "./text/str.ts";
 
 /** A function of Python's that templates can call. */
 export class Builtin extends PyObject {

@@ -3,7 +3,7 @@ import { Fault, typeError } from "./errors.ts";
 import { keyOf } from "./keys.ts";
 import { indexOf, int, integerOf, PyObject, typeName, type Value } from "./object.ts";
 import { type SliceRange, sliceRange } from "./slices.ts";
-import { concat, Str, StrBuilder } from "./str.ts";
+import { concat, Str, StrBuilder } from "./text/str.ts";
 
 type Repr = (value: Value) => Str;
 

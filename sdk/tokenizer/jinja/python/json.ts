@@ -4,7 +4,7 @@ import { Fault, typeError } from "./errors.ts";
 import { floatText, intText } from "./numbers.ts";
 import { typeName, type Value } from "./object.ts";
 import { sorted } from "./protocols.ts";
-import { Str, StrBuilder } from "./str.ts";
+import { Str, StrBuilder } from "./text/str.ts";
 
 export interface JsonOptions {
   ensure_ascii: boolean;

@@ -1,6 +1,6 @@
 import { LARGEST_INTEGER, spend } from "./budget.ts";
 import { Fault, valueError } from "./errors.ts";
-import { decimalValue, isSpace } from "./unicode.ts";
+import { decimalValue, isSpace } from "./text/unicode.ts";
 
 /** Python's int and float: how they print, parse, divide and round. */
 

@@ -1,5 +1,5 @@
 import { type Fault, typeError } from "./errors.ts";
-import type { Str } from "./str.ts";
+import type { Str } from "./text/str.ts";
 
 /**
  * A value of a running template: None is null, Python's int a bigint, its float a number, and all others objects that

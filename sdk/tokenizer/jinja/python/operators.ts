@@ -1,11 +1,11 @@
 import { spendList, spendText } from "./budget.ts";
 import { List, Tuple } from "./collections.ts";
 import { Fault, typeError } from "./errors.ts";
-import { escapeHtml } from "./markup.ts";
+import { formatPercent } from "./format/percent.ts";
 import * as numbers from "./numbers.ts";
 import { indexOf, integerOf, typeName, type Value } from "./object.ts";
-import { formatPercent } from "./percent.ts";
-import { concat, Str, StrBuilder } from "./str.ts";
+import { escapeHtml } from "./text/markup.ts";
+import { concat, Str, StrBuilder } from "./text/str.ts";
 import { Undefined } from "./undefined.ts";
 
 export type Operator = "+" | "-" | "*" | "/" | "//" | "%" | "**";

@@ -3,7 +3,7 @@ import { Dict, DictView, List, Range, Tuple } from "./collections.ts";
 import { Fault, typeError } from "./errors.ts";
 import { floatText, intText } from "./numbers.ts";
 import { integerOf, PyObject, typeName, type Value } from "./object.ts";
-import { Str } from "./str.ts";
+import { Str } from "./text/str.ts";
 import { Undefined } from "./undefined.ts";
 
 /** Python's built-in functions of any value: `bool`, `str`, `repr`, `len`, `iter`, `==`, `<`, `in`. */

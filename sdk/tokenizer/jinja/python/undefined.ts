@@ -1,6 +1,6 @@
 import { Fault, type FaultKind } from "./errors.ts";
 import { PyObject, typeName, type Value } from "./object.ts";
-import { Str } from "./str.ts";
+import { Str } from "./text/str.ts";
 
 /**
  * jinja2's Undefined: prints as nothing, is false, holds nothing and equals its like; all else that one does with it

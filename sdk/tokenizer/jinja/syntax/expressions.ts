@@ -1,5 +1,5 @@
 import { parseFloating } from "../python/numbers.ts";
-import { Str } from "../python/str.ts";
+import { Str } from "../python/text/str.ts";
 import type {
   BinaryOperator,
   CallArguments,

@@ -1,5 +1,5 @@
 import { Fault } from "../python/errors.ts";
-import { isSpace, SPACE } from "../python/unicode.ts";
+import { isSpace, SPACE } from "../python/text/unicode.ts";
 import { unescapeString } from "./strings.ts";
 
 /** jinja2's lexer, with `trim_blocks` and `lstrip_blocks` as transformers sets them. */

@@ -1,4 +1,4 @@
-import { isSpace } from "../python/unicode.ts";
+import { isSpace } from "../python/text/unicode.ts";
 import { Expressions } from "./expressions.ts";
 import { tokenize } from "./lexer.ts";
 import type { Expression, FilterNode, IfNode, NameNode, Statement, Target } from "./nodes.ts";

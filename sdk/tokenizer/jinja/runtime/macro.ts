@@ -2,9 +2,9 @@ import { deeper } from "../python/budget.ts";
 import { Dict, Tuple } from "../python/collections.ts";
 import { typeError } from "../python/errors.ts";
 import { type Arguments, PyObject, type Value } from "../python/object.ts";
-import { Str } from "../python/str.ts";
+import { Str } from "../python/text/str.ts";
 import { Undefined } from "../python/undefined.ts";
-import { MISSING, type Rendering } from "./runtime.ts";
+import { MISSING, type Rendering } from "./rendering.ts";
 
 /** What a macro takes beside its own arguments. */
 export interface Signature {

@@ -1,10 +1,10 @@
-import { Builtin, positional } from "./python/calls.ts";
-import { Tuple } from "./python/collections.ts";
-import { isFault, typeError } from "./python/errors.ts";
-import { type Arguments, int, PyObject, type Value } from "./python/object.ts";
-import { equal, iterate, length } from "./python/protocols.ts";
-import { Str } from "./python/str.ts";
-import { Undefined } from "./python/undefined.ts";
+import { Builtin, positional } from "../python/calls.ts";
+import { Tuple } from "../python/collections.ts";
+import { isFault, typeError } from "../python/errors.ts";
+import { type Arguments, int, PyObject, type Value } from "../python/object.ts";
+import { equal, iterate, length } from "../python/protocols.ts";
+import { Str } from "../python/text/str.ts";
+import { Undefined } from "../python/undefined.ts";
 
 /** Renders a recursive loop's body over other items. */
 export type Recurse = (items: Value, depth: number) => Str;

@@ -1,9 +1,9 @@
 import { charge, type Filter, type FilterContext } from "../filters/filter.ts";
 import { FILTERS } from "../filters/index.ts";
 import { TESTS } from "../filters/tests.ts";
-import { Fault } from "../python/errors.ts";
+import { Fault, typeError } from "../python/errors.ts";
 import { type Arguments, PyObject, type Value } from "../python/object.ts";
-import { Str, StrBuilder } from "../python/str.ts";
+import { Str, StrBuilder } from "../python/text/str.ts";
 import { Undefined } from "../python/undefined.ts";
 
 /** A variable that holds nothing yet. */
@@ -126,6 +126,12 @@ function filterNamed(name: Value): Filter {
 export function unknown(kind: "filter" | "test", name: Value): Fault {
   const shown = name instanceof Str ? `'${name.value}'` : "that name";
   return new Fault("TemplateRuntimeError", `no ${kind} named ${shown}`);
+}
+
+/** What blocks print must be a text already. */
+export function printable(value: Value): Str {
+  if (value instanceof Str) return value;
+  throw typeError("sequence item 0: expected str instance");
 }
 
 /** A block by its name: `self.title()`, `super()`. */

@@ -1,9 +1,9 @@
-import { Fault, typeError, valueError } from "./errors.ts";
-import { formatFloat, groupSign } from "./float_format.ts";
-import { floatOf, floatText, intText } from "./numbers.ts";
-import { integerOf, typeName, type Value } from "./object.ts";
-import { str } from "./protocols.ts";
-import { Str, StrBuilder } from "./str.ts";
+import { Fault, typeError, valueError } from "../errors.ts";
+import { floatOf, floatText, intText } from "../numbers.ts";
+import { integerOf, typeName, type Value } from "../object.ts";
+import { str } from "../protocols.ts";
+import { Str, StrBuilder } from "../text/str.ts";
+import { formatFloat, groupSign } from "./floats.ts";
 
 interface Spec {
   fill: string;

@@ -1,10 +1,10 @@
-import { textOf } from "./filters/filter.ts";
-import { fromKeys, makeDict } from "./methods/collections.ts";
-import { Builtin, bind, positional } from "./python/calls.ts";
-import { type Dict, Range } from "./python/collections.ts";
-import { Fault, typeError, valueError } from "./python/errors.ts";
-import { type Arguments, indexOf, int, PyObject, type Value } from "./python/object.ts";
-import { EMPTY, Str } from "./python/str.ts";
+import { textOf } from "../filters/filter.ts";
+import { fromKeys, makeDict } from "../methods/collections.ts";
+import { Builtin, bind, positional } from "../python/calls.ts";
+import { type Dict, Range } from "../python/collections.ts";
+import { Fault, typeError, valueError } from "../python/errors.ts";
+import { type Arguments, indexOf, int, PyObject, type Value } from "../python/object.ts";
+import { EMPTY, Str } from "../python/text/str.ts";
 
 /** Objects that jinja2 and transformers give to templates. */
 

@@ -1,8 +1,8 @@
-import { LONGEST_TEXT, spend, spendRead, spendText } from "./budget.ts";
-import { Fault } from "./errors.ts";
-import { textKey } from "./keys.ts";
-import { indexOf, PyObject, type Value } from "./object.ts";
-import { sliceRange } from "./slices.ts";
+import { LONGEST_TEXT, spend, spendRead, spendText } from "../budget.ts";
+import { Fault } from "../errors.ts";
+import { textKey } from "../keys.ts";
+import { indexOf, PyObject, type Value } from "../object.ts";
+import { sliceRange } from "../slices.ts";
 import { UNPRINTABLE } from "./unicode.ts";
 
 /**

@@ -1,12 +1,12 @@
-import { Dict, List, Range, Tuple } from "./collections.ts";
-import { Fault, typeError, valueError } from "./errors.ts";
-import { formatFloat, groupSign } from "./float_format.ts";
-import { escapeHtml } from "./markup.ts";
-import { floatOf, intText } from "./numbers.ts";
-import { indexOf, integerOf, PyObject, typeName, type Value } from "./object.ts";
-import { repr, str } from "./protocols.ts";
-import { EMPTY, Str, StrBuilder } from "./str.ts";
-import { Undefined } from "./undefined.ts";
+import { Dict, List, Range, Tuple } from "../collections.ts";
+import { Fault, typeError, valueError } from "../errors.ts";
+import { floatOf, intText } from "../numbers.ts";
+import { indexOf, integerOf, PyObject, typeName, type Value } from "../object.ts";
+import { repr, str } from "../protocols.ts";
+import { escapeHtml } from "../text/markup.ts";
+import { EMPTY, Str, StrBuilder } from "../text/str.ts";
+import { Undefined } from "../undefined.ts";
+import { formatFloat, groupSign } from "./floats.ts";
 
 interface Conversion {
   flags: string;

@@ -1,10 +1,10 @@
-import { Fault, valueError } from "./errors.ts";
-import { formatValue } from "./format_spec.ts";
-import { escapeHtml } from "./markup.ts";
-import type { Arguments, Value } from "./object.ts";
+import { Fault, valueError } from "../errors.ts";
+import type { Arguments, Value } from "../object.ts";
+import { repr, str } from "../protocols.ts";
+import { escapeHtml } from "../text/markup.ts";
+import { Str, StrBuilder } from "../text/str.ts";
 import { ascii } from "./percent.ts";
-import { repr, str } from "./protocols.ts";
-import { Str, StrBuilder } from "./str.ts";
+import { formatValue } from "./spec.ts";
 
 /** How a format looks up `{a.b}` and `{a[b]}`: as the sandbox does. */
 export interface Lookup {

@@ -1,8 +1,8 @@
-import { checkList, spend, spendText } from "./budget.ts";
-import type { Dict } from "./collections.ts";
-import { typeError, valueError } from "./errors.ts";
+import { checkList, spend, spendText } from "../budget.ts";
+import type { Dict } from "../collections.ts";
+import { typeError, valueError } from "../errors.ts";
+import { indexOf, integerOf, typeName, type Value } from "../object.ts";
 import { escapeHtml } from "./markup.ts";
-import { indexOf, integerOf, typeName, type Value } from "./object.ts";
 import { mapPoints, Str, StrBuilder } from "./str.ts";
 import { isSpace, LINE_END, SPACES, titleCase } from "./unicode.ts";
 

@@ -1,5 +1,5 @@
-import type { Value } from "./object.ts";
-import { str } from "./protocols.ts";
+import type { Value } from "../object.ts";
+import { str } from "../protocols.ts";
 import { Str, StrBuilder } from "./str.ts";
 
 const ESCAPES: Record<string, string> = {

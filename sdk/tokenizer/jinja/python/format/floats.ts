@@ -1,4 +1,4 @@
-import { exponentText, fixedDigits, scientificDigits } from "./numbers.ts";
+import { exponentText, fixedDigits, scientificDigits } from "../numbers.ts";
 
 /**
  * A float in C's way of printing (`%e`, `%f`, `%g`), without its sign. `is_alternate`: `#`, the point stays. Type `r`
