@@ -59,7 +59,7 @@ describe("a text keeps its source through", () => {
     ["{{ 'a' ~ t }}|{{ ('a' ~ t) | urlencode }}", ["тест", "a%D1%82%D0%B5%D1%81%D1%82"]],
     ["{{ ('x &amp; ' ~ t) | striptags }}{{ [t] | pprint }}", ["x & тест", "['тест']"]],
   ])("%j", (template, runs) => {
-    // Runs that touch are told apart by their source, and copies of the same stretch by where it begins.
+    // Runs that touch differ in their source, and copies of the same stretch by where it begins.
     expect(traced(template).runs.join("\0")).toBe(runs.join("\0"));
   });
 });

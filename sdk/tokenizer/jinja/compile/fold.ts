@@ -97,9 +97,9 @@ export class Folder {
       return value;
     } catch (error) {
       const is_beyond = error instanceof RangeError || isFault(error, "Bounds");
-      const told = is_beyond ? new NoConstant() : error;
-      if (told instanceof NoConstant) this.#known.set(node, told);
-      throw told;
+      const thrown = is_beyond ? new NoConstant() : error;
+      if (thrown instanceof NoConstant) this.#known.set(node, thrown);
+      throw thrown;
     }
   }
 

@@ -37,7 +37,7 @@ export function judge({ template, variables, text, line = null }: Case): Verdict
   }
 }
 
-/** Every text of a case in letters that no template has, so that they can be told from the template's own. */
+/** Every text of a case in letters that no template has, so that they can be kept apart from the template's own. */
 export function inCyrillic(value: unknown): unknown {
   if (typeof value === "string")
     return value.replace(/\S/gu, (char) => String.fromCharCode(0x430 + (char.codePointAt(0)! % 32)));

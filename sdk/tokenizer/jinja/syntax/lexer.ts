@@ -40,7 +40,7 @@ const OPERATOR = /\/\/|\*\*|==|!=|>=|<=|[-+/*%~[\](){}><=.:|,;]/y;
 const CLOSED_BY: Record<string, string> = { "(": ")", "[": "]", "{": "}" };
 const ONLY_SPACE = new RegExp(`^${S}+$`);
 
-/** Tokens one after another, so that the first fault of a template is the one that is told. */
+/** Tokens one after another, so that the first fault of a template is the one that is reported. */
 export function tokenize(template: string): Generator<Token> {
   return new Lexer(template).run();
 }
