@@ -54,6 +54,14 @@ describe("a text keeps its source through", () => {
     ["{{ [{'a': t}] | map(attribute='a') | list | first }}{{ [t, t] | unique | join }}", ["тест", "тест"]],
     ["{{ [{'a': t}] | groupby('a') | map('first') | first }}", ["тест"]],
     ["{{ t or 'x' }}{{ t if true else 'x' }}{{ nope | default(t) }}", ["тест", "тест", "тест"]],
+    ["{{ dict(**d) }}", ["ключ", "привет <мир>"]],
+    ["{% macro m() %}{{ kwargs }}{% endmacro %}{{ m(**d) }}", ["ключ", "привет <мир>"]],
+    ["{{ '{:{f}>3}'.format('x', f=t[0]) }}|{{ 'x'.center(3, t[0]) }}", ["ттx", "т", "т"]],
+    ["{{ [1] | tojson(indent=t) }}{{ [1, 2] | tojson(separators=(t, '')) }}", ["тест", "тест"]],
+    [
+      "{{ 'www.a.org' | urlize(target=t) }}",
+      ['<a href="https://www.a.org" rel="noopener" target="тест">www.a.org</a>'],
+    ],
     ["{{ dict(a=t).a }}{{ {t: 1} | list | first }}", ["тест", "тест"]],
     // By a way too winding to follow: the whole of it.
     ["{{ 'a' ~ t }}|{{ ('a' ~ t) | urlencode }}", ["тест", "a%D1%82%D0%B5%D1%81%D1%82"]],

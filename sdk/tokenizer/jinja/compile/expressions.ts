@@ -225,9 +225,9 @@ export class ExpressionCompiler {
     return (at) => {
       spend(1);
       const value = callee(at);
-      const { args, named } = call(at);
-      if (!with_caller) return callValue(value, { args, named });
-      return callValue(value, { args, named: new Map([...named, ["caller", at.caller]]) });
+      const given = call(at);
+      if (!with_caller) return callValue(value, given);
+      return callValue(value, { ...given, named: new Map([...given.named, ["caller", at.caller]]) });
     };
   }
 
@@ -247,8 +247,8 @@ export class ExpressionCompiler {
       if (more_args !== null) values.push(...each(more_args(at)));
       const by_name = new Map<string, Value>();
       for (const [name, get] of named) by_name.set(name, get(at));
-      if (more_named !== null) addNamed(by_name, more_named(at));
-      return { args: values, named: by_name };
+      if (more_named === null) return { args: values, named: by_name };
+      return { args: values, named: by_name, keys: addNamed(by_name, more_named(at)) };
     };
   }
 }
@@ -281,13 +281,17 @@ function nameGet(name: string, variable: string): Get {
   };
 }
 
-function addNamed(named: Map<string, Value>, more: Value): void {
+/** Adds `**more`; the names as they came. */
+function addNamed(named: Map<string, Value>, more: Value): Map<string, Str> {
   if (!(more instanceof Dict)) throw typeError("argument after ** must be a mapping");
+  const keys = new Map<string, Str>();
   for (const [key, value] of more.entries) {
     if (!(key instanceof Str)) throw typeError("keywords must be strings");
     if (named.has(key.value)) throw typeError(`got multiple values for keyword argument '${key.value}'`);
     named.set(key.value, value);
+    keys.set(key.value, key);
   }
+  return keys;
 }
 
 function noSuch(kind: "filter" | "test", name: string, line: number): Fault {

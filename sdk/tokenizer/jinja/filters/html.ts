@@ -148,7 +148,8 @@ const urlize: Filter = (value, call, context) => {
   const text = escapeHtml(value);
   const words = text.value.split(new RegExp(`([${SPACE}]+)`));
   spend(words.length);
-  return madeOf(words.map((word) => linkWord(word, options)).join(""), text).as(context.autoescape);
+  const made = words.map((word) => linkWord(word, options)).join("");
+  return madeOf(made, text, str(target), str(rel)).as(context.autoescape);
 };
 
 export const HTML_FILTERS: Readonly<Record<string, Filter>> = {

@@ -41,12 +41,12 @@ const tojson: Filter = (value, call) => {
 
 const defaults = (indent: Value): Str[] => [new Str(indent === null ? ", " : ","), new Str(": ")];
 
-function indentOf(indent: Value): string | null {
+function indentOf(indent: Value): Str | null {
   if (indent === null) return null;
-  if (indent instanceof Str) return indent.value;
+  if (indent instanceof Str) return indent;
   const width = Math.max(0, indexOf(indent));
   if (width > WIDEST_INDENT) throw valueError(`an indent of more than ${WIDEST_INDENT}`);
-  return " ".repeat(width);
+  return new Str(" ".repeat(width));
 }
 
 const otherwise: Filter = (value, call) => {

@@ -69,7 +69,7 @@ export function fromKeys(call: Arguments): Dict {
 }
 
 /** `dict(pairs or a mapping, **named)` */
-export function makeDict({ args, named }: Arguments): Dict {
+export function makeDict({ args, named, keys }: Arguments): Dict {
   if (args.length > 1) throw typeError(`dict expected at most 1 argument, got ${args.length}`);
   const made = new Dict();
   const [from] = args;
@@ -82,7 +82,7 @@ export function makeDict({ args, named }: Arguments): Dict {
       made.set(key, value);
     }
   }
-  for (const [name, value] of named) made.set(new Str(name), value);
+  for (const [name, value] of named) made.set(keys?.get(name) ?? new Str(name), value);
   return made;
 }
 

@@ -9,7 +9,7 @@ import { Str, StrBuilder } from "./text/str.ts";
 export interface JsonOptions {
   ensure_ascii: boolean;
   /** What each level is indented by; null for one line. */
-  indent: string | null;
+  indent: Str | null;
   item_separator: Str;
   key_separator: Str;
   sort_keys: boolean;
@@ -61,13 +61,16 @@ function writeAll(
   depth: number,
 ): void {
   made.text(open);
-  const line = (levels: number) => (indent === null ? "" : `\n${indent.repeat(levels)}`);
+  const line = (levels: number) => {
+    if (indent !== null) made.text("\n").made(indent.value.repeat(levels), indent);
+  };
   for (const [i, item] of items.entries()) {
     if (i > 0) made.add(item_separator);
-    made.text(line(depth + 1));
+    line(depth + 1);
     item();
   }
-  made.text(items.length === 0 ? "" : line(depth)).text(close);
+  if (items.length > 0) line(depth);
+  made.text(close);
 }
 
 /** What JSON writes without quotes; undefined for what it has not. */

@@ -11,6 +11,8 @@ export type Value = null | boolean | bigint | number | PyObject;
 export interface Arguments {
   args: readonly Value[];
   named: ReadonlyMap<string, Value>;
+  /** Names that came out of a mapping (`**named`), as texts with their source. */
+  keys?: ReadonlyMap<string, Str>;
 }
 
 /** Python's protocols, as their absence: each class has those that its type has. */

@@ -37,7 +37,7 @@ export class Macro extends PyObject {
     return deeper(() => this.#body(values)).as(this.#rendering.autoescape);
   }
 
-  #bind({ args, named }: Arguments): (Value | typeof MISSING)[] {
+  #bind({ args, named, keys }: Arguments): (Value | typeof MISSING)[] {
     const { name, args: names, takes_caller, takes_named, takes_more } = this.#signature;
     const rest = new Map(named);
     const take = (key: string): Value | typeof MISSING => {
@@ -53,7 +53,9 @@ export class Macro extends PyObject {
       values.push(caller === MISSING || caller === null ? new Undefined("No caller defined") : caller);
     }
     if (takes_named)
-      values.push(new Dict(Array.from(rest, ([key, value]) => [new Str(key), value] as const)));
+      values.push(
+        new Dict(Array.from(rest, ([key, value]) => [keys?.get(key) ?? new Str(key), value] as const)),
+      );
     else if (rest.size > 0)
       throw typeError(`macro '${name}' takes no keyword argument '${[...rest.keys()][0]}'`);
     if (takes_more) values.push(new Tuple(args.slice(names.length)));

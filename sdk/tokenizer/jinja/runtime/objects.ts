@@ -4,7 +4,7 @@ import { Builtin, bind, positional } from "../python/calls.ts";
 import { type Dict, Range } from "../python/collections.ts";
 import { Fault, typeError, valueError } from "../python/errors.ts";
 import { type Arguments, indexOf, int, PyObject, type Value } from "../python/object.ts";
-import { EMPTY, Str } from "../python/text/str.ts";
+import { EMPTY, madeOf, Str } from "../python/text/str.ts";
 
 /** Objects that jinja2 and transformers give to templates. */
 
@@ -175,7 +175,8 @@ export function makeGlobals(strftime: (format: string) => string): Map<string, V
       "strftime_now",
       made("strftime_now", (call) => {
         const [format] = bind(call, "strftime_now", ["format"]);
-        return new Str(strftime(textOf(format, "the format").value));
+        const text = textOf(format, "the format");
+        return madeOf(strftime(text.value), text);
       }),
     ],
   ]);

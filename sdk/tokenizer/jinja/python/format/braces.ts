@@ -2,7 +2,7 @@ import { Fault, valueError } from "../errors.ts";
 import type { Arguments, Value } from "../object.ts";
 import { repr, str } from "../protocols.ts";
 import { escapeHtml } from "../text/markup.ts";
-import { Str, StrBuilder } from "../text/str.ts";
+import { madeOf, Str, StrBuilder } from "../text/str.ts";
 import { ascii } from "./percent.ts";
 import { formatValue } from "./spec.ts";
 
@@ -71,8 +71,10 @@ class Formatter {
     const spec = at < value.length ? field.part(at + 1, value.length) : new Str("");
     const found = this.#value(name);
     const converted = convert(found, conversion);
-    const spec_text = this.format(spec, depth - 1).value;
-    return this.#is_markup ? formatMarkup(converted, spec_text) : formatValue(converted, spec_text);
+    const made = this.format(spec, depth - 1);
+    const text = this.#is_markup ? formatMarkup(converted, made.value) : formatValue(converted, made.value);
+    // What fills the field up may be the request's.
+    return made.runs.length === 0 ? text : madeOf(text.value, made);
   }
 
   #value(name: string): Value {
