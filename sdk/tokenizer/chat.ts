@@ -129,11 +129,17 @@ class TokenMap {
  */
 export function checkChat(messages: readonly Message[], args: TemplateArgs): TemplateArgs {
   checkMessages(messages);
-  const { continue_final_message = false, add_generation_prompt } = args;
+  // null means absent.
+  const given: TemplateArgs = Object.fromEntries(
+    Object.entries(args).filter(([, value]) => (value ?? null) !== null),
+  );
+  const { continue_final_message = false, add_generation_prompt } = given;
+  if (typeof continue_final_message !== "boolean" && typeof continue_final_message !== "string")
+    throw bad("continue_final_message as true, false or the name of a field", show(continue_final_message));
   if (continue_final_message && add_generation_prompt)
     throw bad("continue_final_message or add_generation_prompt", "both");
   const is_open = continue_final_message || messages.at(-1)!.role === "assistant";
-  return { ...args, add_generation_prompt: add_generation_prompt ?? !is_open };
+  return { ...given, add_generation_prompt: add_generation_prompt ?? !is_open };
 }
 
 function checkMessages(messages: readonly Message[]): void {

@@ -68,6 +68,22 @@ describe("variables", () => {
     expect(template.render([], args as never, NOON)).toBe("<b>fastTrue");
   });
 
+  test("that are null are absent", async () => {
+    const template = "{{ enable_thinking is defined }}{{ tools is none }}{{ add_generation_prompt }}";
+    const templates = [
+      { name: "default", template },
+      { name: "tool_use", template: "tools" },
+    ];
+    const tokenizer = await loadFixture("qwen", { config: { chat_template: templates } });
+    const args = {
+      enable_thinking: null,
+      tools: null,
+      add_generation_prompt: null,
+      continue_final_message: null,
+    };
+    expect(tokenizer.renderChat([{ role: "user", content: "x" }], args as never)).toBe("FalseTrueTrue");
+  });
+
   test("of special tokens come as text or as objects", async () => {
     const tokenizer = await loadFixture("qwen", {
       template: "{{ bos_token }}{{ eos_token }}",
@@ -211,6 +227,7 @@ describe("a final message that is continued", () => {
       {},
       "leaves the final message",
     ],
+    ["of a wrong kind", KEPT, begun("a"), { continue_final_message: 1 }, "as true, false or the name"],
     [
       "by a field that is not there",
       KEPT,
@@ -228,7 +245,7 @@ describe("a final message that is continued", () => {
   ])("is an error %s", async (_, template, messages, args, message) => {
     const tokenizer = await loadFixture("qwen", { template });
     for (const verb of ["renderChat", "encodeChat"] as const) {
-      expect(() => tokenizer[verb](messages, { continue_final_message: true, ...args })).toThrow(
+      expect(() => tokenizer[verb](messages, { continue_final_message: true, ...args } as never)).toThrow(
         expect.objectContaining({ code: "bad_request", message: expect.stringContaining(message) }),
       );
     }

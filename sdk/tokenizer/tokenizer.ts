@@ -20,7 +20,7 @@ export function makeTokenizer(
     if (choose === null) throw noTemplate();
     const full = checkChat(messages, args);
     for (const { role } of messages) if (added.occursIn(role)) throw controlRole(role);
-    return choose(args).trace(messages, full, new Date());
+    return choose(full).trace(messages, full, new Date());
   };
   return {
     size: vocabulary.size,
