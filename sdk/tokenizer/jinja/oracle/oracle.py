@@ -10,6 +10,8 @@ import argparse
 import json
 import random
 import re
+import resource
+import signal
 import sys
 import traceback
 
@@ -22,6 +24,8 @@ from written import TEMPLATES, VARIABLES
 # What Python prints of an object without a text of its own changes from run to run.
 ADDRESS = re.compile(r"0x[0-9a-f]{9,}|built-in|x0 ta", re.IGNORECASE)
 LONGEST = 20_000
+MOST_MEMORY = 2 << 30
+MOST_SECONDS = 5
 
 
 def line_of(error: Exception) -> int | None:
@@ -40,13 +44,19 @@ def drawn(number: int, longest: int) -> dict | None:
 
 
 def case(number: int, source: str, given: dict) -> dict | None:
+    signal.alarm(MOST_SECONDS)
     try:
         text = _cached_compile_jinja_template(source).render(**given)
+    except (MemoryError, TimeoutError):
+        # jinja2 has no bounds: what asks for gigabytes or minutes is an error here, and nothing to compare.
+        return None
     except Exception as error:
         # Words that are beyond what runs here, said in the README.
         if "complex" in str(error):
             return None
         return {"n": number, "template": source, "variables": given, "error": type(error).__name__, "line": line_of(error)}
+    finally:
+        signal.alarm(0)
     if ADDRESS.search(text) or len(text) > LONGEST:
         return None
     return {"n": number, "template": source, "variables": given, "text": text}
@@ -75,7 +85,13 @@ class Varied:
         return True
 
 
+def out_of_time(*_) -> None:
+    raise TimeoutError
+
+
 def main() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    signal.signal(signal.SIGALRM, out_of_time)
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--from", type=int, default=0, dest="first")
