@@ -66,7 +66,7 @@ export class Folder {
    * @throws Fault for what fails in all cases
    */
   optimized(node: Expression): Value | undefined {
-    if (!OPTIMIZED.has(node.kind)) return undefined;
+    if (this.#escaping.is_volatile || !OPTIMIZED.has(node.kind)) return undefined;
     for (const child of children(node)) this.#visit(child as Expression);
     const value = this.#attempt(node);
     return value !== undefined && isWritable(value) ? value : undefined;

@@ -30,7 +30,7 @@ function format(value: Value, indent: number, allowance: number, depth = 0): str
     return `{${lines(items, indent + 1, allowance + 1, depth)}}`;
   }
   if (value instanceof List) return `[${lines(plain(value.values), indent + 1, allowance + 1, depth)}]`;
-  if (value instanceof Tuple) {
+  if (value instanceof Tuple && isPlain(value)) {
     const is_single = value.values.length === 1;
     const end = is_single ? ",)" : ")";
     return `(${lines(plain(value.values), indent + 1, allowance + end.length, depth)}${end}`;
@@ -38,6 +38,9 @@ function format(value: Value, indent: number, allowance: number, depth = 0): str
   if (value instanceof Str && !value.is_markup) return longText(value, indent, allowance, depth + 1);
   return flat;
 }
+
+/** Groups of `groupby` have a repr of their own, which is not taken apart. */
+const isPlain = (value: Tuple) => value.constructor === Tuple;
 
 interface Item {
   start: string;
@@ -108,7 +111,7 @@ function oneLine(value: Value): string {
       .join(", ")}}`;
   }
   if (value instanceof List) return `[${value.values.map(oneLine).join(", ")}]`;
-  if (value instanceof Tuple)
+  if (value instanceof Tuple && isPlain(value))
     return `(${value.values.map(oneLine).join(", ")}${value.values.length === 1 ? "," : ""})`;
   return repr(value).value;
 }

@@ -3,8 +3,8 @@ import { Dict, List, Tuple } from "../python/collections.ts";
 import { Fault, typeError, valueError } from "../python/errors.ts";
 import { formatBraces, type Lookup } from "../python/format/braces.ts";
 import { type Arguments, indexOf, int, typeName, type Value } from "../python/object.ts";
-import { each, truth } from "../python/protocols.ts";
-import { escapedFor } from "../python/text/markup.ts";
+import { each } from "../python/protocols.ts";
+import { escapeHtml } from "../python/text/markup.ts";
 import * as texts from "../python/text/methods.ts";
 import { mapPoints, Str, StrBuilder } from "../python/text/str.ts";
 import * as unicode from "../python/text/unicode.ts";
@@ -17,6 +17,11 @@ function text(value: Value | undefined): Str {
   if (value instanceof Str) return value;
   if (value instanceof Undefined) throw value.undefined_fault;
   throw typeError(`must be str, not ${typeName(value ?? null)}`);
+}
+
+/** A text argument, which markup escapes, of whatever kind it is. */
+function given(self: Str, value: Value | undefined): Str {
+  return self.is_markup ? escapeHtml(value ?? null) : text(value);
 }
 
 /** An index argument of find() and its kin: None for the end that it stands for. */
@@ -104,7 +109,7 @@ const aligned =
   (self, call) => {
     const [width_given, fill_given = new Str(" ")] = positional(call, name, 1, 2);
     const width = indexOf(width_given!);
-    const fill = escapedFor(self, text(fill_given));
+    const fill = given(self, fill_given);
     if (fill.length !== 1) throw typeError("The fill character must be exactly one character long");
     return made(self, fill, width);
   };
@@ -154,13 +159,13 @@ export const STR_METHODS: Readonly<Record<string, StrMethod>> = {
   rsplit: splitter("rsplit", texts.splitFromRight),
   splitlines: (self, call) => {
     const [keep = false] = bind(call, "splitlines", [], ["keepends"]);
-    return new List(texts.splitLines(self, truth(keep)));
+    return new List(texts.splitLines(self, indexOf(keep) !== 0));
   },
   partition: parted("partition", "left"),
   rpartition: parted("rpartition", "right"),
   replace: (self, call) => {
     const [old, replacement, most = -1n] = positional(call, "replace", 2, 3);
-    return texts.replace(self, text(old).value, escapedFor(self, text(replacement)), indexOf(most));
+    return texts.replace(self, text(old).value, given(self, replacement), indexOf(most));
   },
   join: (self, call) => texts.join(self, [...each(positional(call, "join", 1)[0]!)]),
   find: finder("find", "left"),

@@ -171,7 +171,7 @@ class Grammar:
             return f"{self.pick(['-', '+', '- '])}{self.pick(['n', 'f', '2', '(1 + 2)', 'i', 'xs[0]'])}"
         if kind == 4:
             if self.chance(0.1):
-                return f"{self.str_(depth + 1)} | wordcount"
+                return f"{self.pick(['s', 't', 'w', *LITERALS])} | wordcount"
             return f"{self.any_(depth + 1)} | {self.pick(['length', 'count', 'int', 'float', 'int(7)', 'int(base=16)', 'float(1.5)'])}"
         if kind == 5:
             return f"{self.number(depth + 1)} | {self.pick(NUMBER_FILTERS)}"
