@@ -1,12 +1,11 @@
-import { CHANGES, DICT_METHODS, LIST_METHODS, TUPLE_METHODS, viewAttribute } from "./methods/collections.ts";
-import { floatAttribute, integerAttribute } from "./methods/numbers.ts";
+import { CHANGES, DICT_METHODS, LIST_METHODS, TUPLE_METHODS } from "./methods/collections.ts";
 import { STR_METHODS } from "./methods/str.ts";
 import { spendText } from "./python/budget.ts";
 import { Builtin } from "./python/calls.ts";
-import { Dict, DictView, List, Range, Tuple } from "./python/collections.ts";
+import { Dict, List, Tuple } from "./python/collections.ts";
 import { isFault, typeError } from "./python/errors.ts";
 import type { Lookup } from "./python/format/braces.ts";
-import { type Arguments, integerOf, PyObject, typeName, type Value } from "./python/object.ts";
+import { type Arguments, PyObject, typeName, type Value } from "./python/object.ts";
 import { repr } from "./python/protocols.ts";
 import { stripTags, unescapeHtml } from "./python/text/html.ts";
 import { escapeHtml } from "./python/text/markup.ts";
@@ -24,6 +23,23 @@ const OF_ALL = new Set(
     .split(" ")
     .map((name) => `__${name}__`),
 );
+
+const names = (text: string): ReadonlySet<string> => new Set(text.split(" "));
+const OF_NUMBERS = "real imag conjugate as_integer_ratio";
+const OF_INTEGERS = names(
+  `${OF_NUMBERS} numerator denominator bit_length bit_count to_bytes from_bytes is_integer`,
+);
+const OF_VIEWS = names("isdisjoint mapping");
+/** What Python's numbers, ranges and views have. No template asks for it, and none may get another answer than Python's. */
+const BEYOND: Readonly<Record<string, ReadonlySet<string>>> = {
+  int: OF_INTEGERS,
+  bool: OF_INTEGERS,
+  float: names(`${OF_NUMBERS} is_integer hex fromhex`),
+  range: names("start stop step count index"),
+  dict_keys: OF_VIEWS,
+  dict_items: OF_VIEWS,
+  dict_values: names("mapping"),
+};
 
 /** `object.name`: the attribute, else the item. */
 export function getAttribute(object: Value, name: string): Value {
@@ -94,16 +110,15 @@ function method<T>(
 function pythonAttribute(object: Value, name: string): Value | undefined {
   if (OF_ALL.has(name)) return null;
   if (object === null) return undefined;
-  if (typeof object === "number") return floatAttribute(object, name);
-  const integer = integerOf(object);
-  if (integer !== undefined) return integerAttribute(integer, name);
+  if (BEYOND[typeName(object)]?.has(name) === true)
+    throw typeError(`'${name}' of '${typeName(object)}' objects is beyond this runtime`);
+  if (!(object instanceof PyObject)) return undefined;
   // Hidden in any case; what is given does not matter.
   if (CHANGES[typeName(object)]?.has(name) === true) return null;
   if (object instanceof Str) return strAttribute(object, name);
   if (object instanceof List) return method(LIST_METHODS, object, name);
   if (object instanceof Dict) return method(DICT_METHODS, object, name);
-  if (object instanceof DictView || object instanceof Range) return viewAttribute(object, name);
-  const own = (object as PyObject).attribute(name);
+  const own = object.attribute(name);
   return own === undefined && object instanceof Tuple ? method(TUPLE_METHODS, object, name) : own;
 }
 

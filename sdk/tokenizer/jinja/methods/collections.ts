@@ -1,5 +1,5 @@
-import { Builtin, positional } from "../python/calls.ts";
-import { Dict, DictView, List, type Range, type Tuple } from "../python/collections.ts";
+import { positional } from "../python/calls.ts";
+import { Dict, DictView, List, type Tuple } from "../python/collections.ts";
 import { typeError, valueError } from "../python/errors.ts";
 import { type Arguments, indexOf, int, type Value } from "../python/object.ts";
 import { each, equal } from "../python/protocols.ts";
@@ -91,21 +91,3 @@ export const CHANGES: Readonly<Record<string, ReadonlySet<string>>> = {
   list: new Set(["append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove"]),
   dict: new Set(["clear", "pop", "popitem", "setdefault", "update"]),
 };
-
-/** Attributes of views and ranges. */
-export function viewAttribute(self: DictView | Range, name: string): Value | undefined {
-  if (self instanceof DictView) {
-    if (name !== "isdisjoint" || self.type === "dict_values") return undefined;
-    return new Builtin(name, (call) => {
-      const others = positional(call, name, 1)[0]!;
-      for (const other of each(others)) if (self.has(other, equal)) return false;
-      return true;
-    });
-  }
-  const { start, stop, step } = self.range;
-  const numbers: Record<string, number> = { start, stop, step };
-  if (Object.hasOwn(numbers, name)) return int(numbers[name]!);
-  if (name === "count") return new Builtin(name, (call) => countIn(each(self), call));
-  if (name === "index") return new Builtin(name, (call) => indexIn([...each(self)], call));
-  return undefined;
-}

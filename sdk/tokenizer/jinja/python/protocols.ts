@@ -2,7 +2,7 @@ import { checkList, spend, spendList, spendRead, spendText } from "./budget.ts";
 import { Dict, DictView, List, Range, Tuple } from "./collections.ts";
 import { Fault, typeError } from "./errors.ts";
 import { floatText, intText } from "./numbers.ts";
-import { integerOf, PyObject, typeName, type Value } from "./object.ts";
+import { PyObject, typeName, type Value } from "./object.ts";
 import { Str } from "./text/str.ts";
 import { Undefined } from "./undefined.ts";
 
@@ -199,11 +199,4 @@ export function sorted(items: readonly Value[], keyOf: (item: Value) => Value, r
   keyed.sort((a, b) => (ordered(a.key, b.key, "<") ? -1 : ordered(b.key, a.key, "<") ? 1 : 0));
   if (reverse) keyed.reverse();
   return keyed.map(({ item }) => item);
-}
-
-/** An integer, or a fault. */
-export function integer(value: Value, what: string): bigint {
-  const found = integerOf(value);
-  if (found === undefined) throw typeError(`${what} must be an integer, not ${typeName(value)}`);
-  return found;
 }
