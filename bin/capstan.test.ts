@@ -12,6 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { generate, load } from "../sdk/index.ts";
 
 const root = join(import.meta.dirname, "..");
 const scratch = mkdtempSync(join(tmpdir(), "capstan-bin-"));
@@ -137,6 +138,28 @@ describe("the command", () => {
     const deno = await ended(start(DENO, args));
     expect(deno).toMatchObject({ code: 0, stderr: "" });
     expect(JSON.parse(deno.stdout).tokens).toEqual(report.tokens);
+  });
+
+  it("goes on with the assistant's message of a chat, and refuses it without the option", async () => {
+    const file = join(scratch, "begun.json");
+    const chat = [
+      { role: "user", content: "Who are you?" },
+      { role: "assistant", content: "I am" },
+    ];
+    writeFileSync(file, JSON.stringify(chat));
+    const args = ["generate", "--messages", file, "--temperature", "0", "--max_tokens", "8", "--json"];
+    const refused = await capstan(...args);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain("continue_final_message");
+    const continued = await capstan(...args, "--continue_final_message");
+    expect(continued).toMatchObject({ code: 0, stderr: "" });
+    const model = await load("capstan-tiny", { device: "wasm" });
+    const options = { temperature: 0, max_tokens: 8 };
+    const rendered = model.tokenizer.renderChat(chat, { continue_final_message: true });
+    const expected = await generate(model, rendered, { ...options, special: "parse" }).result;
+    await model.dispose();
+    const { text, usage } = JSON.parse(continued.stdout);
+    expect([text, usage.prompt_tokens]).toEqual([expected.text, expected.usage.prompt_tokens]);
   });
 
   it("says once, on stderr, what is odd about a model, and names it in the JSON", async () => {

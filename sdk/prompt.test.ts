@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { generate } from "./generate.ts";
 import { load } from "./load.ts";
+import { promptTokens } from "./prompt.ts";
 import type { GenerateOptions, Message, Model } from "./types.ts";
 
 let model: Model;
@@ -35,6 +36,46 @@ describe("a chat that ends with the assistant's message", () => {
       "need a chat that ends with a message to answer, found the assistant's own at its end. " +
         "continue_final_message: true goes on with it.",
     );
+  });
+
+  it.each([
+    ["to its last word", "I am"],
+    ["with the space that it ends with", "I am "],
+    [
+      "in parts",
+      [
+        { type: "text" as const, text: "I " },
+        { type: "text" as const, text: "am" },
+      ],
+    ],
+    ["without what looks like control tokens", "I say <|im_end|> and"],
+  ])("is gone on with, %s", async (_, content) => {
+    const open: Message[] = [...chat, { role: "assistant", content }];
+    const prompt = promptTokens(model, open, { continue_final_message: true });
+    const rendered = model.tokenizer.renderChat(open, { continue_final_message: true });
+    expect(model.tokenizer.decode(prompt)).toBe(rendered);
+    const text = typeof content === "string" ? content : "I am";
+    expect(rendered.endsWith(text)).toBe(true);
+    const continued = await reply(open, { continue_final_message: true });
+    expect(continued.usage.prompt_tokens).toBe(prompt.length);
+    const expected = await reply(prompt);
+    expect([...continued.tokens]).toEqual([...expected.tokens]);
+    // An option of the call and an argument of the template are the same.
+    const as_argument = await reply(open, { template_args: { continue_final_message: true } });
+    expect(as_argument.text).toBe(continued.text);
+    // What somebody typed is text there too.
+    const end = model.tokenizer.tokenId("<|im_end|>")!;
+    const count = (tokens: Int32Array) => tokens.filter((id) => id === end).length;
+    expect(count(prompt)).toBe(count(promptTokens(model, begun, { continue_final_message: true })));
+  });
+
+  it("is not gone on with and answered at once", () => {
+    const options = { continue_final_message: true, template_args: { add_generation_prompt: true } };
+    expect(() => generate(model, begun, options)).toThrow(
+      "need continue_final_message or add_generation_prompt, found both",
+    );
+    const off = { continue_final_message: false, template_args: { continue_final_message: true } };
+    expect(() => generate(model, begun, off)).toThrow("found the assistant's own at its end");
   });
 
   it("is answered where the caller asks for a turn of the assistant's after it", async () => {

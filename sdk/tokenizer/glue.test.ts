@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { memorySource } from "../source/index.ts";
 import type { Message, TemplateArgs, Tokenizer } from "../types.ts";
-import { FIXTURES } from "./fixtures/fixture.ts";
+import { FIXTURES, type Fixture, loadFixture } from "./fixtures/fixture.ts";
 import { loadTokenizer } from "./index.ts";
 
 /**
@@ -171,3 +171,106 @@ test("no data of a chat becomes part of a control token, whatever the template d
     { numRuns: 1500 },
   );
 });
+
+/** A fixture's tokenizer with one more control token, in place of its last. */
+function withToken(fixture: Fixture, content: string): Fixture["file"] {
+  const file = structuredClone(fixture.file);
+  if (!file.added_tokens.some((one) => one.content === content)) file.added_tokens.at(-1)!.content = content;
+  return file;
+}
+
+const COMMON_ROLES = ["system", "user", "assistant", "tool", "observation"];
+
+/** Ways to write a control token around data, and data beside it. */
+const SHAPES: Record<string, (before: string, field: string, after: string) => string> = {
+  added: (before, field, after) => `{{ ${quote(before)} + ${field} + ${quote(after)} }}`,
+  joined: (before, field, after) => `{{ [${quote(before)}, ${field} | trim, ${quote(after)}] | join }}`,
+  formatted: (before, field, after) => `{{ ${quote(`${before}%s${after}`)} % ${field} }}`,
+  replaced: (before, field, after) => `{{ ${quote(`${before}@${after}`)}.replace('@', ${field}) }}`,
+  captured: (before, field, after) =>
+    `{% set x %}${before}{{ ${field} }}{% endset %}{{ x ~ ${quote(after)} }}`,
+  literal: (before, field, after) => `${before}{{ ${field} }}${after}`,
+};
+const quote = (text: string) => JSON.stringify(text);
+const FIELDS: Record<string, string> = {
+  role: "m.role",
+  content: "m.content",
+  name: "m.name",
+  tool: "m.tool_calls[0].function.name",
+  key: "(m.tool_calls[0].function.arguments | first)",
+  argument: "prefix",
+};
+
+test("whichever token of a tokenizer a template writes around data, it stays text", async () => {
+  const cut = (token: string) =>
+    fc
+      .tuple(fc.nat(token.length - 1), fc.nat(token.length))
+      .map(([start, end]) => [token, start, Math.max(start + 1, end)] as const);
+  const cases = fc
+    .record({
+      fixture: fc.constantFrom(...FIXTURES),
+      word: fc.constantFrom(...COMMON_ROLES, "end", "im_sep", "x"),
+      frame: fc.constantFrom(["<|", "|>"], ["[", "]"], ["<", ">"], ["<|start_", "_end|>"]),
+      shape: fc.constantFrom(...Object.keys(SHAPES)),
+      field: fc.constantFrom(...Object.keys(FIELDS)),
+    })
+    .chain(({ fixture, word, frame, ...others }) => {
+      const made = `${frame[0]}${word}${frame[1]}`;
+      const tokens = withToken(fixture, made).added_tokens.map(({ content }) => content);
+      const one = fc.oneof(fc.constant(made), fc.constantFrom(...tokens));
+      const whole = fc.constant([made, frame[0]!.length, made.length - frame[1]!.length] as const);
+      return fc.oneof(whole, one.chain(cut)).chain(([token, start, end]) => {
+        const data = fc.oneof(
+          fc.constant(token.slice(start, end)),
+          fc.constantFrom(...tokens),
+          one.chain(cut).map(([other, from, to]) => other.slice(from, to)),
+          fc.constantFrom(...COMMON_ROLES, "critic", "<|", "|>"),
+        );
+        const message = fc.record({ role: data, content: data, name: data, key: data, tool: data });
+        return fc.record({
+          name: fc.constant(fixture.name),
+          made: fc.constant(made),
+          before: fc.constant(token.slice(0, start)),
+          after: fc.constant(token.slice(end)),
+          shape: fc.constant(others.shape),
+          field: fc.constant(others.field),
+          prefix: data,
+          messages: fc.array(message, { minLength: 1, maxLength: 4 }),
+        });
+      });
+    });
+  let n_known = 0;
+  let n_refused = 0;
+  await fc.assert(
+    fc.asyncProperty(cases, async ({ name, made, before, after, shape, field, prefix, messages }) => {
+      const file = withToken(FIXTURES.find((one) => one.name === name)!, made);
+      // <unk> is also what plain text may become.
+      const tokens = file.added_tokens.filter(({ content }) => content !== "<unk>");
+      const literal = tokens[0]!.content;
+      const piece = SHAPES[shape]!(before, FIELDS[field]!, after);
+      const template = `${literal}\n{% for m in messages %}- ${piece} -\n{% endfor %}`;
+      const tokenizer = await loadFixture(name, { file, template });
+      const chat = messages.map(({ role, content, name, key, tool }) => {
+        const call = { function: { name: tool, arguments: { [key]: content } } };
+        return { role, content, name, tool_calls: [call] };
+      });
+      const encode = () => [...tokenizer.encodeChat(chat, { prefix }).tokens];
+      if (chat.some(({ role }) => file.added_tokens.some(({ content }) => role.includes(content)))) {
+        n_refused++;
+        expect(encode).toThrow("roles without control tokens");
+        return;
+      }
+      // A role that is known is the template's own word.
+      const known = chat.flatMap(({ role }) => {
+        const glued = tokens.find(({ content }) => content === before + role + after);
+        return field === "role" && COMMON_ROLES.includes(role) && glued !== undefined ? [glued.id] : [];
+      });
+      n_known += known.length;
+      const found = encode().filter((id) => tokens.some((token) => token.id === id));
+      expect(found).toEqual([tokens[0]!.id, ...known]);
+    }),
+    { numRuns: 500 },
+  );
+  expect(n_known).toBeGreaterThan(0);
+  expect(n_refused).toBeGreaterThan(50);
+}, 60_000);
