@@ -159,12 +159,13 @@ export function floatFloorDivide(a: number, b: number): number {
 /** Python's `round(value, digits)` of a float. */
 export function roundFloat(value: number, digits: number): number {
   if (!Number.isFinite(value) || digits > 323) return value;
-  if (digits < -308) return value < 0 ? -0 : 0;
-  if (digits >= 0) return Number((value < 0 || Object.is(value, -0) ? "-" : "") + fixedDigits(value, digits));
+  const is_negative = value < 0 || Object.is(value, -0);
+  if (digits < -308) return is_negative ? -0 : 0;
+  if (digits >= 0) return Number((is_negative ? "-" : "") + fixedDigits(value, digits));
   const { numerator, denominator } = fractionOf(Math.abs(value));
   const unit = 10n ** BigInt(-digits);
   const rounded = Number(divideHalfEven(numerator, denominator * unit) * unit);
-  return value < 0 ? -rounded : rounded;
+  return is_negative ? -rounded : rounded;
 }
 
 /** Python's `round(value, digits)` of an integer. */
