@@ -1,4 +1,4 @@
-// How the JavaScript library fares on the same templates: `npm install --no-save @huggingface/jinja@0.5.11`, then
+// How the JavaScript library fares on the same templates:
 // `python oracle.py --count 15000 | node library.mjs`. It is why the parser and the interpreter here are our own
 // (../README.md); nothing else uses it.
 import { createInterface } from "node:readline";
