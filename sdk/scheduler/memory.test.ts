@@ -121,6 +121,21 @@ describe.each([1, 2])("where memory holds less than was said, %i steps in flight
     await expectClean(model, seen);
   });
 
+  it("means of long prompts count each token once, whoever is computed again", async () => {
+    const { model, seen } = await scarce({ blocks: 66 }, n_in_flight);
+    const site = "blocks.3.hook_resid_post";
+    const ask = (one: Model, n: number) =>
+      one.forward(prompt(600, n), {
+        mean: { sites: [site], spans: [{ start: 0, end: 600 }] },
+        capture: n % 2 === 0 ? [site] : [],
+        logits: "last",
+      });
+    const expected = [];
+    for (let n = 0; n < 4; n++) expected.push(await ask(roomy, n));
+    expect(await Promise.all([0, 1, 2, 3].map((n) => ask(model, n)))).toEqual(expected);
+    await expectClean(model, seen);
+  });
+
   it("what a truncated call left is computed again as it was, hooks on last positions included", async () => {
     const { model, seen } = await scarce({ blocks: 16 }, n_in_flight);
     const hooks = [cap(1, "last"), cap(4, "last")];
