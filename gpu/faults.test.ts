@@ -38,7 +38,7 @@ describe.skipIf(lacks("vulkan") || lacks("deno"))("on WebGPU", () => {
     const { alone, together, failed, capacity, left } = found.growth;
     expect(together).toEqual(alone);
     expect(failed).toBeGreaterThan(0);
-    expect(capacity).toBe(16);
+    expect(capacity).toBe(24);
     expect(left).toBe(0);
   });
 

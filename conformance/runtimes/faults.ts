@@ -125,9 +125,13 @@ async function growth(source: string): Promise<{
   scheduler.prefixes.clear();
   const { gpu_device } = device;
   const create = gpu_device.createBuffer.bind(gpu_device);
+  const { n_kv_heads, d_head } = model.spec;
+  const block_bytes = 4 * 16 * n_kv_heads * Math.ceil(d_head / 4) * 4;
   let failed = 0;
   gpu_device.createBuffer = (wanted) => {
     if (!/^(keys|values) /.test(wanted.label ?? "")) return create(wanted);
+    // Memory for 24 blocks: doubling the first 16 fails, growing by what is needed goes on.
+    if (wanted.size <= 24 * block_bytes) return create(wanted);
     failed++;
     return create({ ...wanted, size: 2 ** 48 });
   };

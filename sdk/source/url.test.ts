@@ -324,3 +324,16 @@ describe("what servers and lines between do unasked", () => {
     expect(waits).toEqual([]);
   });
 });
+
+test("a header that cannot be sent is refused before anything is asked, without its value", async () => {
+  for (const value of ["Bearer SECRET\nX: 1", "SECRET\r", "SECRET\0", "SECRET\u200b"]) {
+    server = await serve((exchange) => answer(exchange, DATA));
+    const make = () => urlSource(`${server!.url}/m`, { headers: { authorization: value } });
+    expect(make).toThrow(
+      /^send a request: need a header authorization of printable ASCII characters, found /,
+    );
+    expect(make).not.toThrow(/SECRET/);
+    expect(server.requests).toEqual([]);
+    await server[Symbol.asyncDispose]();
+  }
+});
