@@ -11,6 +11,7 @@ export default Object.entries(inputs).map(([name, input]) => ({
     dir: "dist/conformance/hosts/bundle",
     format: "es",
     codeSplitting: false,
-    paths: (name) => (name.endsWith(".wasm") ? `../../../core-wasm/pkg/${name.split("/").at(-1)}` : name),
+    paths: (name) =>
+      name.endsWith(".wasm") ? `../../../${name.slice(name.lastIndexOf("core-wasm/"))}` : name,
   },
 }));

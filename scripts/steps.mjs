@@ -4,7 +4,6 @@ import {
   cpSync,
   existsSync,
   lstatSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -96,9 +95,9 @@ function buildAnew() {
   rmSync(join(root, "dist"), { recursive: true, force: true });
   const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
   run(process.execPath, [tsc, "-p", "tsconfig.build.json"]);
-  const wasm = join(root, "core-wasm", "pkg");
-  mkdirSync(join(root, "dist", "core-wasm"), { recursive: true });
-  if (existsSync(wasm)) cpSync(wasm, join(root, "dist", "core-wasm", "pkg"), { recursive: true });
+  for (const pkg of [join("core-wasm", "pkg"), join("core-wasm", "text", "pkg")]) {
+    if (existsSync(join(root, pkg))) cpSync(join(root, pkg), join(root, "dist", pkg), { recursive: true });
+  }
   const rolldown = join(root, "node_modules", "rolldown", "bin", "cli.mjs");
   run(process.execPath, [rolldown, "--config", "scripts/bundles.config.mjs"], {
     stdio: ["ignore", "ignore", 2],

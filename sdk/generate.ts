@@ -260,7 +260,8 @@ class GenerateTask implements Task {
       return false;
     }
     const text = this.#decoder.push(result.token);
-    const { out, stopped } = this.#stops.push({ token: this.#describe(result), text });
+    const piece = { token: this.#describe(result), text };
+    const { out, stopped } = this.#stops.push(piece, this.#decoder.is_open);
     for (const piece of out) this.#send({ ...piece.token, text: piece.text });
     return stopped;
   }
@@ -289,16 +290,15 @@ class GenerateTask implements Task {
   /** Ends the reply; what was held back goes out unless it is (or follows) a stop string. */
   #finish(reason: GenerateResult["finish_reason"], held: "send" | "drop"): null {
     this.#finish_reason = reason;
-    if (held === "send") this.#sendRest();
+    if (held === "send" && this.#sendRest()) this.#finish_reason = "stop";
     return null;
   }
 
-  #sendRest(): void {
-    const rest = this.#stops.flush();
-    const tail = this.#decoder?.flush() ?? "";
-    if (rest.length > 0) rest.at(-1)!.text += tail;
-    for (const piece of rest) this.#send({ ...piece.token, text: piece.text });
-    if (rest.length === 0) this.#text += tail;
+  /** Sends what was held back; true when a stop string is met in it. */
+  #sendRest(): boolean {
+    const { out, stopped } = this.#stops.flush(this.#decoder?.flush());
+    for (const piece of out) this.#send({ ...piece.token, text: piece.text });
+    return stopped;
   }
 
   #result(means: GenerateResult["means"]): GenerateResult {

@@ -43,10 +43,12 @@ export async function loadOn(
   const warn = (text: string) => void warnings.add(text);
   const { decoder: described, config, defaults } = await readModelConfig(files, warn);
   const n_ctx = chooseContext(described, options.n_ctx, warn);
-  const [{ decoder, program, weights }, digest, tokenizer] = await Promise.all([
+  // Nothing waits for it: it is read while the weights are.
+  const tokenizer_load = loadModelTokenizer(files);
+  tokenizer_load.catch(() => {});
+  const [{ decoder, program, weights }, digest] = await Promise.all([
     openDecoder(files, described, config, { signal: options.signal, warn }),
     modelDigest(files),
-    loadModelTokenizer(files),
   ]);
   const device = await makeDevice();
   try {
@@ -58,6 +60,7 @@ export async function loadOn(
       ...(options.signal === undefined ? {} : { signal: options.signal }),
       ...(options.on_progress === undefined ? {} : { on_progress: progressOf(options.on_progress) }),
     });
+    const tokenizer = await tokenizer_load;
     const limits = chooseLimits(device_model, n_ctx, memory().available);
     const n_cached = limits.max_blocks * device_model.block_size;
     return new LoadedModel({

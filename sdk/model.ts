@@ -100,7 +100,10 @@ export class LoadedModel implements Model {
   }
 
   dispose(): Promise<void> {
-    this.#disposed ??= this.#scheduler.dispose().then(() => this.#parts.dispose());
+    this.#disposed ??= this.#scheduler.dispose().then(() => {
+      this.tokenizer.dispose();
+      return this.#parts.dispose();
+    });
     return this.#disposed;
   }
 

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { generate } from "./generate.ts";
 import { load } from "./load.ts";
 import { promptTokens } from "./prompt.ts";
-import type { GenerateOptions, Message, Model } from "./types.ts";
+import { memorySource, resolveSource } from "./source/index.ts";
+import type { FileSource, GenerateOptions, Message, Model } from "./types.ts";
 
 let model: Model;
 beforeAll(async () => {
@@ -25,6 +26,60 @@ describe("a chat that the caller has rendered", () => {
     const as_text = await reply(rendered);
     expect(as_text.usage.prompt_tokens).toBeGreaterThan(expected.usage.prompt_tokens);
     expect((await reply(rendered, { special: "text" })).text).toBe(as_text.text);
+  });
+});
+
+describe("a text whose tokenizer begins a sequence with a token", () => {
+  const B = "<|endoftext|>";
+  const E = "<|im_end|>";
+  const special = (id: string) => ({ SpecialToken: { id, type_id: 0 } });
+  const sequence = { Sequence: { id: "A", type_id: 0 } };
+
+  /** capstan-tiny with a post-processor, and a template that writes the first token itself. */
+  async function openModel(single: object[]): Promise<Model> {
+    const { files } = await resolveSource("capstan-tiny");
+    const read = async (name: string) =>
+      JSON.parse(new TextDecoder().decode(await files.read(name, 0, (await files.size(name))!)));
+    const ids = { [B]: 0, [E]: 2 };
+    const special_tokens = Object.fromEntries(
+      Object.entries(ids).map(([id, number]) => [id, { id, ids: [number], tokens: [id] }]),
+    );
+    const post_processor = { type: "TemplateProcessing", single, pair: [], special_tokens };
+    const config = await read("tokenizer_config.json");
+    const chat_template = `{{ bos_token }}${config.chat_template}`;
+    const changed = memorySource({
+      "tokenizer.json": JSON.stringify({ ...(await read("tokenizer.json")), post_processor }),
+      "tokenizer_config.json": JSON.stringify({ ...config, bos_token: B, chat_template }),
+    });
+    const source: FileSource = {
+      size: async (name) => (await changed.size(name)) ?? (await files.size(name)),
+      read: async (name, start, end) =>
+        ((await changed.size(name)) === undefined ? files : changed).read(name, start, end),
+    };
+    return load(source, { device: "wasm" });
+  }
+
+  it.each([
+    ["before it", [special(B), sequence], 1],
+    ["before and after it", [special(B), sequence, special(E)], 2],
+    ["twice before it", [special(B), special(B), sequence], 2],
+  ])("%s: has it once, whoever wrote it", async (_, single, n_added) => {
+    await using framing = await openModel(single);
+    const count = async (prompt: Parameters<typeof generate>[1], options: GenerateOptions = {}) =>
+      (await generate(framing, prompt, { ...greedy, max_tokens: 1, ...options }).result).usage.prompt_tokens;
+    const parse = { special: "parse" } as const;
+    const rendered = framing.tokenizer.renderChat(chat);
+    expect(rendered.startsWith(`${B}<|im_start|>`)).toBe(true);
+    const n_rendered = framing.tokenizer.encode(rendered, parse).length;
+    expect(await count(chat)).toBe(n_rendered);
+    // All that stands before a text, once; what stands after it is added as ever.
+    const n_before = single.indexOf(sequence);
+    const begun = B.repeat(n_before - 1) + rendered;
+    const n_begun = n_rendered + n_before - 1;
+    expect(await count(begun, parse)).toBe(n_begun + n_added - n_before);
+    // A text that does not begin with it gets it; one of a user's that spells it, too.
+    expect(await count("Hello", parse)).toBe(framing.tokenizer.encode("Hello").length + n_added);
+    expect(await count(B)).toBe(framing.tokenizer.encode(B).length + n_added);
   });
 });
 

@@ -109,6 +109,42 @@ describe("a reply that nobody reads to its end", () => {
   });
 });
 
+describe("the pieces of a reply", () => {
+  // Hot, and fond of bytes that are parts of characters: each reply ends somewhere in them.
+  const fond = () => {
+    const ids = Array.from({ length: model.tokenizer.size }, (_, id) => id);
+    const parts = ids.filter((id) => model.tokenizer.decode([id]) === "\ufffd");
+    return Object.fromEntries([[2, -99], ...parts.map((id) => [id, 15])]);
+  };
+  const drawn = (changes = {}) =>
+    long({ temperature: 5, logit_bias: fond(), stop: ["zz", "\ufffd\ufffd", "e\ufffd"], ...changes });
+
+  it("joined are its text, wherever and however it ends", async () => {
+    let n_broken = 0;
+    const ends = new Set<string>();
+    for (let seed = 0; seed < 60; seed++) {
+      const without = seed % 3 === 0 ? { stop: [] } : {};
+      const reply = drawn({ seed, max_tokens: 1 + (seed % 40), ...without });
+      const leaves_after = seed % 5 === 0 ? 1 + (seed % 7) : Number.POSITIVE_INFINITY;
+      const pieces: string[] = [];
+      for await (const { text } of reply) if (pieces.push(text) >= leaves_after) break;
+      const rest: string[] = [];
+      for await (const { text } of reply) rest.push(text);
+      const { text, tokens, finish_reason } = await reply.result;
+      expect(pieces.length <= leaves_after && text.startsWith(pieces.join(""))).toBe(true);
+      if (leaves_after > tokens.length) expect(pieces.join("")).toBe(text);
+      expect(rest.join("")).toBe(text);
+      if (finish_reason !== "stop") {
+        expect(text).toBe(model.tokenizer.decode(tokens, { skip_special_tokens: true }));
+      }
+      ends.add(finish_reason);
+      n_broken += Number(text.endsWith("\ufffd"));
+    }
+    expect([...ends].sort()).toEqual(["abort", "length", "stop"]);
+    expect(n_broken).toBeGreaterThan(3);
+  });
+});
+
 describe("reads asked for at once", () => {
   it("are answered in order", async () => {
     const reply = long({ max_tokens: 6 });

@@ -16,6 +16,8 @@ export interface Runtime {
 export interface StreamDecoder {
   /** Text that is complete after this id; "" while a character is not. */
   push(id: number): string;
+  /** Whether some text is held that another id, or `flush`, completes. */
+  readonly is_open: boolean;
   /** What is left at the end, incomplete characters as U+FFFD. */
   flush(): string;
 }

@@ -11,7 +11,7 @@ function run(stops: string[], texts: string[]): { text: string; stopped: boolean
     if (step.stopped)
       return { text: out.map((p) => p.text).join(""), stopped: true, ids: out.map((p) => p.token) };
   }
-  out.push(...machine.flush());
+  out.push(...machine.flush().out);
   return { text: out.map((p) => p.text).join(""), stopped: false, ids: out.map((p) => p.token) };
 }
 
@@ -26,6 +26,15 @@ describe("stop strings", () => {
     const machine = new StopStrings<number>([]);
     expect(machine.push({ token: 0, text: "" }).out).toEqual([]);
     expect(machine.push({ token: 1, text: "é" }).out.map((piece) => piece.token)).toEqual([0, 1]);
+  });
+
+  it("hold back a token whose text is still to come, and give it what comes at the end", () => {
+    const machine = new StopStrings<number>(["!"]);
+    expect(machine.push({ token: 0, text: "a" }).out).toEqual([{ token: 0, text: "a" }]);
+    expect(machine.push({ token: 1, text: " " }, true).out).toEqual([]);
+    expect(machine.flush("\ufffd")).toEqual({ out: [{ token: 1, text: " \ufffd" }], stopped: false });
+    expect(machine.push({ token: 2, text: "b" }, true).out).toEqual([]);
+    expect(machine.flush("?!x")).toEqual({ out: [{ token: 2, text: "b?" }], stopped: true });
   });
 
   it("give exactly the text before the first stop, however it is cut into tokens", () => {

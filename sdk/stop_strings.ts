@@ -17,18 +17,42 @@ export class StopStrings<T> {
     this.#stops = stops;
   }
 
-  /** Takes a token; gives those that may go out, and whether a stop string was met. */
-  push(piece: TextPiece<T>): { out: TextPiece<T>[]; stopped: boolean } {
+  /**
+   * Takes a token; gives those that may go out, and whether a stop string was met.
+   *
+   * @param is_open whether some of the token's text is still to come: then it stays, for what may come at the end
+   */
+  push(piece: TextPiece<T>, is_open = false): { out: TextPiece<T>[]; stopped: boolean } {
     this.#held.push(piece);
     this.#text += piece.text;
-    const found = this.#stops.map((stop) => this.#text.indexOf(stop)).filter((at) => at >= 0);
-    if (found.length > 0) return { out: this.#cut(Math.min(...found)), stopped: true };
-    return { out: this.#release(this.#text.length - this.#suspicious()), stopped: false };
+    const at = this.#find();
+    if (at !== null) return { out: this.#cut(at), stopped: true };
+    const length = this.#text.length - this.#suspicious();
+    return {
+      out: this.#release(length, is_open ? this.#held.length - 1 : this.#held.length),
+      stopped: false,
+    };
   }
 
-  /** What is still held when the reply ends otherwise. */
-  flush(): TextPiece<T>[] {
-    return this.#release(this.#text.length, true);
+  /**
+   * What is still held when the reply ends otherwise, and whether a stop string was met in its last text.
+   *
+   * @param tail text that the last token brings after all
+   */
+  flush(tail = ""): { out: TextPiece<T>[]; stopped: boolean } {
+    const last = this.#held.at(-1);
+    if (last !== undefined) last.text += tail;
+    this.#text += tail;
+    const at = this.#find();
+    if (at !== null) return { out: this.#cut(at), stopped: true };
+    this.#text = "";
+    return { out: this.#held.splice(0), stopped: false };
+  }
+
+  /** Where the first stop string begins in the held text. */
+  #find(): number | null {
+    const found = this.#stops.map((stop) => this.#text.indexOf(stop)).filter((at) => at >= 0);
+    return found.length === 0 ? null : Math.min(...found);
   }
 
   /** Length of the longest end of the held text that begins a stop string. */
@@ -43,17 +67,17 @@ export class StopStrings<T> {
   }
 
   /**
-   * Tokens whose text lies wholly in the first `length` characters. A last one without text is kept: it may
-   * hold the first bytes of a character.
+   * Tokens whose text lies wholly in the first `length` characters, of the first `most`. A last one without text is
+   * kept: it may hold the first bytes of a character.
    */
-  #release(length: number, all = false): TextPiece<T>[] {
+  #release(length: number, most = this.#held.length): TextPiece<T>[] {
     let end = 0;
     let released = 0;
     let count = 0;
-    for (const [index, piece] of this.#held.entries()) {
+    for (const [index, piece] of this.#held.slice(0, most).entries()) {
       end += piece.text.length;
-      if (!all && end > length) break;
-      if (!all && piece.text === "") continue;
+      if (end > length) break;
+      if (piece.text === "") continue;
       count = index + 1;
       released = end;
     }

@@ -49,14 +49,32 @@ export interface TemplateArgs {
   [name: string]: unknown;
 }
 
+export interface EncodeOptions {
+  special?: "text" | "parse" | null;
+  add_special_tokens?: boolean;
+}
+
+export interface DecodeOptions {
+  skip_special_tokens?: boolean;
+}
+
 export interface Tokenizer {
   /**
    * Ids of a text, nothing put in front. `special: "text"` (default) reads every added token's text, special or
    * not, as plain characters; `"parse"` makes them tokens. `add_special_tokens` puts around it what the tokenizer
    * puts around a sequence, as Python's `tokenizer(text)` does: `<s>` for many models, nothing for others.
+   * Half a surrogate pair, which no text of Python holds, is read as U+FFFD.
+   *
+   * @throws CapstanError `bad_request` for what is no text or another `special`; `tokenizer` where the vocabulary has
+   *   no token for a character, nor one for what is unknown
    */
-  encode(text: string, options?: { special?: "text" | "parse"; add_special_tokens?: boolean }): Int32Array;
-  decode(ids: Iterable<number>, options?: { skip_special_tokens?: boolean }): string;
+  encode(text: string, options?: EncodeOptions): Int32Array;
+  /**
+   * Text of ids: a list, any typed array of integers, or another iterable. Ids that stand for nothing are left out.
+   *
+   * @throws CapstanError `bad_request` for other things, and naming the first id that is not from 0 to `size - 1`
+   */
+  decode(ids: IntegerArray | Iterable<number>, options?: DecodeOptions): string;
   /** Exactly the chat template's text. */
   renderChat(messages: readonly Message[], args?: TemplateArgs): string;
   encodeChat(messages: readonly Message[], args?: TemplateArgs): EncodedChat;
@@ -65,6 +83,8 @@ export interface Tokenizer {
   readonly has_chat_template: boolean;
   /** The id of an added token by its text, or undefined. */
   tokenId(text: string): number | undefined;
+  /** Frees its memory; a model's goes with the model. Calls after it throw `tokenizer`. */
+  dispose(): void;
 }
 
 /** Files of a model by name, readable by byte range: a folder, a worker's assets, R2, KV. */

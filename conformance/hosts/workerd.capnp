@@ -14,6 +14,7 @@ const worker :Workerd.Worker = (
   modules = [
     (name = "conformance/hosts/bundle/worker.js", esModule = embed "worker.js"),
     (name = "core-wasm/pkg/capstan_core_bg.wasm", wasm = embed "../../../core-wasm/pkg/capstan_core_bg.wasm"),
+    (name = "core-wasm/text/pkg/capstan_text.wasm", wasm = embed "../../../core-wasm/text/pkg/capstan_text.wasm"),
   ],
   compatibilityDate = "2025-10-01",
 );

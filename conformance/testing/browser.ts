@@ -20,7 +20,6 @@ export interface TestBrowser extends AsyncDisposable {
 
 /** What a page without a bundler needs to know: where the packages that the SDK imports lie. */
 const IMPORTS = {
-  "@huggingface/tokenizers": "/node_modules/@huggingface/tokenizers/dist/tokenizers.mjs",
   "is-any-array": "/node_modules/is-any-array/lib/index.js",
   "ml-array-max": "/node_modules/ml-array-max/lib/index.js",
   "ml-array-min": "/node_modules/ml-array-min/lib/index.js",

@@ -1,6 +1,6 @@
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { rolldown } from "rolldown";
 import { type LocalServer, serveLocally } from "../../sdk/platform/index.ts";
 import { askWorker, type RunningWorkerd, startWorkerd } from "../hosts/workerd_host.ts";
@@ -52,18 +52,20 @@ export async function openTaskWorkerd(): Promise<TestRuntime & { origin: string 
 /** Lays a worker out as the product's own lies in dist/, whose config it runs by. */
 async function bundleInto(folder: string, entry: string): Promise<string> {
   const code = join(folder, "conformance", "hosts", "bundle");
-  const engine = "core-wasm/pkg/capstan_core_bg.wasm";
   const bundle = await rolldown({
     input: { worker: entry },
     platform: "neutral",
     external: [/\.wasm$/, "vega", "vega-lite"],
     resolve: { mainFields: ["module", "main"], conditionNames: ["workerd", "import", "default"] },
   });
-  const paths = (name: string) => (name.endsWith(".wasm") ? `../../../${engine}` : name);
+  const paths = (name: string) =>
+    name.endsWith(".wasm") ? `../../../${name.slice(name.lastIndexOf("core-wasm/"))}` : name;
   await bundle.write({ dir: code, format: "es", codeSplitting: false, paths });
   await bundle.close();
-  mkdirSync(join(folder, "core-wasm", "pkg"), { recursive: true });
-  copyFileSync(join(root, engine), join(folder, engine));
+  for (const module of ["core-wasm/pkg/capstan_core_bg.wasm", "core-wasm/text/pkg/capstan_text.wasm"]) {
+    mkdirSync(dirname(join(folder, module)), { recursive: true });
+    copyFileSync(join(root, module), join(folder, module));
+  }
   const config = join(code, "workerd.capnp");
   copyFileSync(join(root, "conformance", "hosts", "workerd.capnp"), config);
   return config;

@@ -1,6 +1,6 @@
 /** Where a model's files come from. */
 export { folderSource, isPlainName } from "./folder.ts";
 export { memorySource } from "./memory.ts";
-export { readSourceJson, readSourceText } from "./read.ts";
+export { readSourceBytes, readSourceJson, readSourceText } from "./read.ts";
 export { type ModelSource, resolveSource } from "./resolve.ts";
 export { urlSource } from "./url.ts";

@@ -5,13 +5,20 @@ import { parsePythonJson } from "./python_json.ts";
 /** The most a text file of a model may weigh; the largest real one (a tokenizer.json) is under 40 MB. */
 const MAX_TEXT_BYTES = 256 * 2 ** 20;
 
-/** Text of a file, or undefined where there is none. Throws `bad_file` when it is too large or not UTF-8. */
-export async function readSourceText(source: FileSource, name: string): Promise<string | undefined> {
+/** Bytes of a text file, or undefined where there is none. Throws `bad_file` when it is too large. */
+export async function readSourceBytes(source: FileSource, name: string): Promise<Uint8Array | undefined> {
   const size = await source.size(name);
   if (size === undefined) return undefined;
   if (size > MAX_TEXT_BYTES) throw broken(name, `at most ${MAX_TEXT_BYTES} bytes`, `${size}`);
+  return await source.read(name, 0, size);
+}
+
+/** Text of a file, or undefined where there is none. Throws `bad_file` when it is too large or not UTF-8. */
+export async function readSourceText(source: FileSource, name: string): Promise<string | undefined> {
+  const bytes = await readSourceBytes(source, name);
+  if (bytes === undefined) return undefined;
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(await source.read(name, 0, size));
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
     if (cause instanceof CapstanError) throw cause;
     throw broken(name, "UTF-8 text", "bytes that are not UTF-8", cause);

@@ -1,9 +1,8 @@
+import type { OpenTokenizer, TokenPlaces } from "../../core-wasm/text/index.ts";
 import { CapstanError, isObject, show } from "../../models/index.ts";
 import type { EncodedChat, Message, Span, TemplateArgs } from "../types.ts";
-import type { AddedTokens, Piece } from "./added.ts";
 import type { Str } from "./jinja/index.ts";
 import { locateContents, type Region } from "./spans.ts";
-import type { Vocabulary } from "./vocabulary.ts";
 
 /**
  * Encodes a chat: the template's text with its control tokens, the request's text without, whatever stands in it.
@@ -15,110 +14,61 @@ import type { Vocabulary } from "./vocabulary.ts";
 export function encodeChat(
   messages: readonly Message[],
   rendering: Str,
-  vocabulary: Vocabulary,
-  added: AddedTokens,
+  tokenizer: OpenTokenizer,
 ): EncodedChat {
-  const pieces = encodePieces(rendering.value, vocabulary, added, rendering.runs);
-  const tokens = Int32Array.from(pieces.flatMap((piece) => piece.ids));
+  const places = tokenizer.locate(rendering.value, joined(rendering.runs));
   const regions = locateContents(rendering, messages.length);
-  return { tokens, spans: findSpans(messages, regions, new TokenMap(rendering.value, pieces, vocabulary)) };
+  return { tokens: places.ids, spans: findSpans(messages, regions, places) };
 }
 
-/** A piece of the text with its tokens. */
-export interface EncodedPiece extends Piece {
-  ids: number[];
-  tokens: string[];
-}
-
-/** Encodes a text piece by piece; in `plain` regions no added token is found. */
-export function encodePieces(
-  text: string,
-  vocabulary: Vocabulary,
-  added: AddedTokens,
-  plain: readonly Region[] = [],
-): EncodedPiece[] {
-  const is_plain = new Uint8Array(text.length);
-  for (const { start, end } of plain) is_plain.fill(1, start, end);
-  return added.split(text, is_plain).map((piece) => {
-    if (piece.token !== null) return { ...piece, ids: [piece.token.id], tokens: [piece.token.content] };
-    return { ...piece, ...vocabulary.encode(text.slice(piece.start, piece.end), piece.start === 0) };
-  });
+/** The stretches of a text that regions cover, in order and apart. */
+function joined(regions: readonly Region[]): { start: number; end: number }[] {
+  const stretches: { start: number; end: number }[] = [];
+  for (const { start, end } of [...regions].sort((a, b) => a.start - b.start)) {
+    const last = stretches.at(-1);
+    if (last !== undefined && start <= last.end) last.end = Math.max(last.end, end);
+    else stretches.push({ start, end });
+  }
+  return stretches;
 }
 
 /** One span a message, in order; an empty one, after the span before it, where the template drops the content. */
-function findSpans(messages: readonly Message[], regions: readonly (Region | null)[], map: TokenMap): Span[] {
+function findSpans(
+  messages: readonly Message[],
+  regions: readonly (Region | null)[],
+  places: TokenPlaces,
+): Span[] {
   let last = 0;
+  let read = 0;
   return messages.map(({ role }, turn) => {
     const region = regions[turn] ?? null;
     if (region === null) return { role, turn, start: last, end: last };
-    const start = map.firstAfter(region.start);
-    const end = Math.max(start, map.firstNotBefore(region.end));
-    last = end;
-    return { role, turn, start, end };
+    // A template may put messages in another order.
+    const from = region.start >= read ? last : 0;
+    read = region.end;
+    const start = firstAfter(places, region.start, from);
+    last = firstNotBefore(places, region.end, start);
+    return { role, turn, start, end: last };
   });
 }
 
-/** Which tokens a character of the text is in. */
-class TokenMap {
-  readonly #text: string;
-  readonly #pieces: readonly EncodedPiece[];
-  readonly #vocabulary: Vocabulary;
-  /** Index of each piece's first token. */
-  readonly #first: number[] = [];
-  readonly #n_tokens: number;
-  #measured: { piece: EncodedPiece | null; at: number; length: number } = { piece: null, at: 0, length: 0 };
-
-  constructor(text: string, pieces: readonly EncodedPiece[], vocabulary: Vocabulary) {
-    this.#text = text;
-    this.#pieces = pieces;
-    this.#vocabulary = vocabulary;
-    let count = 0;
-    for (const piece of pieces) {
-      this.#first.push(count);
-      count += piece.ids.length;
-    }
-    this.#n_tokens = count;
+/**
+ * The first token from `from` on that ends after character `at`: the one the character is in. A control token that
+ * takes whitespace along is none of the text's own.
+ */
+function firstAfter({ ids, starts, ends, is_added }: TokenPlaces, at: number, from: number): number {
+  for (let i = from; i < ids.length; i++) {
+    if (ends[i]! > at && !(is_added[i] === 1 && starts[i]! < at)) return i;
   }
+  return ids.length;
+}
 
-  /** The first token that ends after character `at`: the one the character is in. */
-  firstAfter(at: number): number {
-    return this.#find(at, (_, end, target) => end > target);
+/** The first one that does not start before character `at`, or the control token that took the text's end along. */
+function firstNotBefore({ ids, starts, ends, is_added }: TokenPlaces, at: number, from: number): number {
+  for (let i = from; i < ids.length; i++) {
+    if (starts[i]! >= at || (is_added[i] === 1 && ends[i]! >= at)) return i;
   }
-
-  /** The first token that does not start before character `at`. */
-  firstNotBefore(at: number): number {
-    // A later byte of a character has no length of its own and belongs to what is before it.
-    return this.#find(at, (start, end, target) => start >= target && end > start);
-  }
-
-  #find(at: number, is_it: (start: number, end: number, target: number) => boolean): number {
-    const index = this.#pieces.findIndex((piece) => at < piece.end);
-    const piece = this.#pieces[index];
-    if (piece === undefined) return this.#n_tokens;
-    const first = this.#first[index]!;
-    if (at <= piece.start) return first;
-    if (piece.token !== null) return is_it(0, 1, 0) ? first : first + 1;
-    // In the vocabulary's own alphabet, where the lengths of tokens add up.
-    const target = this.#lengthUpTo(at, piece);
-    let start = 0;
-    for (const [i, token] of piece.tokens.entries()) {
-      const end = start + this.#vocabulary.lengthOfToken(token);
-      if (is_it(start, end, target)) return first + i;
-      start = end;
-    }
-    return first + piece.tokens.length;
-  }
-
-  /** Length of a piece's text before character `at`, measured from where the last question was about. */
-  #lengthUpTo(at: number, piece: EncodedPiece): number {
-    const known = this.#measured.piece === piece && this.#measured.at <= at ? this.#measured : null;
-    const from = known?.at ?? piece.start;
-    const text = this.#text.slice(from, at);
-    const position = known !== null ? "follows" : from === 0 ? "starts" : "begins_piece";
-    const length = (known?.length ?? 0) + (text === "" ? 0 : this.#vocabulary.lengthOf(text, position));
-    this.#measured = { piece, at, length };
-    return length;
-  }
+  return ids.length;
 }
 
 /**

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { memorySource } from "../source/index.ts";
 import { FIXTURES, loadFixture } from "./fixtures/fixture.ts";
-import { loadModelTokenizer, loadTokenizer, streamDecoder } from "./index.ts";
+import { loadModelTokenizer, loadTokenizer } from "./index.ts";
 
 const FILE = FIXTURES.find(({ name }) => name === "qwen")!.file;
 const MODEL = FILE.model as Record<string, unknown>;
@@ -60,50 +60,72 @@ describe("text", () => {
     const tokenizer = await loadFixture("qwen");
     const bad = expect.objectContaining({ code: "bad_request" });
     expect(() => tokenizer.encode(3 as unknown as string)).toThrow(bad);
-    for (const id of [-1, 0.5, Number.NaN, tokenizer.size, 2 ** 40]) {
-      expect(() => tokenizer.decode([id])).toThrow(bad);
+    const views = [
+      Float32Array.of(1),
+      Float64Array.of(1),
+      new DataView(new ArrayBuffer(4)),
+      new ArrayBuffer(4),
+    ];
+    for (const ids of [undefined, null, 3, "12", {}, () => [1], ...views]) {
+      expect(() => tokenizer.decode(ids as unknown as number[])).toThrow(bad);
+    }
+    for (const id of [-1, 0.5, Number.NaN, tokenizer.size, 2 ** 40, "1", null, undefined, [1]]) {
+      expect(() => tokenizer.decode([id as number])).toThrow(bad);
+    }
+    expect(() => tokenizer.decode([1, -1])).toThrow("-1 at index 1");
+    expect(() => tokenizer.decode(BigInt64Array.of(2n ** 62n))).toThrow(bad);
+    for (const options of [{ skip_special_tokens: 1 }, { skip: true }, "x"] as object[]) {
+      expect(() => tokenizer.decode([1], options)).toThrow(bad);
+      expect(() => tokenizer.encode("x", options)).toThrow(bad);
     }
     expect(() => tokenizer.decode([tokenizer.size])).toThrow(`ids from 0 to ${tokenizer.size - 1}`);
   });
 
-  test("without a token for it says so, where there is no unk_token", async () => {
+  test("comes of ids in any form that holds them", async () => {
+    const tokenizer = await loadFixture("qwen");
+    const ids = [...tokenizer.encode("Hello there 🙂")];
+    const forms = [
+      Int32Array.from(ids),
+      Uint16Array.from(ids),
+      BigInt64Array.from(ids, BigInt),
+      new Set(ids).values(),
+    ];
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const form of [ids, ...forms]) expect(tokenizer.decode(form as number[])).toBe("Hello there 🙂");
+    expect(tokenizer.decode(ids, null as never)).toBe("Hello there 🙂");
+  });
+
+  test("is parsed only where that is asked for in so many letters", async () => {
+    const tokenizer = await loadFixture("qwen");
+    const { content } = FILE.added_tokens[0]!;
+    const plain = [...tokenizer.encode(content)];
+    for (const special of [undefined, null, "text"] as const) {
+      expect([...tokenizer.encode(content, special === undefined ? {} : { special })]).toEqual(plain);
+    }
+    for (const special of [false, true, "Text", "PARSE", "", 0, {}] as unknown as "text"[]) {
+      expect(() => tokenizer.encode(content, { special })).toThrow(
+        expect.objectContaining({
+          code: "bad_request",
+          message: expect.stringContaining('"text" or "parse"'),
+        }),
+      );
+    }
+  });
+
+  test("with half a surrogate pair is text with U+FFFD in its place", async () => {
+    const tokenizer = await loadFixture("qwen");
+    for (const half of ["\ud800", "\udc00"]) {
+      expect([...tokenizer.encode(`a${half}b`)]).toEqual([...tokenizer.encode("a\ufffdb")]);
+    }
+  });
+
+  test("without a token for it leaves it out, where there is no unk_token", async () => {
     const vocab = { a: 0, b: 1 };
     const source = { model: { type: "BPE", vocab, merges: [] } };
     const tokenizer = await loadTokenizer(memorySource({ "tokenizer.json": JSON.stringify(source) }));
-    expect([...tokenizer.encode("ab")]).toEqual([0, 1]);
+    expect([...tokenizer.encode("abcb")]).toEqual([0, 1, 1]);
     expect(tokenizer.has_chat_template).toBe(false);
     expect(() => tokenizer.renderChat([{ role: "user", content: "a" }])).toThrow("chat_template.jinja");
-  });
-});
-
-describe("streams", () => {
-  test.each(FIXTURES.map(({ name }) => name))("of any ids join to what %s decodes", async (name) => {
-    const tokenizer = await loadFixture(name);
-    const ids = fc.array(fc.nat(tokenizer.size - 1), { maxLength: 24 });
-    fc.assert(
-      fc.property(ids, fc.boolean(), (list, skip_special_tokens) => {
-        const stream = streamDecoder(tokenizer, { skip_special_tokens });
-        const text = list.map((id) => stream.push(id)).join("") + stream.flush();
-        expect(text).toBe(tokenizer.decode(list, { skip_special_tokens }));
-      }),
-      { numRuns: 300 },
-    );
-  });
-
-  test("never give out half a character", async () => {
-    const tokenizer = await loadFixture("qwen");
-    const stream = streamDecoder(tokenizer);
-    const parts = [...tokenizer.encode("a👩‍👩‍👧b今天")].map((id) => stream.push(id));
-    expect(parts.join("")).toBe("a👩‍👩‍👧b今天");
-    for (const part of parts) expect(part).not.toContain("\ufffd");
-    expect(stream.flush()).toBe("");
-  });
-
-  test("take ids beyond the tokenizer's as no text: models have spare rows", async () => {
-    const tokenizer = await loadFixture("qwen");
-    const stream = streamDecoder(tokenizer);
-    expect(stream.push(tokenizer.size + 7)).toBe("");
-    expect(stream.flush()).toBe("");
   });
 });
 
@@ -120,9 +142,31 @@ describe("a tokenizer that cannot be had", () => {
     ["broken JSON", memorySource({ "tokenizer.json": '{"model": {' }), "bad_file", "need JSON"],
     ["a list", json([]), "bad_file", "a JSON object"],
     ["no model", json({}), "tokenizer", "a model, found null"],
-    ["Unigram", json({ model: { type: "Unigram", vocab: [["a", -1]] } }), "tokenizer", '"Unigram"'],
-    ["WordPiece", json({ model: { type: "WordPiece", vocab: { a: 0 } } }), "tokenizer", '"WordPiece"'],
-    ["WordLevel", json({ model: { type: "WordLevel", vocab: { a: 0 } } }), "tokenizer", '"WordLevel"'],
+    ["a model nobody knows", json({ model: { type: "Markov", vocab: { a: 0 } } }), "tokenizer", '"Markov"'],
+    [
+      "Unigram of ids",
+      json({ model: { type: "Unigram", vocab: { a: 0 } } }),
+      "tokenizer",
+      "a list of tokens",
+    ],
+    [
+      "Unigram with an unknown token that is none",
+      json({ model: { type: "Unigram", vocab: [["a", -1]], unk_id: 1 } }),
+      "tokenizer",
+      "unk_id",
+    ],
+    [
+      "WordPiece without its fields",
+      json({ model: { type: "WordPiece", vocab: {} } }),
+      "tokenizer",
+      "unk_token",
+    ],
+    [
+      "WordLevel without its fields",
+      json({ model: { type: "WordLevel", vocab: {} } }),
+      "tokenizer",
+      "unk_token",
+    ],
     ["a model without type or merges", json({ model: { vocab: { a: 0 } } }), "tokenizer", "model type null"],
     ["no vocab", json({ model: { type: "BPE", merges: [] } }), "tokenizer", "model.vocab"],
     ["a negative id", json({ model: { type: "BPE", vocab: { a: -1 }, merges: [] } }), "tokenizer", 'for "a"'],
@@ -137,7 +181,13 @@ describe("a tokenizer that cannot be had", () => {
       "merges of numbers",
       json({ model: { type: "BPE", vocab: { a: 0 }, merges: [[1, 2]] } }),
       "tokenizer",
-      "pairs",
+      "a token's text",
+    ],
+    [
+      "merges of tokens that are not there",
+      json({ model: { type: "BPE", vocab: { a: 0 }, merges: ["a b"] } }),
+      "tokenizer",
+      '"b"',
     ],
     [
       "added tokens without id",
@@ -159,13 +209,28 @@ describe("a tokenizer that cannot be had", () => {
       "Ouija",
     ],
     [
-      "a split that the library would get wrong",
-      json({
-        ...FILE,
-        pre_tokenizer: { type: "Split", pattern: { String: " " }, behavior: "MergedWithNext", invert: false },
-      }),
+      "a split without its behavior",
+      json({ ...FILE, pre_tokenizer: { type: "Split", pattern: { String: " " }, invert: false } }),
       "tokenizer",
-      "MergedWithNext",
+      "behavior",
+    ],
+    [
+      "a pattern that is none",
+      json({ ...FILE, normalizer: { type: "Replace", pattern: { Regex: "(" }, content: "" } }),
+      "tokenizer",
+      "Oniguruma",
+    ],
+    [
+      "a decoder with a part that is none",
+      json({ ...FILE, decoder: { type: "Sequence", decoders: [null] } }),
+      "tokenizer",
+      "decoder",
+    ],
+    [
+      "a map of characters that is none",
+      json({ ...FILE, normalizer: { type: "Precompiled", precompiled_charsmap: "AAAA" } }),
+      "tokenizer",
+      "precompiled_charsmap",
     ],
   ];
   test.each(cases)("%s", async (_, source, code, text) => {
@@ -222,10 +287,4 @@ describe("what stands around a text", () => {
   ])("%s is refused", async (_, file) => {
     await expect(loadFixture("llama", { file })).rejects.toMatchObject({ code: "tokenizer" });
   });
-});
-
-test("parts that break when they run are one clear error", async () => {
-  const decoder = { type: "Sequence", decoders: [null] };
-  const tokenizer = await loadFixture("qwen", { file: { decoder } });
-  expect(() => tokenizer.decode([1])).toThrow(expect.objectContaining({ code: "tokenizer" }));
 });

@@ -1,53 +1,62 @@
+import type { OpenTokenizer } from "../../core-wasm/text/index.ts";
 import { CapstanError, show } from "../../models/index.ts";
-import type { Message, TemplateArgs, Tokenizer } from "../types.ts";
+import { boolean, oneOf, type Rules, readOptions } from "../options.ts";
+import { isIntegerArray } from "../token_ids.ts";
+import type { DecodeOptions, EncodeOptions, Message, TemplateArgs, Tokenizer } from "../types.ts";
 import type { AddedTokens } from "./added.ts";
-import { checkChat, encodeChat, encodePieces } from "./chat.ts";
-import type { Frame } from "./frame.ts";
+import { checkChat, encodeChat } from "./chat.ts";
+import { type Frame, isId } from "./frame.ts";
+import { type StreamRules, setStreamRules } from "./stream_rules.ts";
 import type { ChatTemplate } from "./template.ts";
-import type { Vocabulary } from "./vocabulary.ts";
+
+const ENCODE_RULES: Rules<EncodeOptions> = { special: oneOf("text", "parse"), add_special_tokens: boolean };
+const DECODE_RULES: Rules<DecodeOptions> = { skip_special_tokens: boolean };
 
 /** The chat template to render with: some models have another one for when tools are given. */
 export type ChooseTemplate = (args: TemplateArgs) => ChatTemplate;
 
+/** What a tokenizer is put together from. */
+export interface TokenizerParts {
+  core: OpenTokenizer;
+  added: AddedTokens;
+  frame: Frame;
+  choose: ChooseTemplate | null;
+  stream_rules: StreamRules;
+}
+
 /** Joins vocabulary, added tokens and chat template. */
-export function makeTokenizer(
-  vocabulary: Vocabulary,
-  added: AddedTokens,
-  frame: Frame,
-  choose: ChooseTemplate | null,
-): Tokenizer {
+export function makeTokenizer({ core, added, frame, choose, stream_rules }: TokenizerParts): Tokenizer {
   const trace = (messages: readonly Message[], args: TemplateArgs) => {
     if (choose === null) throw noTemplate();
     const full = checkChat(messages, args);
     for (const { role } of messages) if (added.occursIn(role)) throw controlRole(role);
     return choose(full).trace(messages, full, new Date());
   };
-  return {
-    size: vocabulary.size,
+  const tokenizer: Tokenizer = {
+    size: core.size,
     has_chat_template: choose !== null,
     tokenId: (text) => added.by_text.get(text)?.id,
-    encode(text, { special = "text", add_special_tokens = false } = {}) {
+    encode(text, options) {
       if (typeof text !== "string") throw badText(text);
-      const ids =
-        special === "text"
-          ? vocabulary.encode(text, true).ids
-          : encodePieces(text, vocabulary, added).flatMap((piece) => piece.ids);
-      return Int32Array.from(add_special_tokens ? [...frame.before, ...ids, ...frame.after] : ids);
+      const { special, add_special_tokens } = readOptions("encode a text", options, ENCODE_RULES);
+      const ids = core.encode(text, special === "parse");
+      if (add_special_tokens !== true) return ids;
+      return Int32Array.from([...frame.before, ...ids, ...frame.after]);
     },
-    decode(ids, { skip_special_tokens = false } = {}) {
-      const list = Array.from(ids);
-      for (const id of list)
-        if (!Number.isInteger(id) || id < 0 || id >= vocabulary.size) throw badId(id, vocabulary);
-      const is_kept = (id: number) => added.by_id.get(id)?.special !== true;
-      return vocabulary.decode(skip_special_tokens ? list.filter(is_kept) : list);
+    decode(ids, options) {
+      const { skip_special_tokens } = readOptions("decode tokens", options, DECODE_RULES);
+      return core.decode(checkIds(ids, core.size), skip_special_tokens === true);
     },
     renderChat(messages, args = {}) {
       return trace(messages, args).value;
     },
     encodeChat(messages, args = {}) {
-      return encodeChat(messages, trace(messages, args), vocabulary, added);
+      return encodeChat(messages, trace(messages, args), core);
     },
+    dispose: () => core.dispose(),
   };
+  setStreamRules(tokenizer, stream_rules);
+  return tokenizer;
 }
 
 /** A tokenizer for a model whose own cannot be had: every use of it throws the error that says why. */
@@ -65,7 +74,27 @@ export function missingTokenizer(error: CapstanError): Tokenizer {
       return fail();
     },
     has_chat_template: false,
+    dispose() {},
   };
+}
+
+function checkIds(ids: unknown, size: number): number[] {
+  const bad = (need: string, found: string) =>
+    new CapstanError("bad_request", { action: "decode tokens", need, found });
+  if (!isIntegerArray(ids) && !isIterable(ids)) {
+    throw bad("token ids as a list, an array of integers or another iterable", show(ids));
+  }
+  return Array.from<unknown, number>(ids, (given, i) => {
+    const id = typeof given === "bigint" ? Number(given) : given;
+    if (isId(id) && id < size) return id;
+    throw bad(`token ids from 0 to ${size - 1}`, `${show(given)} at index ${i}`);
+  });
+}
+
+/** Of other things than characters or floating-point numbers, which are no ids. */
+function isIterable(value: unknown): value is Iterable<unknown> {
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return false;
+  return typeof (value as Partial<Iterable<unknown>>)[Symbol.iterator] === "function";
 }
 
 function noTemplate(): CapstanError {
@@ -84,9 +113,4 @@ function controlRole(role: string): CapstanError {
 
 function badText(text: unknown): CapstanError {
   return new CapstanError("bad_request", { action: "encode a text", need: "text", found: show(text) });
-}
-
-function badId(id: unknown, { size }: Vocabulary): CapstanError {
-  const need = `ids from 0 to ${size - 1}`;
-  return new CapstanError("bad_request", { action: "decode tokens", need, found: show(id) });
 }

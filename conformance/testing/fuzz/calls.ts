@@ -231,6 +231,9 @@ const CALLS: Record<string, (loaded: Loaded, random: Random) => Promise<unknown>
       () => model.session(wrong()).then((session) => session.dispose()),
       () => model.encodeChat(wrong()),
       () => model.tokenizer.encode(wrong()),
+      () => model.tokenizer.encode("x", wrong()),
+      () => model.tokenizer.decode(wrong()),
+      () => model.tokenizer.decode([1], wrong()),
     ];
     return await random.pick(calls)();
   },

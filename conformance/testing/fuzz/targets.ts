@@ -87,6 +87,12 @@ const FIXTURES: Fixture[] = readFileSync(join(root, "sdk/tokenizer/fixtures/pyth
   .split("\n")
   .map((line) => JSON.parse(line));
 
+/** Tokenizers of every model, with every normalizer, pre-tokenizer and decoder. */
+const TOKENIZERS: Json[] = readFileSync(join(root, "sdk/tokenizer/random/sample.jsonl"), "utf8")
+  .trimEnd()
+  .split("\n")
+  .map((line) => JSON.parse(line).file);
+
 const jsonOrText = (value: Json, random: Random): string => {
   const text = JSON.stringify(random.chance(0.8) ? mutateJson(value, random) : value);
   return random.chance(0.2) ? mutateText(text, random) : text;
@@ -186,7 +192,8 @@ export const TARGETS: readonly Target[] = [
     make(random) {
       const fixture = random.pick(FIXTURES);
       const files = tokenizerFiles(fixture);
-      if (random.chance(0.8)) files["tokenizer.json"] = jsonOrText(fixture.file, random);
+      const file = random.chance(0.5) ? random.pick(TOKENIZERS) : fixture.file;
+      if (random.chance(0.8)) files["tokenizer.json"] = jsonOrText(file, random);
       else
         files["tokenizer_config.json"] = jsonOrText(
           { chat_template: fixture.template, ...fixture.config },
