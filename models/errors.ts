@@ -11,6 +11,7 @@ export type ErrorCode =
   | "unsupported"
   | "context_overflow"
   | "out_of_memory"
+  | "busy"
   | "non_finite"
   | "tokenizer"
   | "device_lost"
@@ -39,13 +40,19 @@ export class CapstanError extends Error {
   override readonly name = "CapstanError";
   readonly code: ErrorCode;
   readonly parts: ErrorParts;
+  /** Of `busy`: seconds after which to try again, a whole number from 1. */
+  readonly retry_after?: number;
 
-  constructor(code: ErrorCode, parts: ErrorParts, options?: { cause?: unknown }) {
+  constructor(code: ErrorCode, parts: ErrorParts, options: { cause?: unknown; retry_after?: number } = {}) {
     const [action, need, found] = [parts.action, parts.need, parts.found].map(shorten);
     const mend = parts.mend === undefined ? "" : ` ${shorten(parts.mend)}`;
-    super(oneLine(`${action}: need ${need}, found ${found}.${mend}`), options);
+    super(
+      oneLine(`${action}: need ${need}, found ${found}.${mend}`),
+      "cause" in options ? { cause: options.cause } : undefined,
+    );
     this.code = code;
     this.parts = parts;
+    if (options.retry_after !== undefined) this.retry_after = options.retry_after;
   }
 }
 

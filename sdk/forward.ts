@@ -14,6 +14,8 @@ export interface ForwardRequest {
   mean_sites: Site[];
   spans: { start: number; end: number }[];
   logits: "none" | "last" | "all";
+  queue: Task["queue"];
+  client: string;
   signal: AbortSignal | undefined;
 }
 
@@ -32,6 +34,8 @@ export function readForward(
     mean_sites: expandSites(model.spec, mean.sites ?? []),
     spans: checkSpans(mean.spans ?? [], ids.length),
     logits: options.logits ?? "last",
+    queue: options.queue ?? "wait",
+    client: options.client ?? "",
     signal: options.signal,
   };
 }
@@ -40,6 +44,7 @@ const OPTIONS: Rules<Omit<ForwardOptions, "hooks">> = {
   capture: rules.texts,
   mean: rules.record,
   logits: rules.oneOf("none", "last", "all"),
+  ...rules.QUEUE,
   signal: rules.signal,
 };
 const MEAN: Rules<NonNullable<ForwardOptions["mean"]>> = { sites: rules.texts, spans: rules.list };
@@ -68,7 +73,7 @@ export async function runForward(
         logits === "all" ||
         sequence.hooks.plan.projection_names.length > 0,
     };
-    const result = await runCall(runtime, sequence, call, request.signal);
+    const result = await runCall(runtime, sequence, call, request);
     return {
       captures: byName(sites, (index) => result.captures[index]!),
       means: await Promise.all(
@@ -105,7 +110,7 @@ function runCall(
   { scheduler }: Runtime,
   sequence: Sequence,
   call: Call,
-  signal: AbortSignal | undefined,
+  { signal, queue, client }: ForwardRequest,
 ): Promise<CallResult> {
   return new Promise((resolve, reject) => {
     let done: CallResult | undefined;
@@ -114,6 +119,8 @@ function runCall(
       first: call,
       max_tokens: sequence.n_tokens + call.tokens.length,
       signal,
+      queue,
+      client,
       next: (result) => {
         done = result;
         return null;

@@ -44,6 +44,7 @@ const OPTIONS: Rules<GenerateOptions> = {
   special: rules.oneOf("text", "parse"),
   continue_final_message: rules.boolean,
   template_args: rules.record,
+  ...rules.QUEUE,
   signal: rules.signal,
 };
 
@@ -55,7 +56,7 @@ const UNKNOWN = new Int32Array(1);
  *
  * @param prompt a text (encoded as it is), token ids, or messages (through the chat template)
  * @returns an async iterable of tokens whose `result` gives the whole reply
- * @throws CapstanError at the call: `bad_request`, `bad_hook`, `context_overflow`, `tokenizer`; from the
+ * @throws CapstanError at the call: `bad_request`, `bad_hook`, `context_overflow`, `tokenizer`, `busy`; from the
  *   iteration and `result`: `aborted`, `non_finite`, `out_of_memory`
  * @example
  * const reply = generate(model, [{ role: "user", content: "Hello" }], { temperature: 0 });
@@ -93,6 +94,8 @@ interface Request {
   /** Ids that end the reply. */
   stop_ids: ReadonlySet<number>;
   mean_sites: Site[];
+  client: string;
+  queue: Task["queue"];
 }
 
 function readRequest(model: Model, tokens: Int32Array, options: GenerateOptions): Request {
@@ -111,6 +114,8 @@ function readRequest(model: Model, tokens: Int32Array, options: GenerateOptions)
     sampling: readSampling(model, options),
     ...readStops(model, options),
     mean_sites: expandSites(model.spec, options.mean ?? []),
+    client: options.client ?? "",
+    queue: options.queue ?? "wait",
   };
 }
 
@@ -137,6 +142,8 @@ class GenerateTask implements Task {
   readonly first: Call;
   readonly max_tokens: number;
   readonly signal: AbortSignal;
+  readonly client: string;
+  readonly queue: Task["queue"];
   readonly #model: Model;
   readonly #runtime: Runtime;
   readonly #request: Request;
@@ -166,6 +173,8 @@ class GenerateTask implements Task {
     this.sequence = sequence;
     this.#callers_signal = signal;
     this.signal = signal === undefined ? this.#left.signal : AbortSignal.any([this.#left.signal, signal]);
+    this.client = request.client;
+    this.queue = request.queue;
     this.max_tokens = request.tokens.length + request.max_tokens;
     this.#decoder = runtime.streamDecoder();
     this.#stops = new StopStrings(request.stops);

@@ -5,7 +5,7 @@ import { LoadedModel } from "./model.ts";
 import * as rules from "./options.ts";
 import { type Rules, readOptions } from "./options.ts";
 import { memory } from "./platform/index.ts";
-import type { SchedulerLimits } from "./scheduler/scheduler.ts";
+import type { SchedulerLimits } from "./scheduler/limits.ts";
 import { resolveSource } from "./source/index.ts";
 import { loadModelTokenizer, streamDecoder } from "./tokenizer/index.ts";
 import type { FileSource, LoadOptions, Model, Tokenizer } from "./types.ts";
@@ -61,7 +61,10 @@ export async function loadOn(
       ...(options.on_progress === undefined ? {} : { on_progress: progressOf(options.on_progress) }),
     });
     const tokenizer = await tokenizer_load;
-    const limits = chooseLimits(device_model, n_ctx, memory().available);
+    const limits = {
+      ...chooseLimits(device_model, n_ctx, memory().available),
+      max_queue: options.max_queue ?? DEFAULT_MAX_QUEUE,
+    };
     const n_cached = limits.max_blocks * device_model.block_size;
     return new LoadedModel({
       id,
@@ -99,6 +102,8 @@ function hasText(tokenizer: Tokenizer): boolean {
   }
 }
 
+const DEFAULT_MAX_QUEUE = 64;
+
 /** The share of free memory the KV cache may take once the weights are loaded, and its bounds in bytes. */
 const CACHE = { share: 0.25, least: 64 * 2 ** 20, most: 2 ** 30 };
 
@@ -109,7 +114,7 @@ export function chooseLimits(
   model: Pick<DeviceModel, "block_size" | "memory">,
   n_ctx: number,
   available: number,
-): SchedulerLimits {
+): Omit<SchedulerLimits, "max_queue"> {
   const free = model.memory.in_system_memory ? available * CACHE.share : CACHE.most;
   const budget = Math.min(CACHE.most, Math.max(CACHE.least, free));
   const one_sequence = Math.ceil(n_ctx / model.block_size);
@@ -133,6 +138,7 @@ const OPTIONS: Rules<LoadOptions> = {
   dtype: rules.oneOf("auto", "f32", "f16", "bf16", "q8", "q4"),
   n_ctx: rules.whole(1),
   threads: rules.whole(1),
+  max_queue: rules.whole(0),
   signal: rules.signal,
   on_progress: rules.callback,
 };

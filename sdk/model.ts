@@ -4,7 +4,8 @@ import * as rules from "./options.ts";
 import { type Rules, readOptions } from "./options.ts";
 import { type StreamDecoder, setRuntime } from "./runtime.ts";
 import { freeOn } from "./scheduler/free_on.ts";
-import { Scheduler, type SchedulerLimits } from "./scheduler/scheduler.ts";
+import type { SchedulerLimits } from "./scheduler/limits.ts";
+import { Scheduler } from "./scheduler/scheduler.ts";
 import { ModelSession } from "./session.ts";
 import type {
   EncodedChat,
@@ -14,6 +15,7 @@ import type {
   IntegerArray,
   Message,
   Model,
+  ModelStats,
   Session,
   TemplateArgs,
   Tokenizer,
@@ -37,6 +39,8 @@ export interface ModelParts {
 }
 
 const SESSION: Rules<{ hooks?: readonly Hook[] | undefined }> = { hooks: rules.hooks };
+
+const DRAIN: Rules<{ signal?: AbortSignal | undefined }> = { signal: rules.signal };
 
 /** A loaded model: its weights on a device, one scheduler over them. */
 export class LoadedModel implements Model {
@@ -97,6 +101,14 @@ export class LoadedModel implements Model {
     const { hooks } = readOptions("open a session", options, SESSION);
     const plan = planHooks(this.spec, hooks ?? []);
     return new ModelSession(this, this.#scheduler.openSequence(plan));
+  }
+
+  stats(): ModelStats {
+    return this.#scheduler.stats;
+  }
+
+  async drain(options?: { signal?: AbortSignal }): Promise<void> {
+    await this.#scheduler.drain(readOptions("drain a model", options, DRAIN).signal);
   }
 
   dispose(): Promise<void> {

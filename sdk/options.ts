@@ -1,5 +1,6 @@
 import { CapstanError, show } from "../models/index.ts";
 import { isIntegerArray } from "./token_ids.ts";
+import type { QueueOptions } from "./types.ts";
 
 /** What an option may be. */
 export interface Rule {
@@ -58,6 +59,9 @@ export const record: Rule = rule("an object", isRecord);
 export const callback: Rule = rule("a function", (value) => typeof value === "function");
 export const signal: Rule = rule("an AbortSignal", (value) => value instanceof AbortSignal);
 export const hooks: Rule = rule("a list of hooks (of caps: caps.hooks)", Array.isArray);
+
+/** Of every call that the scheduler queues. */
+export const QUEUE: Rules<QueueOptions> = { queue: oneOf("wait", "refuse"), client: text };
 
 /** Whatever it is, another place checks it. */
 export const checkedLater: Rule = rule("anything", () => true);

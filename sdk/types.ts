@@ -104,6 +104,8 @@ export interface LoadOptions {
    */
   n_ctx?: number;
   threads?: number;
+  /** Most requests that wait for a place, from 0, before those with `queue: "refuse"` are refused. Default: 64. */
+  max_queue?: number;
   signal?: AbortSignal;
   on_progress?: (progress: LoadProgress) => void;
 }
@@ -154,7 +156,7 @@ export type IntegerArray =
 /** A prompt in any of its forms: text (as it is, behind what the tokenizer begins a sequence with), token ids, or a chat. */
 export type Prompt = string | IntegerArray | readonly Message[];
 
-export interface ForwardOptions {
+export interface ForwardOptions extends QueueOptions {
   hooks?: readonly Hook[];
   /** Site patterns to read back: `blocks.*.hook_resid_post`. */
   capture?: readonly string[];
@@ -214,10 +216,40 @@ export interface Model extends AsyncDisposable {
   encodeChat(messages: readonly Message[], args?: TemplateArgs): EncodedChat;
   forward(tokens: IntegerArray, options?: ForwardOptions): Promise<ForwardResult>;
   session(options?: { hooks?: readonly Hook[] }): Promise<Session>;
+  /** What it is at, now. */
+  stats(): ModelStats;
+  /**
+   * Lets what runs come to its end. New requests, and those that have not begun, end with `busy` from now on, for good.
+   * `signal` ends what still runs (`aborted`): `model.drain({ signal: AbortSignal.timeout(10_000) })`.
+   */
+  drain(options?: { signal?: AbortSignal }): Promise<void>;
   dispose(): Promise<void>;
 }
 
-export interface GenerateOptions {
+/** What a model is at. */
+export interface ModelStats {
+  /** Sequences that are computed, and such that wait for a place. */
+  n_running: number;
+  n_waiting: number;
+  /** As `LoadOptions.max_queue`. */
+  max_queue: number;
+  /** Blocks of the KV cache: in use, of these the ones that hold cached prefixes, and as many as there can be. */
+  kv_blocks: { used: number; cached: number; total: number };
+  is_draining: boolean;
+}
+
+/** Who a request is for, and what becomes of it when others are in the way. */
+export interface QueueOptions {
+  /**
+   * `wait` (default): as long as it takes. `refuse`: `CapstanError` `busy`, with `retry_after` in seconds, where as many
+   * wait as `LoadOptions.max_queue` says.
+   */
+  queue?: "wait" | "refuse";
+  /** Whom it is for, any text. Where some wait, each client gets the same number of tokens. Default: "", one for all. */
+  client?: string;
+}
+
+export interface GenerateOptions extends QueueOptions {
   hooks?: readonly Hook[];
   /** Default: up to the context's end, at most 512. */
   max_tokens?: number;

@@ -2,7 +2,8 @@ import type { BatchSlot, ScheduledSequence } from "./scheduled_sequence.ts";
 
 /**
  * The slots of the next step: sequences with one token to go come first, then prompts, until the step is full. An
- * isolated sequence has a step of its own. None where nothing can run, or some of it has to wait.
+ * isolated sequence has a step of its own. None where nothing can run, or some of it has to wait. Prompts of the client
+ * that was served least come first.
  *
  * @param last slots of the step before, which may not have come back: what it draws may be followed
  */
@@ -10,6 +11,7 @@ export function chooseBatch(
   active: readonly ScheduledSequence[],
   last: readonly BatchSlot[],
   limits: { max_step_tokens: number; max_step_sequences: number },
+  served: (scheduled: ScheduledSequence) => number,
 ): BatchSlot[] {
   const isolated = active.find(({ is_isolated }) => is_isolated);
   const single: BatchSlot[] = [];
@@ -20,6 +22,7 @@ export function chooseBatch(
     if (slot === "waits") return [];
     if (slot !== "ends") (slot.count === 1 ? single : longer).push(slot);
   }
+  longer.sort((a, b) => served(a.scheduled) - served(b.scheduled));
   const chosen = [...single, ...longer].slice(0, limits.max_step_sequences);
   let left = limits.max_step_tokens;
   for (const slot of chosen) {

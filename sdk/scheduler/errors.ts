@@ -21,6 +21,16 @@ export function nonFiniteError(where: string): CapstanError {
   });
 }
 
+/** No place for another request. @param retry_after seconds */
+export function busyError(need: string, found: string, retry_after: number): CapstanError {
+  const mend = `Try again in ${retry_after} s.`;
+  return new CapstanError("busy", { action: "run the model", need, found, mend }, { retry_after });
+}
+
+export function drainingError(): CapstanError {
+  return busyError("a model that takes requests", "one that is being drained", 1);
+}
+
 export function disposedError(): CapstanError {
   return new CapstanError("device_lost", {
     action: "run the model",

@@ -156,6 +156,8 @@ describe("on a device that takes the next step while one runs", () => {
           first: call(tokens),
           max_tokens: 40,
           signal: undefined,
+          client: "",
+          queue: "wait",
           next,
           ahead,
           ended,

@@ -41,6 +41,11 @@ export class ScheduledSequence {
     this.age = age;
   }
 
+  /** Whether it has been admitted, be it preempted now. */
+  get has_begun(): boolean {
+    return this.#current !== null;
+  }
+
   get epoch(): number {
     return this.#epoch;
   }

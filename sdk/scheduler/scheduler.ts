@@ -8,26 +8,18 @@ import {
   type StepResult,
 } from "../../models/index.ts";
 import { waits_belong_to_requests, yieldToEventLoop } from "../platform/event_loop.ts";
+import type { ModelStats } from "../types.ts";
+import { Admission } from "./admission.ts";
 import type { BlockPool } from "./block_pool.ts";
 import { chooseBatch } from "./choose_batch.ts";
-import { disposedError, nonFiniteError, tooLarge } from "./errors.ts";
+import { disposedError, drainingError, nonFiniteError, tooLarge } from "./errors.ts";
 import { HookSets } from "./hook_sets.ts";
 import { KvMemory } from "./kv_memory.ts";
+import type { SchedulerLimits } from "./limits.ts";
 import type { PrefixCache } from "./prefix_cache.ts";
 import { type BatchSlot, ScheduledSequence, stepEntry } from "./scheduled_sequence.ts";
 import { Sequence } from "./sequence.ts";
 import type { CallResult, Task } from "./task.ts";
-
-export interface SchedulerLimits {
-  /** Longest sequence, in tokens. */
-  n_ctx: number;
-  /** Most KV blocks held at once. */
-  max_blocks: number;
-  /** Most tokens in a step: long prompts go in chunks, so that others are not kept waiting. */
-  max_step_tokens: number;
-  /** Most sequences in a step. */
-  max_step_sequences: number;
-}
 
 /** A step that the device has been given. */
 interface InFlightStep {
@@ -49,7 +41,7 @@ const TURN_MS = 10;
  * Where waits belong to requests (workerd), the loop runs in each request that has a task: they take turns, and one
  * that ends leaves the others going.
  *
- * A task starts when the blocks of its first call are free. Where blocks run out later, cached prefixes are evicted,
+ * A task starts when the blocks of its first call are free; `Admission` says which is next. Where blocks run out later, cached prefixes are evicted,
  * then idle sessions preempted, then the youngest sequence: its tokens stay and are computed again when there is room.
  * A task fails for memory only when it could not run even alone; a step that fails is tried again with each of its
  * sequences alone, so that the error ends only the one that it belongs to.
@@ -60,7 +52,7 @@ export class Scheduler {
   readonly memory: KvMemory;
   readonly #device: DeviceModel;
   readonly #ropes: RopeLengths | null;
-  #waiting: ScheduledSequence[] = [];
+  readonly #admission: Admission;
   #active: ScheduledSequence[] = [];
   /** The oldest first. */
   readonly #in_flight: InFlightStep[] = [];
@@ -76,6 +68,7 @@ export class Scheduler {
     this.#device = device;
     this.hook_sets = new HookSets(device);
     this.memory = new KvMemory(device, limits.max_blocks);
+    this.#admission = new Admission(limits.max_queue);
   }
 
   get pool(): BlockPool {
@@ -105,12 +98,36 @@ export class Scheduler {
     this.hook_sets.release(sequence.hooks);
   }
 
-  /** Queues a task; `task.ended` is called in every case. Throws at once when it could never run. */
+  get stats(): ModelStats {
+    const { used, limit } = this.pool;
+    return {
+      n_running: this.#active.length,
+      n_waiting: this.#admission.n_waiting,
+      max_queue: this.limits.max_queue,
+      kv_blocks: { used, cached: this.prefixes.size, total: limit },
+      is_draining: this.#admission.is_closed,
+    };
+  }
+
+  /** Queues a task; `task.ended` is called once it was taken. Throws at once when it could never run, or is refused. */
   submit(task: Task): void {
     this.#check(task);
-    this.#waiting.push(new ScheduledSequence(task, this.#n_submitted++));
+    this.#admission.enter(new ScheduledSequence(task, this.#n_submitted++));
     if (waits_belong_to_requests) void this.#run(() => this.#has(task));
     else this.#loop ??= this.#run(() => this.#is_busy);
+  }
+
+  /**
+   * Refuses new tasks and those that have not begun, from now on, and lets the others come to their end.
+   *
+   * @param signal ends what still runs
+   */
+  drain(signal?: AbortSignal): Promise<void> {
+    this.#admission.close(signal);
+    for (const scheduled of this.#admission.waiting) {
+      if (!scheduled.has_begun) this.#end(scheduled, drainingError());
+    }
+    return this.#admission.whenEmpty();
   }
 
   /** Ends every task with an error, frees the cache and stops. */
@@ -122,14 +139,14 @@ export class Scheduler {
   }
 
   get #is_busy(): boolean {
-    return this.#waiting.length + this.#active.length + this.#in_flight.length > 0;
+    return this.#admission.n_waiting + this.#active.length + this.#in_flight.length > 0;
   }
 
   #has(task: Task): boolean {
-    return [...this.#waiting, ...this.#active].some((scheduled) => scheduled.task === task);
+    return [...this.#admission.waiting, ...this.#active].some((scheduled) => scheduled.task === task);
   }
 
-  #check({ sequence, first, max_tokens }: Task): void {
+  #check({ sequence, first, max_tokens, queue }: Task): void {
     if (this.#disposed) throw disposedError();
     if (max_tokens > this.limits.n_ctx) {
       throw new CapstanError("context_overflow", {
@@ -141,6 +158,7 @@ export class Scheduler {
     }
     const needed = this.pool.blocksFor(sequence.n_tokens + first.tokens.length);
     if (needed > this.pool.limit) throw tooLarge(this.pool, needed);
+    this.#admission.check(queue, this.limits.max_step_sequences - this.#active.length);
   }
 
   /** Turns for as long as they are wanted. */
@@ -179,15 +197,16 @@ export class Scheduler {
   }
 
   #admitWaiting(): void {
-    while (this.#waiting.length > 0 && this.#active.length < this.limits.max_step_sequences) {
-      const scheduled = this.#waiting[0]!;
+    while (this.#active.length < this.limits.max_step_sequences) {
+      const scheduled = this.#admission.next();
+      if (scheduled === undefined) return;
       if (!this.#makeRoomFor(scheduled)) {
         if (this.#active.length > 0) return;
         if (this.pool.holdNothingBack()) continue;
         this.#end(scheduled, tooLarge(this.pool, this.#blocksOf(scheduled)));
         continue;
       }
-      this.#waiting.shift();
+      this.#admission.admit(scheduled);
       scheduled.admit();
       this.#active.push(scheduled);
     }
@@ -220,7 +239,8 @@ export class Scheduler {
   /** Gives the device a step of all that can run; false when that is nothing. */
   async #dispatchStep(): Promise<boolean> {
     const last = this.#in_flight.at(-1)?.slots ?? [];
-    const slots = chooseBatch(this.#active, last, this.limits);
+    const served = (scheduled: ScheduledSequence) => this.#admission.served(scheduled);
+    const slots = chooseBatch(this.#active, last, this.limits, served);
     if (slots.length === 0) return false;
     try {
       if (!(await this.#reserve(slots))) return false;
@@ -232,7 +252,10 @@ export class Scheduler {
       (results) => ({ results }),
       (error: unknown) => ({ error }),
     );
-    for (const slot of slots) slot.scheduled.dispatch(slot);
+    for (const slot of slots) {
+      slot.scheduled.dispatch(slot);
+      if (!slot.restores) this.#admission.charge(slot.scheduled, slot.count);
+    }
     this.#in_flight.push({ slots, outcome });
     return true;
   }
@@ -267,7 +290,7 @@ export class Scheduler {
     }
     youngest.preempt();
     this.#active = this.#active.filter((other) => other !== youngest);
-    this.#waiting.unshift(youngest);
+    this.#admission.preempt(youngest);
   }
 
   /** Waits for the oldest step and commits its results; those of what ended or was rolled back meanwhile are dropped. */
@@ -350,19 +373,18 @@ export class Scheduler {
   }
 
   #dropAborted(): void {
-    const stopped = [...this.#active, ...this.#waiting].filter(
-      ({ task }) => this.#disposed || task.signal?.aborted === true,
-    );
-    for (const scheduled of stopped) {
-      const { signal } = scheduled.task;
-      this.#end(scheduled, this.#disposed ? disposedError() : abortedError("run the model", signal));
+    const { closing } = this.#admission;
+    for (const scheduled of [...this.#active, ...this.#admission.waiting]) {
+      const signal = closing?.aborted ? closing : scheduled.task.signal;
+      if (this.#disposed) this.#end(scheduled, disposedError());
+      else if (signal?.aborted === true) this.#end(scheduled, abortedError("run the model", signal));
     }
   }
 
   #end(scheduled: ScheduledSequence, error: unknown): void {
     scheduled.has_ended = true;
     this.#active = this.#active.filter((other) => other !== scheduled);
-    this.#waiting = this.#waiting.filter((other) => other !== scheduled);
+    this.#admission.leave(scheduled);
     scheduled.rollBack();
     this.memory.rest(scheduled.task.sequence);
     scheduled.task.ended(error);

@@ -38,6 +38,10 @@ export interface Task {
   /** Most tokens the sequence may come to hold in this task. */
   readonly max_tokens: number;
   readonly signal: AbortSignal | undefined;
+  /** For whom it runs: clients are served alike. "" where nobody says. */
+  readonly client: string;
+  /** Where others are in the way: `wait` as long as it takes, or `refuse` when the queue is full. */
+  readonly queue: "wait" | "refuse";
   /** Takes a call's result and gives the next call, or null when the task is done. */
   next(result: CallResult): Call | null;
   /**

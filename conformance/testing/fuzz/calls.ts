@@ -101,6 +101,8 @@ const OPTIONS: Record<string, Value> = {
   stop: (random) => random.pick<unknown>([" ", ["e", "th"], ["", "a"], "\u0000"]),
   logprobs: (random) => random.pick<unknown>([true, false, 3, 101]),
   mean: () => ["blocks.3.hook_resid_post"],
+  queue: (random) => random.pick(["wait", "refuse"]),
+  client: (random) => random.pick(["a", "b", ""]),
   template_args: (random) => ({ add_generation_prompt: random.chance(0.5), x: 1 }),
   capture: (random) => [random.pick(["blocks.*.hook_resid_post", "blocks.1.*", "*", "blocks.99.*", "("])],
   logits: (random) => random.pick(["none", "last", "all"]),
@@ -115,6 +117,7 @@ const OPTIONS: Record<string, Value> = {
   device: (random) => random.pick(["auto", "wasm", "truth"]),
   dtype: (random) => random.pick(["auto", "f32", "f16", "bf16", "q8"]),
   threads: (random) => random.pick([1, 2]),
+  max_queue: (random) => random.below(3),
 };
 const NAMES = [
   ...Object.keys(OPTIONS),
@@ -161,7 +164,7 @@ const messages: Value = (random) =>
       : random.pick(WRONG)(random),
   );
 
-const SAMPLING = Object.keys(OPTIONS).slice(0, 15).concat("signal");
+const SAMPLING = Object.keys(OPTIONS).slice(0, 17).concat("signal");
 
 interface Loaded {
   model: Model;
@@ -186,7 +189,10 @@ const CALLS: Record<string, (loaded: Loaded, random: Random) => Promise<unknown>
     return await reply.result;
   },
   forward: ({ model }, random) =>
-    model.forward(tokens(random) as never, options(random, ["hooks", "capture", "logits", "signal", "mean"])),
+    model.forward(
+      tokens(random) as never,
+      options(random, ["hooks", "capture", "logits", "signal", "mean", "queue", "client"]),
+    ),
   async session({ model }, random) {
     await using session = await model.session(options(random, ["hooks"]));
     const calls = Array.from({ length: random.below(4) }, () =>
@@ -213,7 +219,7 @@ const CALLS: Record<string, (loaded: Loaded, random: Random) => Promise<unknown>
     const source = random.chance(0.5) ? "capstan-tiny" : random.pick(WRONG)(random);
     const model = await load(
       source as never,
-      options(random, ["device", "dtype", "n_ctx", "threads", "signal"]),
+      options(random, ["device", "dtype", "n_ctx", "threads", "max_queue", "signal"]),
     );
     await model.dispose();
   },
