@@ -1,4 +1,3 @@
-import { abortedError } from "../../models/index.ts";
 import { attempt, makeFolder } from "./files.ts";
 import { dirname, joinPath } from "./paths.ts";
 import { system } from "./system.ts";
@@ -71,82 +70,4 @@ export function hasher(algorithm: "sha1" | "sha256"): Hasher {
 /** The user's own folder. */
 export function homeFolder(): string {
   return system("node:os", "find the home folder").homedir();
-}
-
-/** A lock whose holder has not touched it for so long counts as left behind, in milliseconds. */
-const STALE_MS = 20_000;
-const TOUCH_MS = 2_000;
-const POLL_MS = 100;
-
-/**
- * Holds a lock among processes: a file that only one of them can make. Its holder touches it as long as it lives, so
- * that one left behind by a kill is seen to be.
- *
- * @param signal ends the wait
- * @throws CapstanError `aborted`, `bad_file`
- */
-export async function holdLock(path: string, signal?: AbortSignal): Promise<AsyncDisposable> {
-  await makeFolder(dirname(path));
-  for (;;) {
-    if (signal?.aborted) throw abortedError(`wait for ${path}`, signal);
-    if (await makeLock(path)) break;
-    await removeStale(path);
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
-  const { setInterval, clearInterval } = system("node:timers", "hold a lock");
-  const touch = () =>
-    void attempt("touch", path, (fs) => fs.utimes(path, new Date(), new Date())).catch(() => {});
-  const timer = setInterval(touch, TOUCH_MS).unref();
-  return {
-    async [Symbol.asyncDispose]() {
-      clearInterval(timer);
-      await attempt("unlock", path, (fs) => fs.rm(path, { force: true }));
-    },
-  };
-}
-
-async function makeLock(path: string): Promise<boolean> {
-  return await attempt("lock", path, async (fs) => {
-    try {
-      await fs.writeFile(path, `${holder()} ${system("node:process", "hold a lock").pid}`, { flag: "wx" });
-      return true;
-    } catch (error) {
-      if ((error as { code?: unknown }).code === "EEXIST") return false;
-      throw error;
-    }
-  });
-}
-
-/** Process ids are this machine's own, and a container's. */
-function holder(): string {
-  return system("node:os", "hold a lock").hostname();
-}
-
-/** Of those who see the same stale lock, one moves it away; a fresh one that was moved by mistake is put back. */
-async function removeStale(path: string): Promise<void> {
-  await attempt("unlock", path, async (fs) => {
-    const is_stale = async (file: string) =>
-      Date.now() - (await fs.stat(file)).mtimeMs > STALE_MS || isDead(await fs.readFile(file, "utf8"));
-    const aside = `${path}.${crypto.randomUUID()}`;
-    try {
-      if (!(await is_stale(path))) return;
-      await fs.rename(path, aside);
-      if (!(await is_stale(aside))) await fs.link(aside, path).catch(() => {});
-      await fs.rm(aside, { force: true });
-    } catch (error) {
-      if ((error as { code?: unknown }).code !== "ENOENT") throw error;
-    }
-  });
-}
-
-/** Whether a lock's holder was a process of this machine that is no more. */
-function isDead(lock: string): boolean {
-  const [, host, pid] = /^(\S+) (\d+)$/.exec(lock) ?? [];
-  if (host !== holder()) return false;
-  try {
-    system("node:process", "hold a lock").kill(Number(pid), 0);
-    return false;
-  } catch (error) {
-    return (error as { code?: unknown }).code === "ESRCH";
-  }
 }

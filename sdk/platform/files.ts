@@ -59,18 +59,22 @@ async function readRange(handle: FileHandle, path: string, start: number, end: n
   return bytes;
 }
 
+/** What a file is written from: all at once, or in parts. */
+export type FileData = Uint8Array | string | AsyncIterable<Uint8Array>;
+
 /**
  * Writes a whole file so that whoever looks, at any instant, finds the old one or the new one: a temporary
  * file in the same folder, flushed, then renamed. Missing folders are made.
  */
-export async function writeFileAtomic(path: string, data: Uint8Array | string): Promise<void> {
+export async function writeFileAtomic(path: string, data: FileData): Promise<void> {
   await makeFolder(dirname(path));
   const temporary = joinPath(dirname(path), `.${basename(path)}.${crypto.randomUUID()}.tmp`);
   await attempt("write", path, async (fs) => {
     try {
       const handle = await fs.open(temporary, "wx");
       try {
-        await handle.writeFile(data);
+        if (typeof data === "string" || data instanceof Uint8Array) await handle.writeFile(data);
+        else for await (const part of data) await handle.appendFile(part);
         await handle.sync();
       } finally {
         await handle.close();
@@ -95,17 +99,21 @@ async function syncFolder(path: string): Promise<void> {
 /**
  * Appends one line and flushes it to the disk. After a line that was cut by a kill, the new one starts on a line
  * of its own, so that a reader loses the cut line only.
+ *
+ * @returns the byte at which the new line starts
  */
-export async function appendLine(path: string, line: string): Promise<void> {
+export async function appendLine(path: string, line: string): Promise<number> {
   await makeFolder(dirname(path));
-  await attempt("append to", path, async (fs) => {
+  return await attempt("append to", path, async (fs) => {
     const handle = await fs.open(path, "a+");
     try {
       const { size } = await handle.stat();
       const last = new Uint8Array(1);
       if (size > 0) await handle.read(last, 0, 1, size - 1);
-      await handle.appendFile(size > 0 && last[0] !== 10 ? `\n${line}\n` : `${line}\n`);
+      const is_cut = size > 0 && last[0] !== 10;
+      await handle.appendFile(is_cut ? `\n${line}\n` : `${line}\n`);
       await handle.datasync();
+      return is_cut ? size + 1 : size;
     } finally {
       await handle.close();
     }

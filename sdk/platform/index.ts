@@ -5,7 +5,6 @@ export {
   type GrowingFile,
   type Hasher,
   hasher,
-  holdLock,
   homeFolder,
   linkFile,
   moveFile,
@@ -15,6 +14,7 @@ export { type LocalServer, serveLocally } from "./file_server.ts";
 export {
   appendLine,
   exists,
+  type FileData,
   fileKind,
   fileSize,
   listFolder,
@@ -28,6 +28,7 @@ export {
   writeFileAtomic,
 } from "./files.ts";
 export { sha256 } from "./hash.ts";
+export { holdLock, type LockHolder, tryLock } from "./locks.ts";
 export { PAGE_BYTES, Pages, type Ranged } from "./pages.ts";
 export { basename, dirname, joinPath, resolvePath, shortPath } from "./paths.ts";
 export {
