@@ -45,6 +45,7 @@ const OPTIONS: Rules<GenerateOptions> = {
   continue_final_message: rules.boolean,
   template_args: rules.record,
   ...rules.QUEUE,
+  prefix_cache: rules.oneOf("long", "brief"),
   signal: rules.signal,
 };
 
@@ -96,6 +97,7 @@ interface Request {
   mean_sites: Site[];
   client: string;
   queue: Task["queue"];
+  is_brief: boolean;
 }
 
 function readRequest(model: Model, tokens: Int32Array, options: GenerateOptions): Request {
@@ -116,6 +118,7 @@ function readRequest(model: Model, tokens: Int32Array, options: GenerateOptions)
     mean_sites: expandSites(model.spec, options.mean ?? []),
     client: options.client ?? "",
     queue: options.queue ?? "wait",
+    is_brief: options.prefix_cache === "brief",
   };
 }
 
@@ -141,6 +144,7 @@ class GenerateTask implements Task {
   readonly sequence: Sequence;
   readonly first: Call;
   readonly max_tokens: number;
+  readonly is_brief: boolean;
   readonly signal: AbortSignal;
   readonly client: string;
   readonly queue: Task["queue"];
@@ -175,6 +179,7 @@ class GenerateTask implements Task {
     this.signal = signal === undefined ? this.#left.signal : AbortSignal.any([this.#left.signal, signal]);
     this.client = request.client;
     this.queue = request.queue;
+    this.is_brief = request.is_brief;
     this.max_tokens = request.tokens.length + request.max_tokens;
     this.#decoder = runtime.streamDecoder();
     this.#stops = new StopStrings(request.stops);

@@ -81,6 +81,8 @@ export interface Tokenizer {
   /** Ids the tokenizer can give, [0, size). */
   readonly size: number;
   readonly has_chat_template: boolean;
+  /** Source of the chat template; null where there is none. */
+  readonly chat_template: string | null;
   /** The id of an added token by its text, or undefined. */
   tokenId(text: string): number | undefined;
   /** Frees its memory; a model's goes with the model. Calls after it throw `tokenizer`. */
@@ -285,6 +287,11 @@ export interface GenerateOptions extends QueueOptions {
   continue_final_message?: boolean;
   /** Further arguments of the chat template. */
   template_args?: TemplateArgs;
+  /**
+   * How long the prompt's keys and values are kept for prompts that begin alike: `long` (default) as long as memory
+   * allows, `brief` for the next few, which keeps memory flat over many prompts that come once.
+   */
+  prefix_cache?: "long" | "brief";
   signal?: AbortSignal;
 }
 

@@ -11,6 +11,8 @@ interface Node {
   /** The root it hangs from. */
   readonly key: string;
   used_at: number;
+  /** Asked for by brief sequences alone, which share a part of the memory. */
+  is_brief: boolean;
 }
 
 /**
@@ -22,6 +24,7 @@ export class PrefixCache {
   readonly #pool: BlockPool;
   readonly #roots = new Map<string, Map<string, Node>>();
   readonly #nodes = new Set<Node>();
+  #n_brief = 0;
   #clock = 0;
 
   constructor(pool: BlockPool) {
@@ -54,11 +57,12 @@ export class PrefixCache {
   }
 
   /**
-   * Remembers the whole blocks of `tokens`; a block already known under its tokens stays as it is.
+   * Remembers the whole blocks of `tokens`; a block already known under its tokens stays as it is. Of those that only
+   * `brief` calls gave or used, the latest stay: a share of the pool, so that many prompts that come once fill no memory.
    *
    * @throws CapstanError `internal` when `blocks` are fewer than the tokens fill: nothing is remembered
    */
-  insert(key: string, tokens: Int32Array, blocks: readonly BlockId[]): void {
+  insert(key: string, tokens: Int32Array, blocks: readonly BlockId[], is_brief = false): void {
     const size = this.#pool.block_size;
     const n_whole = Math.floor(tokens.length / size);
     if (n_whole === 0) return;
@@ -75,15 +79,23 @@ export class PrefixCache {
       const node =
         level.get(blockKey(tokens, index * size, size)) ?? this.#add(key, level, tokens, index, blocks);
       node.used_at = ++this.#clock;
+      if (!is_brief) this.#keepLong(node);
       level = node.children;
     }
+    const most = Math.ceil(this.#pool.limit * BRIEF_SHARE);
+    if (this.#n_brief > most) this.#evict(this.#n_brief - most, ({ is_brief }) => is_brief);
   }
 
   /** Frees blocks that only the cache holds, least recently used first, until `count` are free or none is left. */
   evict(count: number): number {
+    return this.#evict(count, () => true);
+  }
+
+  #evict(count: number, isMeant: (node: Node) => boolean): number {
     let freed = 0;
     while (freed < count) {
       const oldest = [...this.#nodes]
+        .filter(isMeant)
         .filter(({ children, block }) => children.size === 0 && this.#pool.references(block) === 1)
         .sort((a, b) => a.used_at - b.used_at)
         .slice(0, count - freed);
@@ -99,6 +111,7 @@ export class PrefixCache {
     for (const node of this.#nodes) this.#pool.release([node.block]);
     this.#nodes.clear();
     this.#roots.clear();
+    this.#n_brief = 0;
   }
 
   #isHeld(block: BlockId | undefined): boolean {
@@ -114,20 +127,30 @@ export class PrefixCache {
   ): Node {
     const size = this.#pool.block_size;
     const [block, text] = [blocks[index]!, blockKey(tokens, index * size, size)];
-    const node = { block, tokens: text, children: new Map(), siblings, key, used_at: 0 };
+    const node = { block, tokens: text, children: new Map(), siblings, key, used_at: 0, is_brief: true };
     this.#pool.retain([block]);
+    this.#n_brief += 1;
     siblings.set(text, node);
     this.#nodes.add(node);
     return node;
   }
 
+  #keepLong(node: Node): void {
+    if (node.is_brief) this.#n_brief -= 1;
+    node.is_brief = false;
+  }
+
   #forget(node: Node): void {
+    if (node.is_brief) this.#n_brief -= 1;
     node.siblings.delete(node.tokens);
     this.#nodes.delete(node);
     this.#pool.release([node.block]);
     if (node.siblings.size === 0 && this.#roots.get(node.key) === node.siblings) this.#roots.delete(node.key);
   }
 }
+
+/** The share of the pool's blocks that brief sequences leave in the cache: at most 64 MiB of the most there can be. */
+const BRIEF_SHARE = 1 / 16;
 
 function blockKey(tokens: Int32Array, start: number, size: number): string {
   return tokens.subarray(start, start + size).join(",");

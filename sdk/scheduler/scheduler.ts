@@ -369,7 +369,8 @@ export class Scheduler {
     // A position that a `last` hook changed is not what another sequence would have there.
     if (sequence.hooks.plan.acts_on_last || progress.call !== first) return;
     const key = sequence.prefixKey();
-    if (key !== null) this.prefixes.insert(key, Int32Array.from(sequence.tokens), sequence.blocks);
+    if (key === null) return;
+    this.prefixes.insert(key, Int32Array.from(sequence.tokens), sequence.blocks, task.is_brief);
   }
 
   #dropAborted(): void {

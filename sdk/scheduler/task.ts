@@ -42,6 +42,8 @@ export interface Task {
   readonly client: string;
   /** Where others are in the way: `wait` as long as it takes, or `refuse` when the queue is full. */
   readonly queue: "wait" | "refuse";
+  /** Its prompt is one of many that come once: little of it stays in the prefix cache. */
+  readonly is_brief?: boolean;
   /** Takes a call's result and gives the next call, or null when the task is done. */
   next(result: CallResult): Call | null;
   /**

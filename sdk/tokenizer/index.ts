@@ -2,3 +2,4 @@
 export { contentText } from "./content.ts";
 export { loadModelTokenizer, loadTokenizer } from "./load.ts";
 export { streamDecoder } from "./stream.ts";
+export { templateReads } from "./template_use.ts";

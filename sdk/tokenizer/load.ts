@@ -36,7 +36,8 @@ export async function loadTokenizer(source: string | URL | FileSource): Promise<
   const frame = readFrame(rest, (token) => core.tokenToId(token));
   const choose = chooseTemplate(templates, variables);
   const stream_rules = readStreamRules(rest.decoder, core);
-  return makeTokenizer({ core, added, frame, choose, stream_rules });
+  const chat_template = defaultTemplate(templates);
+  return makeTokenizer({ core, added, frame, choose, chat_template, stream_rules });
 }
 
 /** tokenizer.json, and the module that reads it, which compiles meanwhile. */
@@ -101,11 +102,16 @@ function chooseTemplate(
   const parsed = new Map<string, ChatTemplate>();
   return (args: TemplateArgs) => {
     const name = args.tools !== undefined && sources.has("tool_use") ? "tool_use" : "default";
-    const source = sources.get(name) ?? [...sources.values()][0]!;
+    const source = sources.get(name) ?? defaultTemplate(sources)!;
     const template = parsed.get(name) ?? new ChatTemplate(source, variables);
     parsed.set(name, template);
     return template;
   };
+}
+
+/** The template that renders where a chat asks for no other. */
+function defaultTemplate(sources: ReadonlyMap<string, string>): string | null {
+  return sources.get("default") ?? [...sources.values()][0] ?? null;
 }
 
 /** Templates by name; a file of its own goes before what the config says. */

@@ -1,8 +1,18 @@
-import { children, descendants } from "./jinja/compile/walk.ts";
-import { Str } from "./jinja/index.ts";
+import { children, descendants, readNames } from "./jinja/compile/walk.ts";
+import { Fault, Str, Template } from "./jinja/index.ts";
 import type { Expression, Node, Statement } from "./jinja/syntax/nodes.ts";
 
 /** What a chat template does with messages, found in its syntax. */
+
+/** Whether a template reads a variable that the caller may give; false where it is no jinja. */
+export function templateReads(source: string, name: string): boolean {
+  try {
+    return readNames(new Template(source).statements, [name]).has(name);
+  } catch (error) {
+    if (error instanceof Fault) return false;
+    throw error;
+  }
+}
 
 /** Roles that any chat may have. */
 const COMMON_ROLES = [

@@ -21,11 +21,20 @@ export interface TokenizerParts {
   added: AddedTokens;
   frame: Frame;
   choose: ChooseTemplate | null;
+  /** Source of the template that it chooses for a plain chat. */
+  chat_template: string | null;
   stream_rules: StreamRules;
 }
 
 /** Joins vocabulary, added tokens and chat template. */
-export function makeTokenizer({ core, added, frame, choose, stream_rules }: TokenizerParts): Tokenizer {
+export function makeTokenizer({
+  core,
+  added,
+  frame,
+  choose,
+  chat_template,
+  stream_rules,
+}: TokenizerParts): Tokenizer {
   const trace = (messages: readonly Message[], args: TemplateArgs) => {
     if (choose === null) throw noTemplate();
     const full = checkChat(messages, args);
@@ -35,6 +44,7 @@ export function makeTokenizer({ core, added, frame, choose, stream_rules }: Toke
   const tokenizer: Tokenizer = {
     size: core.size,
     has_chat_template: choose !== null,
+    chat_template,
     tokenId: (text) => added.by_text.get(text)?.id,
     encode(text, options) {
       if (typeof text !== "string") throw badText(text);
@@ -74,6 +84,7 @@ export function missingTokenizer(error: CapstanError): Tokenizer {
       return fail();
     },
     has_chat_template: false,
+    chat_template: null,
     dispose() {},
   };
 }
