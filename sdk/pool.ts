@@ -18,26 +18,29 @@ export interface PoolOptions {
  * @throws what the first failing item threw; CapstanError `aborted`
  */
 export async function eachOf<T>(
-  items: readonly T[],
+  items: Iterable<T> | AsyncIterable<T>,
   work: (item: T, signal: AbortSignal, index: number) => Promise<void>,
   options: PoolOptions,
 ): Promise<void> {
   const stop = new AbortController();
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal]);
   const failures: unknown[] = [];
-  let next = 0;
+  const source = Symbol.iterator in items ? items[Symbol.iterator]() : items[Symbol.asyncIterator]();
+  let started = 0;
   const worker = async () => {
-    while (next < items.length && !signal.aborted) {
-      const index = next++;
+    while (!signal.aborted) {
       try {
-        await work(items[index]!, signal, index);
+        const next = source.next();
+        const { done, value } = next instanceof Promise ? await next : next;
+        if (done || signal.aborted) return;
+        await work(value, signal, started++);
       } catch (error) {
         failures.push(error);
         stop.abort();
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(options.concurrency, items.length) }, worker));
+  await Promise.all(Array.from({ length: options.concurrency }, worker));
   if (options.signal?.aborted) throw abortedError(options.action, options.signal);
   if (failures.length > 0) throw failures[0];
 }

@@ -37,6 +37,7 @@ export function fakeAxis(n_roles: number, d_model = 32): Axis {
     model: { id: "capstan-tiny", digest: "sha256:0" },
     n_layers: 1,
     d_model,
+    layers: [0],
     target_layer: 0,
     axis,
     default: assistant,

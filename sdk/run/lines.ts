@@ -1,4 +1,6 @@
 import { isObject } from "../../models/index.ts";
+import { crc32 } from "./checksum.ts";
+import type { RunStore } from "./store.ts";
 
 /**
  * JSON lines that carry a checksum, so that a line cut by a kill is told from a whole one. A line without a
@@ -13,20 +15,50 @@ export function toLine(record: object): string {
   return `${body.slice(0, -1)}${MARK}${crc32(body)}"}`;
 }
 
-/** The records of a file in order, and how many lines were damaged and left out. */
-export function parseLines(bytes: Uint8Array): { records: unknown[]; damaged: number } {
-  const records: unknown[] = [];
-  let damaged = 0;
-  for (const line of new TextDecoder().decode(bytes).split("\n")) {
-    if (line.trim() === "") continue;
-    const record = parseLine(line);
-    if (record === undefined) damaged += 1;
-    else records.push(record);
-  }
-  return { records, damaged };
+/** A line of a file: its record, undefined where it is damaged, and its bytes [start, end), the line feed left out. */
+export interface Line {
+  record: object | undefined;
+  start: number;
+  end: number;
 }
 
-function parseLine(line: string): unknown {
+/** Bytes that are read at once. */
+const CHUNK = 2 ** 20;
+const LINE_FEED = 10;
+
+/** The lines of a store's file in order, blank ones left out; no more of it in memory than a chunk and a line. */
+export async function* readLines(
+  store: RunStore,
+  file: string,
+  { start = 0, end }: { start?: number; end?: number } = {},
+): AsyncGenerator<Line> {
+  const stop = end ?? (await store.size(file)) ?? 0;
+  let rest = new Uint8Array(0);
+  for (let at = start; at < stop; ) {
+    const chunk = await store.read(file, { start: at, end: Math.min(stop, at + CHUNK) });
+    if (chunk === undefined || chunk.length === 0) break;
+    const bytes = new Uint8Array(rest.length + chunk.length);
+    bytes.set(rest);
+    bytes.set(chunk, rest.length);
+    const first = at - rest.length;
+    at += chunk.length;
+    let done = 0;
+    for (let feed = bytes.indexOf(LINE_FEED); feed >= 0; feed = bytes.indexOf(LINE_FEED, done)) {
+      yield* lineOf(bytes.subarray(done, feed), first + done);
+      done = feed + 1;
+    }
+    rest = bytes.slice(done);
+  }
+  yield* lineOf(rest, stop - rest.length);
+}
+
+function* lineOf(bytes: Uint8Array, start: number): Generator<Line> {
+  const text = new TextDecoder().decode(bytes);
+  if (text.trim() === "") return;
+  yield { record: parseLine(text), start, end: start + bytes.length };
+}
+
+function parseLine(line: string): object | undefined {
   const at = line.lastIndexOf(MARK);
   const sum = at < 0 ? null : /^([0-9a-f]{8})"\}\s*$/.exec(line.slice(at + MARK.length));
   const body = sum === null ? line : `${line.slice(0, at)}}`;
@@ -38,16 +70,3 @@ function parseLine(line: string): unknown {
     return undefined;
   }
 }
-
-/** CRC-32 (IEEE 802.3) of a text's UTF-8, in hex. */
-export function crc32(text: string): string {
-  let crc = 0xffffffff;
-  for (const byte of new TextEncoder().encode(text)) crc = TABLE[(crc ^ byte) & 0xff]! ^ (crc >>> 8);
-  return ((crc ^ 0xffffffff) >>> 0).toString(16).padStart(8, "0");
-}
-
-const TABLE = Uint32Array.from({ length: 256 }, (_, index) => {
-  let value = index;
-  for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
-  return value >>> 0;
-});

@@ -13,6 +13,12 @@ export interface Manifest {
   site: "hook_resid_post";
   n_layers: number;
   d_model: number;
+  /** Layers whose activations are kept, ascending. Absent: all. */
+  layers?: number[];
+  /** CRC-32 of the chat template's source; absent where an older version began the run. */
+  template?: string;
+  /** What `{model_name}` stands for in prompts; absent where an older version began the run. */
+  model_name?: string;
   sampling: { temperature: number; top_p: number; max_tokens: number; samples: number };
   /** Arguments of the chat template beside the messages. */
   template_args: TemplateArgs;
@@ -25,18 +31,23 @@ export interface Manifest {
   recipe: Pick<Recipe, "min_count" | "target_layer" | "cap">;
 }
 
-/** What a run must not change between its sessions, and how the error names it. */
-const FIXED = {
-  model: "model",
-  dtype: "dtype",
-  n_layers: "n_layers",
-  d_model: "d_model",
-  sampling: "sampling",
-  template_args: "template_args",
-  seed: "seed",
-  roles: "roles",
-  questions: "questions",
-} as const satisfies Partial<Record<keyof Manifest, string>>;
+/** What a run must not change between its sessions. Roles may be added: responses do not depend on other roles. */
+const FIXED = [
+  "dtype",
+  "n_layers",
+  "d_model",
+  "layers",
+  "template",
+  "model_name",
+  "sampling",
+  "template_args",
+  "seed",
+  "roles",
+  "questions",
+] as const satisfies readonly (keyof Manifest)[];
+
+/** Fields that an older version did not write. */
+const NEWER: readonly string[] = ["template", "model_name"];
 
 /**
  * Checks that a run may be continued under a manifest.
@@ -51,11 +62,33 @@ export function checkContinues(found: Manifest, wanted: Manifest, name: string):
     const parts = { action, need, found: `${wanted.model.id} (${wanted.model.digest})`, mend };
     throw new CapstanError("digest_mismatch", parts);
   }
-  for (const field of Object.keys(FIXED) as (keyof typeof FIXED)[]) {
-    if (field === "model") continue;
-    const difference = firstDifference(field, found[field], wanted[field]);
+  for (const field of FIXED) {
+    if (NEWER.includes(field) && found[field] === undefined) continue;
+    if (field === "model_name" && !namesModel(found)) continue;
+    const given = field === "roles" ? rolesOf(wanted, found) : wanted[field];
+    const difference = firstDifference(field, found[field], given);
     if (difference !== undefined) throw new CapstanError("bad_request", { action, ...difference, mend });
   }
+}
+
+/** The wanted roles that a run was begun with. */
+function rolesOf(wanted: Manifest, found: Manifest): Manifest["roles"] {
+  return Object.fromEntries(
+    Object.entries(wanted.roles).filter(([role]) => Object.hasOwn(found.roles, role)),
+  );
+}
+
+/** Whether a prompt names the model. */
+function namesModel({ roles }: Manifest): boolean {
+  return Object.values(roles).some(({ prompts }) => prompts.some((prompt) => prompt.includes(MODEL_NAME)));
+}
+
+/** What stands for the model's name in a prompt. */
+export const MODEL_NAME = "{model_name}";
+
+/** Layers whose activations a run keeps, ascending. */
+export function keptLayers({ layers, n_layers }: Pick<Manifest, "layers" | "n_layers">): number[] {
+  return layers ?? Array.from({ length: n_layers }, (_, layer) => layer);
 }
 
 /** The first place where two JSON values differ, as an error says it. */
@@ -98,6 +131,9 @@ export function parseManifest(bytes: Uint8Array, name: string): Manifest {
   if (!whole || !isSize(n_layers) || !isSize(d_model) || !Array.isArray(questions)) {
     throw fail("model, n_layers, d_model, sampling, roles and questions", "one of them missing");
   }
+  const { layers = [] } = value;
+  const is_layer = (layer: unknown) => Number.isSafeInteger(layer) && (layer as number) < n_layers;
+  if (!Array.isArray(layers) || !layers.every(is_layer)) throw fail("layers of the model", show(layers));
   return { ...(value as unknown as Manifest), recipe: isObject(value.recipe) ? value.recipe : {} };
 }
 

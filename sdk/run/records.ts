@@ -1,7 +1,17 @@
 import type { Message } from "../types.ts";
 
-/** A line of `responses.jsonl`. */
-export interface ResponseRecord {
+/** Where a response's activation lies: a row of a shard, and what the shard's file must be. */
+export interface ActivationPlace {
+  shard: number;
+  row: number;
+  /** Size of the shard's file. */
+  bytes: number;
+  /** CRC-32 of the shard's file, in hex; absent in runs of versions that kept none. */
+  crc32?: string;
+}
+
+/** A response without its texts: what a run has in memory of each. */
+export interface ResponseEntry {
   /** `{role}_p{prompt}_q{question}_s{sample}`: unique in a run. */
   key: string;
   role: string;
@@ -12,14 +22,18 @@ export interface ResponseRecord {
   question: number | string;
   sample: number;
   seed: number;
-  /** What the model was given. */
-  messages: Message[];
-  text: string;
   /** Tokens of the reply, the one that ended it left out. */
   tokens: number;
   finish_reason: "stop" | "length";
-  /** Where its activation lies; absent when the response came without one. */
-  activation?: { shard: number; row: number; bytes: number };
+  /** Absent when the response came without one. */
+  activation?: ActivationPlace;
+}
+
+/** A line of `responses.jsonl`. */
+export interface ResponseRecord extends ResponseEntry {
+  /** What the model was given. */
+  messages: Message[];
+  text: string;
 }
 
 /** A line of `scores.jsonl`. */
@@ -31,6 +45,20 @@ export interface ScoreRecord {
   level?: number;
   /** Which judge: scores of another one are not mixed in. */
   judge: string;
+}
+
+/** A line of `skipped.jsonl`: a prompt that the model could not be given, or a role whose file is bad. */
+export interface SkippedRecord {
+  role: string;
+  /** Of the response that was to be made; absent where the whole role was left out. */
+  key?: string;
+  prompt?: number;
+  question?: number | string;
+  sample?: number;
+  /** Of the error: `context_overflow`, `bad_request` (the chat template refused it), `tokenizer`, `bad_file`. */
+  code: string;
+  /** The error's message. */
+  reason: string;
 }
 
 /** Whether a record holds what the rest of the code relies on. */
@@ -50,4 +78,9 @@ export function isResponse(value: unknown): value is ResponseRecord {
 export function isScore(value: unknown): value is ScoreRecord {
   const record = value as Partial<ScoreRecord>;
   return typeof record.key === "string" && Number.isFinite(record.score) && typeof record.judge === "string";
+}
+
+export function isSkipped(value: unknown): value is SkippedRecord {
+  const record = value as Partial<SkippedRecord>;
+  return [record.role, record.code, record.reason].every((text) => typeof text === "string");
 }

@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type CollectOptions, collect } from "../science/collect.ts";
 import { calls, D_MODEL, FAKE_JUDGE, fakeModel, N_LAYERS } from "../science/fake_model.ts";
 import { fit as fitAxis } from "../science/fit.ts";
-import { crc32, parseLines, toLine } from "./lines.ts";
+import { crc32 } from "./checksum.ts";
+import { readLines, toLine } from "./lines.ts";
 import { Run } from "./run.ts";
 import { memoryStore, type RunStore } from "./store.ts";
 
@@ -110,7 +111,7 @@ describe("a run in files", () => {
     const path = join(folder, "responses.jsonl");
     await truncate(path, (await readFile(path)).length - 37);
     expect(await contentsOf(await collect(model, { ...OPTIONS, out: folder }))).toEqual(expected);
-    expect(parseLines(await readFile(path)).damaged).toBe(0);
+    expect((await parsed(await readFile(path))).damaged).toBe(0);
   });
 
   it.each([
@@ -179,17 +180,15 @@ interface Write {
 async function journalOfRun(): Promise<Write[]> {
   const journal: Write[] = [];
   const inner = memoryStore();
-  const encode = (data: Uint8Array | string) =>
-    typeof data === "string" ? new TextEncoder().encode(data) : data;
   const store: RunStore = {
     ...inner,
     write: async (file, data) => {
-      journal.push({ kind: "write", file, bytes: encode(data) });
       await inner.write(file, data);
+      journal.push({ kind: "write", file, bytes: (await inner.read(file))! });
     },
     append: async (file, lines) => {
-      journal.push({ kind: "append", file, bytes: encode(`${lines}\n`) });
-      await inner.append(file, lines);
+      journal.push({ kind: "append", file, bytes: new TextEncoder().encode(`${lines}\n`) });
+      return await inner.append(file, lines);
     },
   };
   await collect(model, { ...OPTIONS, out: store });
@@ -211,30 +210,40 @@ function cutAt(journal: readonly Write[], cut: number): Map<string, Uint8Array> 
   return files;
 }
 
+/** The records of a file in order, and how many of its lines are damaged. */
+async function parsed(bytes: Uint8Array): Promise<{ records: unknown[]; damaged: number }> {
+  const found: { records: unknown[]; damaged: number } = { records: [], damaged: 0 };
+  for await (const { record } of readLines(memoryStore(new Map([["lines", bytes]])), "lines")) {
+    if (record === undefined) found.damaged += 1;
+    else found.records.push(record);
+  }
+  return found;
+}
+
 describe("lines", () => {
   it("carry the CRC-32 everyone knows", () => {
     expect(crc32("123456789")).toBe("cbf43926");
   });
 
-  it("cut anywhere, or with a byte changed, are damaged and nothing else", () => {
+  it("cut anywhere, or with a byte changed, are damaged and nothing else", async () => {
     const line = toLine({ key: "a_p0", text: 'she said "hi",\n"checksum":"', n: 3.5, é: "ü" });
     const bytes = new TextEncoder().encode(`${line}\n`);
-    expect(parseLines(bytes).records).toEqual([
+    expect((await parsed(bytes)).records).toEqual([
       { key: "a_p0", text: 'she said "hi",\n"checksum":"', n: 3.5, é: "ü" },
     ]);
     for (let cut = 1; cut < bytes.length - 1; cut++) {
-      expect(parseLines(bytes.subarray(0, cut)), `cut at ${cut}`).toEqual({ records: [], damaged: 1 });
+      expect(await parsed(bytes.subarray(0, cut)), `cut at ${cut}`).toEqual({ records: [], damaged: 1 });
     }
     for (let at = 0; at < bytes.length - ',"checksum":"00000000"}\n'.length; at++) {
       const changed = bytes.slice();
       changed[at]! ^= 1;
-      expect(parseLines(changed).records, `changed at ${at}`).toEqual([]);
+      expect((await parsed(changed)).records, `changed at ${at}`).toEqual([]);
     }
   });
 
-  it("of another tool need no checksum", () => {
+  it("of another tool need no checksum", async () => {
     const bytes = new TextEncoder().encode('{"key":"a"}\n\n{"key":"b"}\nnot json\n[1]\n');
-    expect(parseLines(bytes)).toEqual({ records: [{ key: "a" }, { key: "b" }], damaged: 2 });
+    expect(await parsed(bytes)).toEqual({ records: [{ key: "a" }, { key: "b" }], damaged: 2 });
   });
 });
 

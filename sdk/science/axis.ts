@@ -47,6 +47,11 @@ export class Axis {
     return this.data.d_model;
   }
 
+  /** Layers that were collected, ascending: only of these there is an axis. */
+  get layers(): readonly number[] {
+    return this.data.layers;
+  }
+
   /** The layer where projections are read unless another is named. */
   get target_layer(): number {
     return this.data.target_layer;
@@ -142,7 +147,7 @@ export class Axis {
   }
 
   #layer(layer: number): number {
-    return checkLayer(layer, this.n_layers, "read the axis");
+    return checkLayer(layer, this.n_layers, "read the axis", this.layers);
   }
 
   #projections(layer: number): Float32Array {

@@ -7,6 +7,8 @@ export interface AxisData {
   model: { id: string; digest: string };
   n_layers: number;
   d_model: number;
+  /** Layers that were collected, ascending; the others' rows are zeros. */
+  layers: number[];
   target_layer: number;
   /** [n_layers, d_model]: default less the mean of the role vectors. */
   axis: Float32Array;
@@ -80,6 +82,7 @@ export function encodeAxis(data: AxisData): Uint8Array {
     format: FORMAT,
     format_version: 1,
     model: data.model,
+    layers: data.layers.length === n_layers ? undefined : data.layers,
     target_layer: data.target_layer,
     roles: roles.names,
     groups: roles.groups,
@@ -120,6 +123,7 @@ export function decodeAxis(file: TensorFile): AxisData {
     model: file.json("model"),
     n_layers,
     d_model,
+    layers: file.hasMetadata("layers") ? file.json("layers") : Array.from({ length: n_layers }, (_, i) => i),
     target_layer: file.json("target_layer"),
     axis: file.f32("axis", [n_layers, d_model]),
     default: file.f32("default", [n_layers, d_model]),

@@ -2,18 +2,23 @@ import { CapstanError, show } from "../../models/index.ts";
 import { generate } from "../generate.ts";
 import * as rules from "../options.ts";
 import { type Rules, readOptions } from "../options.ts";
-import { eachOf, IN_FLIGHT } from "../pool.ts";
-import type { Manifest } from "../run/manifest.ts";
-import { type NewResponse, Run } from "../run/run.ts";
+import { eachOf } from "../pool.ts";
+import { crc32 } from "../run/checksum.ts";
+import { keptLayers, type Manifest } from "../run/manifest.ts";
+import type { ResponseRecord, SkippedRecord } from "../run/records.ts";
+import { Run } from "../run/run.ts";
 import type { RunStore } from "../run/store.ts";
 import type { Model, TemplateArgs } from "../types.ts";
 import { checkModel } from "./inputs.ts";
 import { type Judge, type JudgeInput, readJudge, scoreOf } from "./judge.ts";
-import { residPost } from "./layers.ts";
+import { FLUSH, keepAll, type Made } from "./keep.ts";
+import { checkLayer, type LayerRange, layersOf, residPost } from "./layers.ts";
+import { familyName, quietArgs } from "./model_name.ts";
 import { type PlannedResponse, planResponses } from "./plan.ts";
 import { type OnProgress, ProgressMeter } from "./progress.ts";
 import { type Recipe, readRecipe } from "./recipe.ts";
 import {
+  type BadRole,
   DEFAULT_ROLE,
   type Question,
   type QuestionsInput,
@@ -22,13 +27,20 @@ import {
   readQuestions,
   readRoles,
 } from "./roles.ts";
+import { type Subset, subset } from "./subset.ts";
 import { textActivation } from "./text_activation.ts";
 
 export interface CollectOptions {
   /** A folder of `<role>.json`, definitions by name, or names in the model's recipe. Default: the recipe's. */
   roles?: RolesInput;
+  /** Of these roles, those to collect: names, and ranges of the others' alphabetical list. Default: all. */
+  only_roles?: Subset;
+  /** Leaves out roles whose file is bad, and notes them in `Run.skipped`. Default: false, the first is an error. */
+  skip_bad_roles?: boolean;
   /** A file of JSON lines `{ id, question }`, or a list. Default: the recipe's. */
   questions?: QuestionsInput;
+  /** Of these questions, those to ask: ids, and ranges of places from 0. Default: all. */
+  only_questions?: Subset;
   /** Folder of the run; one that was begun with the same settings is continued. Default: in memory. */
   out?: string | RunStore;
   /** Default: the recipe's, else as published: 0.7, 0.9, 512. */
@@ -41,6 +53,8 @@ export interface CollectOptions {
   seed?: number;
   /** Questions that each system prompt of a role is asked. Default: the recipe's, else all. */
   questions_per_instruction?: number;
+  /** Questions that each role is asked, spread over the list from a start of its own. Default: all. */
+  questions_per_role?: number;
   /** At most this many responses a role. */
   limit?: number;
   /** Who scores the responses. Default: the recipe's rules. `null` leaves them unscored. */
@@ -50,9 +64,13 @@ export interface CollectOptions {
    * are and adds the activations they lack, in a second pass. Default: `generate`.
    */
   mode?: "generate" | "text";
-  /** Further arguments of the chat template, such as `enable_thinking: false`. */
+  /** What `{model_name}` stands for in prompts. Default: the family's name (Qwen, Llama, Gemma), else the id's first part. */
+  model_name?: string;
+  /** Further arguments of the chat template. Default: `enable_thinking: false` where the template has that switch. */
   template_args?: TemplateArgs;
-  /** Responses in flight at once. Default: 64. */
+  /** Layers whose activations are kept: some, or a range [start, end). Default: all. */
+  layers?: readonly number[] | LayerRange;
+  /** Responses in flight at once: what a kill costs at most, beside a minute's. Default: 64. */
   concurrency?: number;
   signal?: AbortSignal;
   on_progress?: OnProgress;
@@ -60,7 +78,10 @@ export interface CollectOptions {
 
 const OPTIONS: Rules<CollectOptions> = {
   roles: rules.checkedLater,
+  only_roles: subset,
+  skip_bad_roles: rules.boolean,
   questions: rules.checkedLater,
+  only_questions: subset,
   out: rules.anyOf(rules.text, rules.having("a store", "append")),
   temperature: rules.number(0, 10),
   top_p: rules.number(0, 1),
@@ -68,21 +89,22 @@ const OPTIONS: Rules<CollectOptions> = {
   samples: rules.whole(1),
   seed: rules.whole(0),
   questions_per_instruction: rules.whole(1),
+  questions_per_role: rules.whole(1),
   limit: rules.whole(1),
   judge: rules.orNull(rules.anyOf(rules.text, rules.callback, rules.having("a judge or its rules"))),
   mode: rules.oneOf("generate", "text"),
+  model_name: rules.text,
   template_args: rules.record,
+  layers: rules.anyOf(rules.list, rules.record),
   concurrency: rules.whole(1),
   signal: rules.signal,
   on_progress: rules.callback,
 };
 
-/** Responses in a shard of activations: what a kill can cost. */
-const FLUSH = 64;
-
 /**
  * Collects responses in many roles and as the Assistant, each with its mean residual stream after every layer,
- * over its own tokens (paper, section 2.1), and scores them.
+ * over its own tokens (paper, section 2.1), and scores them. A prompt that is too long for the context, or that the chat
+ * template refuses, is noted in `Run.skipped`, and the rest goes on.
  *
  * @throws CapstanError `bad_request`, `bad_file`, `not_found`, `digest_mismatch` (the run is another model's),
  *   `judge`, `aborted` (what was complete is kept), and what `generate` throws
@@ -94,25 +116,61 @@ export async function collect(model: Model, given: CollectOptions = {}): Promise
   checkModel(model, "collect");
   const options = readOptions("collect", given, OPTIONS);
   const recipe = await readRecipe(model);
-  const roles = await readRoles(options.roles, model, recipe);
-  const questions = await readQuestions(options.questions, model, recipe);
+  const bad: BadRole[] = [];
+  const roles = await readRoles(options.roles, model, recipe, {
+    only: options.only_roles,
+    on_bad: options.skip_bad_roles === true ? (one) => bad.push(one) : undefined,
+  });
+  const questions = await readQuestions(options.questions, model, recipe, options.only_questions);
   const judge = options.judge === null ? null : await readJudge(options.judge, model, recipe);
   for (const role of roles.keys()) if (role !== DEFAULT_ROLE) judge?.checkRole?.(role);
   const manifest = manifestOf(model, roles, questions, recipe, options);
-  const { seed, sampling } = manifest;
-  const per = options.questions_per_instruction ?? recipe.collect?.questions_per_instruction;
-  const plan = planResponses(model, roles, questions, {
-    seed,
-    samples: sampling.samples,
-    ...(per === undefined ? {} : { questions_per_instruction: checkCount("questions_per_instruction", per) }),
-    ...(options.limit === undefined ? {} : { limit: checkCount("limit", options.limit) }),
-  });
+  const plan = planOf(model, roles, recipe, manifest, options);
   const text = options.mode === "text";
-  const run = await Run.start(options.out, manifest, { adopt: text });
+  const check = new CheckMeter(options.on_progress);
+  await using run = await Run.start(options.out, manifest, { adopt: text, on_check: check.report });
+  await run.addSkipped(bad.map(skippedRole));
   if (text) await addActivations(model, run, options);
   else await makeResponses(model, run, plan, options);
   if (judge !== null) await judgeResponses(run, judge, options);
   return run;
+}
+
+/** Shards of the run that is continued, as they are checked. */
+class CheckMeter {
+  #meter: ProgressMeter | undefined;
+  readonly report: (done: number, total: number) => void;
+
+  constructor(on_progress: OnProgress | undefined) {
+    this.report = (_, total) => {
+      this.#meter ??= new ProgressMeter("check", total, 0, on_progress);
+      this.#meter.item(0);
+    };
+  }
+}
+
+function skippedRole({ role, error }: BadRole): SkippedRecord {
+  return { role, code: error.code, reason: error.message };
+}
+
+function planOf(
+  model: Model,
+  roles: ReadonlyMap<string, RoleDefinition>,
+  recipe: Recipe,
+  { seed, sampling, questions, model_name, template_args }: ReturnType<typeof manifestOf>,
+  options: CollectOptions,
+): Iterable<PlannedResponse> {
+  const per = options.questions_per_instruction ?? recipe.collect?.questions_per_instruction;
+  const { questions_per_role, limit } = options;
+  return planResponses(model, roles, questions, {
+    seed,
+    samples: sampling.samples,
+    model_name,
+    template_args,
+    ...(per === undefined ? {} : { questions_per_instruction: checkCount("questions_per_instruction", per) }),
+    ...(questions_per_role === undefined ? {} : { questions_per_role }),
+    ...(limit === undefined ? {} : { limit }),
+  });
 }
 
 function manifestOf(
@@ -121,7 +179,7 @@ function manifestOf(
   questions: Question[],
   recipe: Recipe,
   options: CollectOptions,
-): Manifest {
+): Manifest & { model_name: string } {
   const defaults = recipe.collect ?? {};
   const { min_count } = defaults;
   const { target_layer, cap } = recipe;
@@ -133,13 +191,16 @@ function manifestOf(
     site: "hook_resid_post",
     n_layers: model.spec.n_layers,
     d_model: model.spec.d_model,
+    ...layersKept(model, options.layers),
+    template: crc32(model.tokenizer.chat_template ?? ""),
+    model_name: options.model_name ?? familyName(model),
     sampling: {
       temperature: checkNumber("temperature", options.temperature ?? defaults.temperature ?? 0.7, 0, 10),
       top_p: checkNumber("top_p", options.top_p ?? defaults.top_p ?? 0.9, 0, 1),
       max_tokens: checkCount("max_tokens", options.max_tokens ?? defaults.max_tokens ?? 512),
       samples: checkCount("samples", options.samples ?? defaults.samples ?? 1),
     },
-    template_args: options.template_args ?? {},
+    template_args: quietArgs(model, options.template_args),
     seed: checkNumber("seed", options.seed ?? defaults.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
     roles: Object.fromEntries(
       [...roles].map(([name, { group, instruction }]) => {
@@ -158,89 +219,116 @@ function manifestOf(
   };
 }
 
+/** The layers to keep as the manifest has them: absent where they are all. */
+function layersKept(model: Model, given: CollectOptions["layers"]): { layers?: number[] } {
+  if (given === undefined) return {};
+  const { n_layers } = model.spec;
+  const named =
+    "start" in given
+      ? layersOf(given, n_layers, "collect")
+      : given.map((layer) => checkLayer(layer, n_layers, "collect"));
+  if (named.length === 0) {
+    throw new CapstanError("bad_request", { action: "collect", need: "at least one layer", found: "none" });
+  }
+  const layers = [...new Set(named)].sort((a, b) => a - b);
+  return layers.length === n_layers ? {} : { layers };
+}
+
 /** Generates what the run lacks, in flight together, and flushes as it goes. */
 async function makeResponses(
   model: Model,
   run: Run,
-  plan: readonly PlannedResponse[],
+  plan: Iterable<PlannedResponse>,
   options: CollectOptions,
 ): Promise<void> {
-  const missing = plan.filter(({ key }) => run.responses.get(key)?.activation === undefined);
   const { template_args } = run.manifest;
   const { max_tokens, temperature, top_p } = run.manifest.sampling;
-  const sites = Array.from({ length: run.manifest.n_layers }, (_, layer) => residPost(layer));
-  await keepAll(run, missing, plan.length, options, async (planned, signal) => {
+  const sites = keptLayers(run.manifest).map(residPost);
+  const isMissing = ({ key }: PlannedResponse) => run.responses.get(key)?.activation === undefined;
+  let [total, n_missing] = [0, 0];
+  for (const planned of plan) {
+    total += 1;
+    if (isMissing(planned)) n_missing += 1;
+  }
+  const make = async (planned: PlannedResponse, signal: AbortSignal): Promise<Made> => {
     const { seed, messages } = planned;
     // Everything that shapes a draw is said, so that the model's own defaults do not.
     const sampling = { temperature, top_p, top_k: 0, min_p: 0, repetition_penalty: 1 };
-    const mean = ["blocks.*.hook_resid_post"];
-    const request = { ...sampling, max_tokens, seed, mean, template_args, signal };
-    const reply = await generate(model, messages, request).result;
+    const request = { ...sampling, max_tokens, seed, mean: sites, template_args, signal };
+    const reply = await generate(model, messages, { ...request, prefix_cache: "brief" }).result;
     const tokens = reply.tokens.length;
     const finish_reason = reply.finish_reason === "stop" ? ("stop" as const) : ("length" as const);
     const response = { ...planned, text: reply.text, tokens, finish_reason };
     return { response, activation: joined(sites.map((site) => reply.means[site]!)) };
-  });
+  };
+  const items = filtered(plan, isMissing);
+  await keepWhatFits(run, { items, total, done: total - n_missing, make }, options);
+}
+
+function* filtered<T>(items: Iterable<T>, isWanted: (item: T) => boolean): Generator<T> {
+  for (const item of items) if (isWanted(item)) yield item;
 }
 
 /** Second pass: activations for the responses that came without, by their texts. */
 async function addActivations(model: Model, run: Run, options: CollectOptions): Promise<void> {
-  const responses = [...run.responses.values()];
-  const missing = responses.filter(({ activation }) => activation === undefined);
-  await keepAll(run, missing, responses.length, options, async (response, signal) => {
-    const { template_args } = run.manifest;
-    const { activation, tokens } = await textActivation(model, response, template_args, signal);
+  const { template_args } = run.manifest;
+  const layers = keptLayers(run.manifest);
+  const missing = Array.from(run.responses.values()).filter(({ activation }) => activation === undefined);
+  const make = async (response: ResponseRecord, signal: AbortSignal): Promise<Made> => {
+    const { activation, tokens } = await textActivation(model, response, { template_args, layers, signal });
     return { response: { ...response, tokens }, activation };
-  });
+  };
+  const items = run.read(missing.map(({ key }) => key));
+  const total = run.responses.size;
+  await keepWhatFits(run, { items, total, done: total - missing.length, make }, options);
 }
 
-/** Makes items some at a time and keeps them in the run, a flush at a time, also when it ends early. */
-async function keepAll<T extends { role: string }>(
+/** Of errors that are one prompt's own: it is too long, or the template or the tokenizer does not take it. */
+const REFUSALS: readonly string[] = ["context_overflow", "bad_request", "tokenizer"];
+
+/** Makes responses and keeps them; those that the model cannot be given are noted, and the rest goes on. */
+async function keepWhatFits<T extends PlannedResponse>(
   run: Run,
-  items: readonly T[],
-  total: number,
-  options: CollectOptions,
-  make: (item: T, signal: AbortSignal) => Promise<NewResponse>,
+  work: {
+    items: Iterable<T> | AsyncIterable<T>;
+    total: number;
+    done: number;
+    make: (item: T, signal: AbortSignal) => Promise<Made>;
+  },
+  { concurrency, signal, on_progress }: CollectOptions,
 ): Promise<void> {
-  const meter = new ProgressMeter("collect", total, total - items.length, options.on_progress);
-  let pending: NewResponse[] = [];
-  let writing = Promise.resolve();
-  const flush = () => {
-    const batch = pending;
-    pending = [];
-    writing = writing.then(() => run.add(batch));
-    return writing;
+  let refusal: CapstanError | undefined;
+  const make = async (item: T, signal: AbortSignal): Promise<Made> => {
+    try {
+      return await work.make(item, signal);
+    } catch (error) {
+      if (!(error instanceof CapstanError) || !REFUSALS.includes(error.code)) throw error;
+      refusal ??= error;
+      const { key, role, prompt, question, sample } = item;
+      return { skipped: { role, key, prompt, question, sample, code: error.code, reason: error.message } };
+    }
   };
-  const concurrency = checkCount("concurrency", options.concurrency ?? IN_FLIGHT);
-  const work = async (item: T, signal: AbortSignal) => {
-    const made = await make(item, signal);
-    pending.push(made);
-    meter.item(made.response.tokens, item.role);
-    if (pending.length >= FLUSH) await flush();
-  };
-  try {
-    await eachOf(items, work, { concurrency, action: "collect", signal: options.signal });
-  } finally {
-    await flush();
-  }
+  await keepAll(run, { ...work, make, concurrency, signal, on_progress });
+  // Where nothing at all could be made, no prompt is at fault.
+  if (refusal !== undefined && run.responses.size === 0) throw refusal;
 }
 
 /** Scores every response that this judge has not scored; the default role needs none. */
 async function judgeResponses(run: Run, judge: Judge, options: CollectOptions): Promise<void> {
-  const roles = [...run.responses.values()].filter(({ role }) => role !== DEFAULT_ROLE);
-  const unscored = roles.filter(({ key }) => run.scores.get(key)?.judge !== judge.id);
+  const roles = Array.from(run.responses.values()).filter(({ role }) => role !== DEFAULT_ROLE);
+  const unscored = roles.filter(({ key }) => run.scores.get(key)?.judge !== judge.id).map(({ key }) => key);
   if (unscored.length === 0) return;
   const meter = new ProgressMeter("judge", roles.length, roles.length - unscored.length, options.on_progress);
   for (let start = 0; start < unscored.length; start += FLUSH) {
     const scores: { key: string; judge: string; score: number; level?: number }[] = [];
-    const work = async (response: (typeof unscored)[number], signal: AbortSignal) => {
+    const work = async (response: ResponseRecord, signal: AbortSignal) => {
       const { score, level } = await scoreOf(judge, response, signal);
       scores.push({ key: response.key, judge: judge.id, score, ...(level === undefined ? {} : { level }) });
       meter.item(0, response.role);
     };
     const pool = { concurrency: judge.concurrency ?? 1, action: "judge responses", signal: options.signal };
     try {
-      await eachOf(unscored.slice(start, start + FLUSH), work, pool);
+      await eachOf(run.read(unscored.slice(start, start + FLUSH)), work, pool);
     } finally {
       await run.addScores(scores);
     }

@@ -15,7 +15,8 @@ describe.skipIf(!there)("on the embedded model", () => {
     await using model = await load("capstan-tiny");
     const options = { limit: 2, max_tokens: 24, concurrency: 7 };
     const run = await collect(model, options);
-    const lines = Array.from(run.responses.values(), ({ activation: _, ...rest }) => JSON.stringify(rest));
+    const lines: string[] = [];
+    for await (const { activation: _, ...rest } of run.read()) lines.push(JSON.stringify(rest));
     const files = new Map([["responses.jsonl", new TextEncoder().encode(`${lines.join("\n")}\n`)]]);
     const again = await collect(model, { ...options, mode: "text", out: memoryStore(files) });
     const [made, read] = await Promise.all([activationsOf(run), activationsOf(again)]);

@@ -1,7 +1,8 @@
 import { abortedError, CapstanError, show } from "../../models/index.ts";
 import * as rules from "../options.ts";
 import { type Rules, readOptions } from "../options.ts";
-import type { ResponseRecord } from "../run/records.ts";
+import { keptLayers, type Manifest } from "../run/manifest.ts";
+import type { ResponseEntry } from "../run/records.ts";
 import { Run } from "../run/run.ts";
 import { Axis } from "./axis.ts";
 import type { AxisData } from "./axis_file.ts";
@@ -49,8 +50,10 @@ export async function fit(source: Run | string, given: FitOptions = {}): Promise
   const { manifest } = run;
   const { n_layers, d_model } = manifest;
   const min_count = checkMinCount(options.min_count ?? manifest.recipe.min_count ?? 50);
-  const target_layer = options.target_layer ?? manifest.recipe.target_layer ?? Math.floor(n_layers / 2);
-  checkLayer(target_layer, n_layers, "fit");
+  const layers = keptLayers(manifest);
+  const target_layer =
+    options.target_layer ?? nearestOf(layers, manifest.recipe.target_layer ?? n_layers / 2);
+  checkLayer(target_layer, n_layers, "fit", layers);
 
   const sums = await sumByRole(run, options.signal);
   const assistant = sums.get(DEFAULT_ROLE);
@@ -66,7 +69,7 @@ export async function fit(source: Run | string, given: FitOptions = {}): Promise
   const default_vector = assistant.mean();
   const mean_role = meanOf(kept.map((name) => sums.get(name)!.mean()));
   const axis = Float32Array.from(subtract(default_vector, mean_role));
-  checkAxis(run, axis);
+  checkAxis(run, axis, layers);
 
   const groups = Object.entries(manifest.roles).flatMap(([name, { group }]) =>
     group === undefined ? [] : [[name, group] as const],
@@ -78,6 +81,7 @@ export async function fit(source: Run | string, given: FitOptions = {}): Promise
     model: manifest.model,
     n_layers,
     d_model,
+    layers,
     target_layer,
     axis,
     default: Float32Array.from(default_vector),
@@ -108,7 +112,13 @@ async function sumByRole(run: Run, signal?: AbortSignal): Promise<Map<string, Ve
   return sums;
 }
 
-function counts(response: ResponseRecord, run: Run): boolean {
+/** The layer of some that is nearest to a place; of two the earlier. */
+function nearestOf(layers: readonly number[], place: number): number {
+  const middle = Math.floor(place);
+  return layers.reduce((best, layer) => (Math.abs(layer - middle) < Math.abs(best - middle) ? layer : best));
+}
+
+function counts(response: ResponseEntry, run: Run): boolean {
   if (response.tokens === 0) return false;
   return response.role === DEFAULT_ROLE || run.scores.get(response.key)?.score === 3;
 }
@@ -118,13 +128,19 @@ function fitSpaces(
   vectors: Float32Array,
   axis: Float32Array,
   n_roles: number,
-  { n_layers, d_model }: { n_layers: number; d_model: number },
+  manifest: Manifest,
   options: FitOptions,
 ): Pick<AxisData, "pca" | "cos_pc1" | "dims70"> {
   const scale_unit = options.scale_unit ?? false;
+  const { n_layers, d_model } = manifest;
+  const kept = new Set(keptLayers(manifest));
   const spaces: Pca[] = [];
   for (let layer = 0; layer < n_layers; layer++) {
     if (options.signal?.aborted) throw abortedError("fit", options.signal);
+    if (!kept.has(layer)) {
+      spaces.push({ mean: new Float64Array(d_model), components: [], explained: [], loadings: [] });
+      continue;
+    }
     const rows = Array.from({ length: n_roles }, (_, i) => row(vectors, i * n_layers + layer, d_model));
     spaces.push(pca(rows, { scale_unit }));
   }
@@ -158,12 +174,13 @@ async function project(
   options: FitOptions,
 ): Promise<Pick<AxisData, "responses" | "controls">> {
   const { n_layers, d_model } = run.manifest;
+  const layers = keptLayers(run.manifest);
   const used = [...run.responses.values()].filter((r) => r.activation !== undefined && r.tokens > 0);
   const keys = used.map(({ key }) => key).sort();
   const at = new Map(keys.map((key, i) => [key, i]));
   const names = [...new Set(used.map(({ role }) => role))].sort();
   const role_index = Int32Array.from(keys, (key) => names.indexOf(run.responses.get(key)!.role));
-  const directions = Array.from({ length: n_layers }, (_, layer) => unit(row(axis, layer, d_model)));
+  const directions = new Map(layers.map((layer) => [layer, unit(row(axis, layer, d_model))]));
   const data = new Float32Array(keys.length * n_layers);
   const controls = new ControlProjections(
     axis,
@@ -175,9 +192,9 @@ async function project(
     for (const [i, { key }] of batch.responses.entries()) {
       const index = at.get(key);
       if (index === undefined) continue;
-      for (let layer = 0; layer < n_layers; layer++) {
+      for (const layer of layers) {
         const activation = row(batch.data, i * n_layers + layer, d_model);
-        data[index * n_layers + layer] = dot(activation, directions[layer]!);
+        data[index * n_layers + layer] = dot(activation, directions.get(layer)!);
         controls.add(index, layer, activation);
       }
     }
@@ -210,9 +227,9 @@ function checkKept(
   throw tooLittle(run, need, found, "Collect more, or lower min_count.");
 }
 
-function checkAxis(run: Run, axis: Float32Array): void {
-  const { n_layers, d_model } = run.manifest;
-  for (let layer = 0; layer < n_layers; layer++) {
+function checkAxis(run: Run, axis: Float32Array, layers: readonly number[]): void {
+  const { d_model } = run.manifest;
+  for (const layer of layers) {
     const length = dot(row(axis, layer, d_model), row(axis, layer, d_model));
     if (length > 0 && Number.isFinite(length)) continue;
     throw tooLittle(run, `default and roles to differ in layer ${layer}`, `a difference of length ${length}`);

@@ -1,6 +1,6 @@
 import { CapstanError, show } from "../../models/index.ts";
 import { readText } from "../platform/index.ts";
-import { crc32 } from "../run/lines.ts";
+import { crc32 } from "../run/checksum.ts";
 import type { ResponseRecord } from "../run/records.ts";
 import type { Model } from "../types.ts";
 import { parseJson, type Recipe, readJson } from "./recipe.ts";

@@ -11,11 +11,19 @@ export function residPost(layer: number): Site {
   return `blocks.${layer}.hook_resid_post`;
 }
 
-/** Checks one layer. Throws `bad_request`. */
-export function checkLayer(layer: number, n_layers: number, action: string): number {
-  if (Number.isSafeInteger(layer) && layer >= 0 && layer < n_layers) return layer;
-  const parts = { action, need: `a layer of 0 to ${n_layers - 1}`, found: show(layer) };
-  throw new CapstanError("bad_request", parts);
+/** Checks one layer, where some are given one of them. Throws `bad_request`. */
+export function checkLayer(
+  layer: number,
+  n_layers: number,
+  action: string,
+  some?: readonly number[],
+): number {
+  const is_layer = Number.isSafeInteger(layer) && layer >= 0 && layer < n_layers;
+  if (is_layer && (some?.includes(layer) ?? true)) return layer;
+  const all = is_layer
+    ? `a layer that was collected (${some!.join(", ")})`
+    : `a layer of 0 to ${n_layers - 1}`;
+  throw new CapstanError("bad_request", { action, need: all, found: show(layer) });
 }
 
 /** Checks a range and lists its layers. Throws `bad_request`. */

@@ -2,6 +2,7 @@ import { CapstanError, show } from "../../models/index.ts";
 import { basename, fileKind, joinPath, listFolder, readText } from "../platform/index.ts";
 import type { Model } from "../types.ts";
 import { parseJson, parseJsonLines, type Recipe, readJson, readModelText } from "./recipe.ts";
+import { chooseFrom, type Subset } from "./subset.ts";
 
 /** A role in the published format: five system prompts, and what a judge is told. */
 export interface RoleDefinition {
@@ -31,10 +32,26 @@ const DEFAULT_DEFINITION: RoleDefinition = {
   ],
 };
 
-/** A folder of `<role>.json`, definitions by name, or names out of the model's own recipe. */
+/**
+ * A folder of `<role>.json` (or one with such a folder `instructions`, as published), definitions by name, or a list of
+ * such files and of names out of the model's own recipe.
+ */
 export type RolesInput = string | readonly string[] | Readonly<Record<string, RoleDefinition>>;
 /** A file of JSON lines, or the questions. */
 export type QuestionsInput = string | readonly (string | Question)[];
+
+/** A role that cannot be used, and why. */
+export interface BadRole {
+  role: string;
+  error: CapstanError;
+}
+
+export interface ReadRolesOptions {
+  /** Roles to read of those that are there; the default role comes along. Default: all. */
+  only?: Subset | undefined;
+  /** Is given the roles that are bad, which are left out. Without it the first one is an error. */
+  on_bad?: ((bad: BadRole) => void) | undefined;
+}
 
 /**
  * The roles of a collection by name, `default` first and always there, the others in alphabetical order.
@@ -45,43 +62,82 @@ export async function readRoles(
   input: RolesInput | undefined,
   model: Pick<Model, "files">,
   recipe: Recipe,
+  { only, on_bad }: ReadRolesOptions = {},
 ): Promise<Map<string, RoleDefinition>> {
-  const found =
-    typeof input === "string"
-      ? await rolesOfFolder(input)
-      : input === undefined || isNames(input)
-        ? await rolesOfRecipe(input, model, recipe)
-        : Object.entries(input).map(([name, value]) => [name, checkRole(value, `role ${name}`)] as const);
-  const roles = new Map(found);
-  const names = [...roles.keys()].filter((name) => name !== DEFAULT_ROLE).sort();
-  if (names.length === 0) throw noRoles("at least one role beside the default", "none");
-  const assistant = roles.get(DEFAULT_ROLE) ?? DEFAULT_DEFINITION;
-  return new Map([[DEFAULT_ROLE, assistant], ...names.map((name) => [name, roles.get(name)!] as const)]);
+  const sources = (await sourcesOf(input, model, recipe)).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  const others = sources.filter(([name]) => name !== DEFAULT_ROLE);
+  if (others.length === 0) throw noRoles("at least one role beside the default", "none");
+  const names = only?.filter((one) => one !== DEFAULT_ROLE);
+  const chosen = names?.length === 0 ? [] : chooseFrom(others, ([name]) => name, names, "roles");
+  const wanted = [...sources.filter(([name]) => name === DEFAULT_ROLE), ...chosen];
+  const roles = new Map<string, RoleDefinition>([[DEFAULT_ROLE, DEFAULT_DEFINITION]]);
+  const bad: BadRole[] = [];
+  for (const [role, read] of wanted) {
+    try {
+      roles.set(role, await read());
+    } catch (error) {
+      if (!(error instanceof CapstanError)) throw error;
+      bad.push({ role, error });
+    }
+  }
+  if (bad.length > 0 && (on_bad === undefined || bad.some(({ role }) => role === DEFAULT_ROLE)))
+    throw badRoles(bad);
+  for (const one of bad) on_bad?.(one);
+  if (roles.size === 1) throw badRoles(bad);
+  return roles;
+}
+
+/** The first bad role's error, which names the others too. */
+function badRoles(bad: readonly BadRole[]): CapstanError {
+  const [first, ...others] = bad;
+  const { code, parts } = first!.error;
+  const some = others.slice(0, 5).map(({ role }) => role);
+  const also = others.length === 0 ? "" : `Also bad: ${some.join(", ")}${others.length > 5 ? ", ..." : ""}. `;
+  const mend = `${also}skip_bad_roles (--skip_bad_roles) goes on with the others.`;
+  return new CapstanError(code, { ...parts, mend }, { cause: first!.error });
+}
+
+/** A role's name, and what reads its definition. */
+type RoleSource = readonly [string, () => Promise<RoleDefinition>];
+
+async function sourcesOf(
+  input: RolesInput | undefined,
+  model: Pick<Model, "files">,
+  recipe: Recipe,
+): Promise<RoleSource[]> {
+  if (typeof input === "string")
+    return input.endsWith(".json") ? [fileSource(input)] : await folderSources(input);
+  if (input !== undefined && !isNames(input)) {
+    return Object.entries(input).map(([name, value]) => [name, async () => checkRole(value, `role ${name}`)]);
+  }
+  const files = input?.filter((one) => one.endsWith(".json")) ?? [];
+  const names = input?.filter((one) => !one.endsWith(".json"));
+  const named = names?.length === 0 && files.length > 0 ? [] : await recipeSources(names, model, recipe);
+  return [...named, ...files.map(fileSource)];
 }
 
 function isNames(input: RolesInput): input is readonly string[] {
   return Array.isArray(input);
 }
 
-type RoleEntry = readonly [string, RoleDefinition];
+function fileSource(path: string): RoleSource {
+  return [basename(path).slice(0, -5), async () => checkRole(parseJson(await readText(path), path), path)];
+}
 
-async function rolesOfFolder(folder: string): Promise<RoleEntry[]> {
+async function folderSources(folder: string): Promise<RoleSource[]> {
   if ((await fileKind(folder)) !== "folder") throw noRoles(`a folder of <role>.json at ${folder}`, "none");
-  const files = (await listFolder(folder)).filter((name) => name.endsWith(".json"));
-  return await Promise.all(
-    files.map(async (file) => {
-      const path = joinPath(folder, file);
-      return [basename(file).slice(0, -5), checkRole(parseJson(await readText(path), path), path)] as const;
-    }),
-  );
+  const published = joinPath(folder, "instructions");
+  const place = (await fileKind(published)) === "folder" ? published : folder;
+  const files = (await listFolder(place)).filter((name) => name.endsWith(".json"));
+  return files.map((file) => fileSource(joinPath(place, file)));
 }
 
 /** Roles of the model's folder: all that its recipe names, or some of them. */
-async function rolesOfRecipe(
+async function recipeSources(
   names: readonly string[] | undefined,
   model: Pick<Model, "files">,
   recipe: Recipe,
-): Promise<RoleEntry[]> {
+): Promise<RoleSource[]> {
   const { files } = model;
   if (files === null || recipe.roles === undefined) {
     throw noRoles("roles: a folder of <role>.json, or definitions", "a model whose capstan.json names none");
@@ -92,15 +148,15 @@ async function rolesOfRecipe(
     throw noRoles(`roles of the model's recipe (${known.slice(0, 8).join(", ")}, ...)`, show(unknown));
   }
   const chosen = new Set([DEFAULT_ROLE, ...(names ?? known)]);
-  const entries = await Promise.all(
-    [...chosen].map(async (name) => {
+  const sources = await Promise.all(
+    [...chosen].map(async (name): Promise<RoleSource[]> => {
       const file = `${recipe.roles}/${name}.json`;
       // The judge may know more roles than the folder holds, and the default may be the published one.
       if ((await files.size(file)) === undefined) return [];
-      return [[name, checkRole(await readJson(files, file), file)] as const];
+      return [[name, async () => checkRole(await readJson(files, file), file)]];
     }),
   );
-  return entries.flat();
+  return sources.flat();
 }
 
 async function judgedRoles(model: Pick<Model, "files">, recipe: Recipe): Promise<string[]> {
@@ -130,9 +186,11 @@ export async function readQuestions(
   input: QuestionsInput | undefined,
   model: Pick<Model, "files">,
   recipe: Recipe,
+  only?: Subset,
 ): Promise<Question[]> {
   const raw = await rawQuestions(input, model, recipe);
-  const questions = raw.map((value, index) => checkQuestion(value, index));
+  const all = raw.map((value, index) => checkQuestion(value, index));
+  const questions = chooseFrom(all, ({ id }) => id, only, "questions");
   if (questions.length === 0) throw noRoles("at least one question", "none");
   const repeated = questions.find(({ id }, i) => questions.findIndex((other) => other.id === id) !== i);
   if (repeated !== undefined)

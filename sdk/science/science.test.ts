@@ -16,23 +16,24 @@ const run = await collect(model, OPTIONS);
 const axis = await fitAxis(run, { min_count: 4 });
 
 describe("collect", () => {
-  it("makes roles x prompts x questions, the default role beside", () => {
+  it("makes roles x prompts x questions, the default role beside", async () => {
     expect(run.responses.size).toBe(14 * 3 * 3 + 5 * 3);
-    const first = run.responses.get("default_p0_q1_s0")!;
+    const first = (await run.response("default_p0_q1_s0"))!;
     expect(first.messages).toEqual([{ role: "user", content: "what is new" }]);
-    expect(run.responses.get("default_p3_q0_s0")!.messages[0]!.content).toBe("You are fake.");
+    expect((await run.response("default_p3_q0_s0"))!.messages[0]!.content).toBe("You are fake.");
     expect(run.responses.get("role00_p1_q2_s0")).toMatchObject({ group: "near", prompt: 1, question: 2 });
     expect(run.scores.size).toBe(14 * 3 * 3);
   });
 
   it("gives every response a seed of its own, whatever else is collected", async () => {
     const few = await collect(model, { ...OPTIONS, roles: { role03: ROLES.role03! }, concurrency: 1 });
-    expect(few.responses.get("role03_p1_q1_s0")!.text).toBe(run.responses.get("role03_p1_q1_s0")!.text);
+    const [one, other] = await Promise.all([few, run].map((of) => of.response("role03_p1_q1_s0")));
+    expect(one!.text).toBe(other!.text);
     expect(new Set(Array.from(run.responses.values(), ({ seed }) => seed)).size).toBe(run.responses.size);
   });
 
   it("reads the same activations in a second pass over the texts", async () => {
-    const again = await collect(model, { ...OPTIONS, mode: "text", out: textsOnly(run) });
+    const again = await collect(model, { ...OPTIONS, mode: "text", out: await textsOnly(run) });
     const [made, read] = await Promise.all([activationsOf(run), activationsOf(again)]);
     expect(read.size).toBe(run.responses.size);
     for (const [key, values] of made) {
@@ -43,7 +44,7 @@ describe("collect", () => {
 
   it("joins the prompt to the question for a model without a system role", async () => {
     const plain = await collect(fakeModel({ no_system: true }), OPTIONS);
-    const { messages } = plain.responses.get("role00_p0_q0_s0")!;
+    const { messages } = (await plain.response("role00_p0_q0_s0"))!;
     expect(messages).toEqual([
       { role: "user", content: `${ROLES.role00!.instruction[0]!.pos}\n\nhow are you` },
     ]);
@@ -242,8 +243,9 @@ describe("files", () => {
 });
 
 /** A store with the run's texts and nothing else, as another engine would leave it. */
-function textsOnly(from: Run): RunStore {
-  const lines = Array.from(from.responses.values(), ({ activation: _, ...rest }) => JSON.stringify(rest));
+async function textsOnly(from: Run): Promise<RunStore> {
+  const lines: string[] = [];
+  for await (const { activation: _, ...rest } of from.read()) lines.push(JSON.stringify(rest));
   const files = new Map([["responses.jsonl", new TextEncoder().encode(`${lines.join("\n")}\n`)]]);
   return memoryStore(files);
 }

@@ -71,6 +71,10 @@ export class TensorFile {
     }
   }
 
+  hasMetadata(key: string): boolean {
+    return Object.hasOwn(this.#metadata, key);
+  }
+
   has(tensor: string): boolean {
     return this.#tensors.has(tensor);
   }

@@ -5,16 +5,19 @@ import { residPost } from "./layers.ts";
 
 /**
  * The activation of a text that is there already: it is put into the chat as the assistant's last turn, and
- * the residual stream is averaged over its own tokens, as generating it would have done. [n_layers * d_model].
+ * the residual stream is averaged over its own tokens, as generating it would have done. [layers.length * d_model].
  */
 export async function textActivation(
   model: Model,
   { messages, text }: Pick<ResponseRecord, "messages" | "text">,
-  template_args: TemplateArgs,
-  signal?: AbortSignal,
+  {
+    template_args,
+    layers,
+    signal,
+  }: { template_args: TemplateArgs; layers: readonly number[]; signal?: AbortSignal },
 ): Promise<{ activation: Float32Array; tokens: number }> {
-  const { n_layers, d_model } = model.spec;
-  const activation = new Float32Array(n_layers * d_model);
+  const { d_model } = model.spec;
+  const activation = new Float32Array(layers.length * d_model);
   if (text === "") return { activation, tokens: 0 };
   const { tokens, spans } = model.encodeChat(
     [...messages, { role: "assistant", content: text }],
@@ -31,11 +34,9 @@ export async function textActivation(
   }
   const { means } = await model.forward(tokens, {
     logits: "none",
-    mean: { sites: ["blocks.*.hook_resid_post"], spans: [span] },
+    mean: { sites: layers.map(residPost), spans: [span] },
     ...(signal === undefined ? {} : { signal }),
   });
-  for (let layer = 0; layer < n_layers; layer++) {
-    activation.set(means[0]![residPost(layer)]!, layer * d_model);
-  }
+  for (const [i, layer] of layers.entries()) activation.set(means[0]![residPost(layer)]!, i * d_model);
   return { activation, tokens: span.end - span.start };
 }

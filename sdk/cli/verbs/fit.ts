@@ -78,6 +78,6 @@ export async function printAxis(io: Io, axis: Axis): Promise<void> {
   const n = axis.dims70[layer]!;
   await io.print(
     `  variance explained by PC1..3: ${explained.join(", ")}; ${n} ${n === 1 ? "dimension" : "dimensions"} for 70 %; ` +
-      `cos(PC1, axis) ${axis.cos_pc1[layer]!.toFixed(2)} here, ${Math.min(...axis.cos_pc1).toFixed(2)} at the least`,
+      `cos(PC1, axis) ${axis.cos_pc1[layer]!.toFixed(2)} here, ${Math.min(...axis.layers.map((one) => axis.cos_pc1[one]!)).toFixed(2)} at the least`,
   );
 }
