@@ -28,6 +28,26 @@ async function remember(key: string, ...tokens: number[]): Promise<number[]> {
 }
 
 describe("the prefix cache", () => {
+  it("keeps the latest of brief prompts, a share of the pool, and what others use for longer", async () => {
+    const brief = async (...tokens: number[]) => {
+      const blocks = (await pool.allocate(Math.ceil(tokens.length / 2)))!;
+      cache.insert("", ids(...tokens), blocks, true);
+      pool.release(blocks);
+    };
+    await remember("", 9, 9, 8, 8);
+    // A sixteenth of 100 blocks, rounded up.
+    for (let n = 0; n < 30; n++) await brief(1, 1, 100 + n, 0);
+    expect([cache.size, pool.used]).toEqual([2 + 7, 2 + 7]);
+    expect(cache.find("", ids(9, 9, 8, 8))).toHaveLength(2);
+    expect(cache.find("", ids(1, 1, 129, 0))).toHaveLength(2);
+    expect(cache.find("", ids(1, 1, 100, 0))).toHaveLength(1);
+    // What a call that is not brief begins with is no longer among them.
+    await remember("", 1, 1, 129, 0);
+    for (let n = 0; n < 30; n++) await brief(2, n);
+    expect(cache.find("", ids(1, 1, 129, 0))).toHaveLength(2);
+    expect(cache.size).toBe(4 + 7);
+  });
+
   it("refuses blocks that are too few, missing or not in use, and keeps nothing of them", async () => {
     const [a, b] = (await pool.allocate(2))!;
     const wrong = [[a], [a, undefined], [undefined, b], [a, 0], [a, 999], []] as number[][];

@@ -1,4 +1,4 @@
-import type { DecoderSpec, Hook, Site } from "../../models/index.ts";
+import { CapstanError, type DecoderSpec, type Hook, type Site } from "../../models/index.ts";
 import { contentText } from "../tokenizer/index.ts";
 import type {
   FileSource,
@@ -119,19 +119,28 @@ export interface FakeOptions {
   digest?: string;
   /** Refuses system messages, as some templates do. */
   no_system?: boolean;
+  id?: string;
+  /** The longest prompt, in characters. Default: any. */
+  n_ctx?: number;
+  /** What its template is said to be; it renders as it does all the same. */
+  chat_template?: string;
 }
 
 export function fakeModel(options: FakeOptions = {}): Model {
   const render = (messages: readonly Message[]) => {
     if (options.no_system && messages.some(({ role }) => role === "system"))
       throw new Error("no system role");
+    const refused = messages.find(({ content }) => String(content).includes("[refused]"));
+    if (refused !== undefined) throw refusal("bad_request", "messages that it takes", "another");
     return encodeChat(messages, messages.at(-1)?.role !== "assistant");
   };
   return {
-    id: "fake",
+    id: options.id ?? "fake",
+    n_ctx: options.n_ctx ?? Number.POSITIVE_INFINITY,
     digest: options.digest ?? "sha256:fake",
     spec: { n_layers: N_LAYERS, d_model: D_MODEL } as DecoderSpec,
     tokenizer: {
+      chat_template: options.chat_template ?? null,
       renderChat: (messages: readonly Message[]) => String.fromCharCode(...render(messages).tokens),
     },
     device: { kind: "wasm", description: "none", dtype: "f32" },
@@ -144,6 +153,10 @@ export function fakeModel(options: FakeOptions = {}): Model {
     forward: async (tokens: readonly number[] | Int32Array, call?: ForwardOptions) =>
       forward([...tokens], call),
   } as unknown as Model;
+}
+
+function refusal(code: "bad_request" | "context_overflow", need: string, found: string): CapstanError {
+  return new CapstanError(code, { action: "use the fake model", need, found });
 }
 
 function mapSource(files: Record<string, string>): FileSource {
@@ -189,6 +202,8 @@ export const calls = { generate: 0, fail_after: Number.POSITIVE_INFINITY };
 /** Stands for `sdk/generate.ts`. */
 export function fakeGenerate(model: Model, prompt: Prompt, options: GenerateOptions = {}): Reply {
   calls.generate += 1;
+  const { length } = model.encodeChat(prompt as readonly Message[]).tokens;
+  if (length > model.n_ctx) throw refusal("context_overflow", `at most ${model.n_ctx} tokens`, `${length}`);
   const result =
     calls.generate > calls.fail_after ? Promise.reject(new Error("killed")) : reply(model, prompt, options);
   result.catch(() => {});

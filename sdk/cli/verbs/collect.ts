@@ -1,9 +1,10 @@
 import type { Command } from "commander";
 import { collect, type Run } from "../../science/index.ts";
+import { addCollectingOptions, type CollectingOptions, collectingOf, printSkipped } from "../collecting.ts";
 import { verb } from "../io.ts";
 import { addModelOptions, loadModel, type ModelOptions } from "../options.ts";
 import { count } from "../progress.ts";
-import { addCollectingOptions, type CollectingOptions, collectingOf, showProgress } from "../science.ts";
+import { showProgress } from "../science.ts";
 
 interface Options extends ModelOptions, CollectingOptions {
   out: string;
@@ -19,14 +20,16 @@ export function addCollect(program: Command): void {
     `
 Examples:
   $ capstan collect --out run
-  $ capstan collect --model ./my-model --roles roles/ --questions questions.jsonl --out run`,
+  $ capstan collect --model ./my-model --roles roles/ --questions questions.jsonl --out run
+  $ capstan collect --model ./my-model --roles roles/ pirate bard --questions questions.jsonl 0:20 --layers 8:16`,
   );
   command.action(
     verb(async (io, options: Options) => {
+      const given = await collectingOf(options);
       const model = await loadModel(io, options);
       try {
         const run = await collect(model, {
-          ...collectingOf(options),
+          ...given,
           out: options.out,
           signal: io.signal,
           on_progress: showProgress(io),
@@ -35,8 +38,10 @@ Examples:
         await io.print(
           `${count(summary.responses)} responses (${count(summary.tokens)} tokens) in ${summary.roles} roles, kept in ${options.out}`,
         );
+        await printSkipped(io, run);
         await io.print(`Next: capstan fit ${options.out}`);
-        await io.result({ model: model.id, out: options.out, ...summary });
+        const { skipped, warnings } = run;
+        await io.result({ model: model.id, out: options.out, ...summary, skipped, warnings });
         return undefined;
       } finally {
         await model.dispose();
