@@ -196,8 +196,12 @@ function forward(tokens: number[], options: ForwardOptions = {}): ForwardResult 
   };
 }
 
-/** Calls so far, for tests that count them. */
-export const calls = { generate: 0, fail_after: Number.POSITIVE_INFINITY };
+/** Calls so far, for tests that count them; `hold` keeps the n-th reply waiting. */
+export const calls: {
+  generate: number;
+  fail_after: number;
+  hold?: ((n: number, signal: AbortSignal | undefined) => Promise<void> | undefined) | undefined;
+} = { generate: 0, fail_after: Number.POSITIVE_INFINITY };
 
 /** Stands for `sdk/generate.ts`. */
 export function fakeGenerate(model: Model, prompt: Prompt, options: GenerateOptions = {}): Reply {
@@ -211,7 +215,7 @@ export function fakeGenerate(model: Model, prompt: Prompt, options: GenerateOpti
 }
 
 async function reply(model: Model, prompt: Prompt, options: GenerateOptions): Promise<GenerateResult> {
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await (calls.hold?.(calls.generate, options.signal) ?? new Promise((resolve) => setTimeout(resolve, 0)));
   if (options.signal?.aborted) throw new Error("aborted");
   const { tokens } = model.encodeChat(prompt as readonly Message[]);
   const text = says(String.fromCharCode(...tokens), distanceUnder([...tokens], options.hooks ?? []), options);

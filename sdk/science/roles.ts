@@ -83,7 +83,8 @@ export async function readRoles(
   if (bad.length > 0 && (on_bad === undefined || bad.some(({ role }) => role === DEFAULT_ROLE)))
     throw badRoles(bad);
   for (const one of bad) on_bad?.(one);
-  if (roles.size === 1) throw badRoles(bad);
+  if (bad.length > 0 && roles.size === 1) throw badRoles(bad);
+  if (roles.size === 1) throw noRoles("at least one role beside the default", "none");
   return roles;
 }
 
