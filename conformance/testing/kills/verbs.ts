@@ -1,0 +1,44 @@
+import { join } from "node:path";
+import { fit, Run } from "../../../sdk/index.ts";
+import { sha256 } from "../../../sdk/platform/index.ts";
+
+/** A verb that goes on where it was ended. */
+export interface KilledVerb {
+  /** Puts into the folder what the verb needs there. */
+  prepare?(folder: string): Promise<void>;
+  /** The command's arguments, for the files in a folder. */
+  args(folder: string): string[];
+  /** What the folder holds once the verb is done, by name, whatever order it came there in. */
+  contents(folder: string): Promise<Map<string, string>>;
+}
+
+/** Some twenty roles of the embedded model, so that a shard is full every second or so. */
+const COLLECT = ["collect", "--roles", "0:20", "--limit", "10", "--max_tokens", "8", "--seed", "3"];
+
+/** Each response with its activation and score, what was skipped, and the axis that is fitted to it all. */
+async function runContents(folder: string): Promise<Map<string, string>> {
+  const run = await Run.open(folder);
+  const found = new Map<string, string>();
+  for await (const { activation: _, ...record } of run.read()) found.set(record.key, JSON.stringify(record));
+  const size = run.manifest.n_layers * run.manifest.d_model;
+  for await (const { responses, data } of run.activations()) {
+    for (const [i, { key }] of responses.entries()) {
+      const row = data.slice(i * size, (i + 1) * size);
+      found.set(`activation of ${key}`, await sha256(new Uint8Array(row.buffer)));
+    }
+  }
+  for (const [key, score] of run.scores) found.set(`score of ${key}`, JSON.stringify(score));
+  for (const one of run.skipped) found.set(`skipped ${one.key ?? one.role}`, JSON.stringify(one));
+  for (const warning of run.warnings) found.set(`warning ${warning}`, warning);
+  found.set("axis", await sha256((await fit(run, { min_count: 1 })).toBytes()));
+  return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+export const KILLED_VERBS = {
+  collect: {
+    args: (folder) => [...COLLECT, "--out", join(folder, "run"), "--json"],
+    contents: (folder) => runContents(join(folder, "run")),
+  },
+} as const satisfies Record<string, KilledVerb>;
+
+export type KilledVerbName = keyof typeof KILLED_VERBS;
