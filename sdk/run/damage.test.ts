@@ -210,6 +210,16 @@ describe("a folder", () => {
   });
 });
 
+it("fit says what is odd about a folder that it opens, on one's own channel", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "capstan-run-"));
+  await collect(model, { ...OPTIONS, out: folder });
+  await writeFile(join(folder, "activations", "old.safetensors"), "x");
+  const said: string[] = [];
+  await fitAxis(folder, { min_count: 4, on_warning: (text) => said.push(text) });
+  expect(said).toEqual([`${folder}/activations/old.safetensors belongs to no response of the run: ignored.`]);
+  await rm(folder, { recursive: true });
+});
+
 describe("a disk that fills up", () => {
   it.each([1, 2, 3, 4, 5, 6])(
     "at write %i: one clear error, and what was written is the start of the rest",

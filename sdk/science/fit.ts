@@ -23,6 +23,8 @@ export interface FitOptions {
   scale_unit?: boolean;
   /** Random directions to measure beside the axis, and what they are drawn from. Default: 5, seed 0. */
   controls?: { n: number; seed: number };
+  /** Is given what is odd about the files of a run that is named by its folder. Default: `console.warn`. */
+  on_warning?: (text: string) => void;
   signal?: AbortSignal;
 }
 
@@ -31,6 +33,7 @@ const OPTIONS: Rules<FitOptions> = {
   target_layer: rules.whole(0),
   scale_unit: rules.boolean,
   controls: rules.record,
+  on_warning: rules.callback,
   signal: rules.signal,
 };
 
@@ -46,7 +49,7 @@ const MAX_COMPONENTS = 32;
  */
 export async function fit(source: Run | string, given: FitOptions = {}): Promise<Axis> {
   const options = readOptions("fit", given, OPTIONS);
-  const run = typeof source === "string" ? await Run.open(source) : checkRun(source);
+  const run = typeof source === "string" ? await openRun(source, options) : checkRun(source);
   const { manifest } = run;
   const { n_layers, d_model } = manifest;
   const min_count = checkMinCount(options.min_count ?? manifest.recipe.min_count ?? 50);
@@ -97,6 +100,12 @@ export async function fit(source: Run | string, given: FitOptions = {}): Promise
     made: { min_count, site, sampling, seed, dtype },
     ...(recipe.cap === undefined ? {} : { cap: recipe.cap }),
   });
+}
+
+async function openRun(folder: string, { on_warning = console.warn }: FitOptions): Promise<Run> {
+  const run = await Run.open(folder);
+  for (const warning of run.warnings) on_warning(warning);
+  return run;
 }
 
 /** Sums [n_layers * d_model] by role: all responses of the default, those of score 3 of the others. */

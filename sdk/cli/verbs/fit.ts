@@ -32,6 +32,7 @@ export function addFit(program: Command): void {
         const axis = await fit(run, {
           ...(options.min_count === undefined ? {} : { min_count: options.min_count }),
           ...(options.target_layer === undefined ? {} : { target_layer: options.target_layer }),
+          on_warning: (text) => void io.note(`capstan: ${text}`),
           signal: io.signal,
         });
         await axis.save(options.out);
