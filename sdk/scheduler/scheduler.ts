@@ -365,12 +365,11 @@ export class Scheduler {
 
   /** Keeps whole blocks of what was fed for sequences that begin alike. */
   #remember({ scheduled: { task }, progress }: BatchSlot): void {
-    const { sequence, first } = task;
+    const { sequence, first, is_brief } = task;
     // A position that a `last` hook changed is not what another sequence would have there.
     if (sequence.hooks.plan.acts_on_last || progress.call !== first) return;
     const key = sequence.prefixKey();
-    if (key === null) return;
-    this.prefixes.insert(key, Int32Array.from(sequence.tokens), sequence.blocks, task.is_brief);
+    if (key !== null) this.prefixes.insert(key, Int32Array.from(sequence.tokens), sequence.blocks, is_brief);
   }
 
   #dropAborted(): void {

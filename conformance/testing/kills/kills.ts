@@ -39,6 +39,9 @@ export interface KillReport {
   wrong: string[];
 }
 
+/** Ends that one folder sees at most, so that many are compared. */
+const MOST_A_FOLDER = 4;
+
 interface Ended {
   code: number | null;
   seconds: number;
@@ -58,10 +61,10 @@ export async function killAtRandom(verb: KilledVerb, options: KillOptions): Prom
     const folder = join(options.folder, `killed-${n}`);
     mkdirSync(folder);
     await verb.prepare?.(folder);
-    // The same folder several times, until a call comes to its end; the last one is left to.
-    for (;;) {
+    // The same folder several times, until a call comes to its end by itself; the last one is left to.
+    for (let own = 0; ; own++) {
       const ending = options.endings[report.killed % options.endings.length]!;
-      const is_last = report.killed >= options.count;
+      const is_last = report.killed >= options.count || own >= MOST_A_FOLDER;
       const after_s = is_last ? undefined : random() * report.seconds;
       const ended = await call(
         verb,
