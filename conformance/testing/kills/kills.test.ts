@@ -83,11 +83,11 @@ async function ended(child: ChildProcess): Promise<Ended> {
 
 describe("two writers of one folder", () => {
   it.skipIf(lacks("deno")).each([
-    ["Node", NODE, "Deno", DENO],
-    ["Deno", DENO, "Node", NODE],
+    ["Node", "Deno", NODE, DENO],
+    ["Deno", "Node", DENO, NODE],
   ])(
     "%s is at work, %s is refused; once the first is killed, it takes over",
-    async (_, first, __, second) => {
+    async (_, __, first, second) => {
       const out = mkdtempSync(join(scratch, "two-"));
       const { child, over } = await collecting(first, out);
       const refused = await ended(start(second, out));
