@@ -63,6 +63,7 @@ Examples:
           return undefined;
         }
         const run = await judge(folder, given);
+        for (const warning of run.warnings) await io.note(`capstan: ${warning}`);
         const next = afterRun(run, folder);
         await printScores(io, run, folder);
         await io.print(next === undefined ? NOTHING : `Next: ${next}`);

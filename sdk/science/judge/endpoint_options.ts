@@ -17,7 +17,7 @@ export interface EndpointOptions {
   api_key?: string;
   /** Requests in flight at once, from 1. Default: 16. */
   concurrency?: number;
-  /** Requests a second, above 0. Default: no limit. */
+  /** Requests a second, from just above 0. Default: no limit. */
   rate?: number;
   /** Seconds that one request may take, from 0.001. Default: 60. */
   timeout_s?: number;
@@ -26,9 +26,9 @@ export interface EndpointOptions {
    * 30 s, a random part left out, and are no shorter than `Retry-After`. Default: 8, which outlasts a minute.
    */
   retries?: number;
-  /** 0 to 2. Default: 1, as published. */
+  /** From 0 (greedy) to 2. Default: 1, as published. */
   temperature?: number;
-  /** Longest reply, from 1. Default: 10, as published; a reasoning model needs more. */
+  /** Longest reply in tokens, from 1. Default: 10, as published; a reasoning model needs more. */
   max_tokens?: number;
   /** Called once for each time that it does not answer, with the reason. */
   on_wait?: (found: string) => void;
@@ -47,6 +47,7 @@ const OPTIONS: Rules<EndpointOptions> = {
   on_wait: rules.callback,
 };
 
+/** What an endpoint is asked with where its options say nothing. */
 export const JUDGE_DEFAULTS = {
   concurrency: 16,
   timeout_s: 60,

@@ -29,7 +29,7 @@ export interface Score {
 export interface Judge {
   /** Goes with each score; a run does not mix the scores of two judges. */
   readonly id: string;
-  /** Responses judged at once. Default: 1. */
+  /** Responses judged at once, from 1. Default: 1. */
   readonly concurrency?: number;
   /** Throws for roles that it could not judge, naming them, before anything is generated. */
   checkRoles?(roles: readonly string[]): void;
@@ -44,6 +44,7 @@ export interface Judge {
   score(response: ResponseRecord, signal?: AbortSignal): Score | Promise<Score>;
 }
 
+/** A judge as a function of a response: its score, null where it can give none. */
 export type JudgeFunction = (
   response: ResponseRecord,
   signal?: AbortSignal,

@@ -11,6 +11,7 @@ import { type JudgeContext, type JudgeInput, readJudge } from "./judge.ts";
 import { type JudgePlan, planOf } from "./plan.ts";
 import { scoreRun, toJudge } from "./score_run.ts";
 
+/** By whom a run is scored. */
 export interface JudgeOptions {
   /** Who scores the responses. */
   judge: JudgeInput;
@@ -19,7 +20,9 @@ export interface JudgeOptions {
    * run was collected with.
    */
   roles?: string | Readonly<Record<string, RoleDefinition>>;
+  /** Ends the call; what was scored is kept. */
   signal?: AbortSignal;
+  /** Called at the start and after each response. */
   on_progress?: OnProgress;
 }
 

@@ -209,3 +209,16 @@ describe("collect", () => {
     expect(manifest.judge_prompts.role06).toBe("As role06? {question} / {answer} / 0 to 3");
   });
 });
+
+it("is refused while somebody else writes to the run", async () => {
+  const { files } = await unscoredRun();
+  const held = await Run.open(memoryStore(files), { write: true });
+  await expect(judge(memoryStore(files), { judge: "all" })).rejects.toThrow(
+    /need no other call at work on it/,
+  );
+  expect(files.has("scores.jsonl")).toBe(false);
+  await judge(held, { judge: "all" });
+  await held.release();
+  await judge(memoryStore(files), { judge: () => 3 });
+  expect((await Run.open(memoryStore(files), { write: true })).judges.length).toBe(2);
+});
