@@ -20,6 +20,7 @@ export { type EvaluateOptions, type Evaluation, evaluate, type SuiteResult } fro
 export { type FitOptions, fit } from "./fit.ts";
 export {
   type EndpointOptions,
+  endpointJudge,
   JUDGE_DEFAULTS,
   type Judge,
   type JudgeFunction,

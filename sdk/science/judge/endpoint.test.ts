@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { ResponseRecord } from "../../run/records.ts";
 import { serve } from "../../source/fixtures/server.ts";
-import { EndpointJudge } from "./endpoint.ts";
+import { EndpointJudge, endpointJudge } from "./endpoint.ts";
 import type { EndpointOptions } from "./endpoint_options.ts";
 import { type Answer, type Asked, completion, failed, streamed, stubEndpoint } from "./fixtures/stub.ts";
 import type { Clock } from "./pace.ts";
@@ -374,4 +374,16 @@ it("keeps to a rate, however many ask at once", async () => {
   await Promise.all(Array.from({ length: 9 }, () => at.judge.score(RESPONSE)));
   expect(clock.time).toBeGreaterThanOrEqual(8 * 250);
   expect(times.length).toBe(9);
+});
+
+it("scores any prompt, for checks of suites", async () => {
+  await using stub = await stubEndpoint(({ prompt }) => {
+    return prompt === "locked" ? failed(400, "no") : prompt === "prose" ? "well" : "It is 70 of 100.";
+  });
+  const judge = endpointJudge({ url: stub.url, model: "m" });
+  expect(judge.id).toBe(new EndpointJudge({ url: stub.url, model: "m" }, CONTEXT).id);
+  expect(await judge.score({ prompt: "how kind is {answer}?" })).toBe(70);
+  expect(stub.asked[0]!.prompt).toBe("how kind is {answer}?");
+  expect(await judge.score({ prompt: "prose" })).toBe(null);
+  expect(await errorOf(judge.score({ prompt: "locked" }))).toMatchObject({ code: "judge" });
 });

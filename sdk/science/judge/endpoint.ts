@@ -7,7 +7,7 @@ import { errorText, NotChat, replyText } from "./chat_reply.ts";
 import { type Endpoint, type EndpointOptions, readEndpoint } from "./endpoint_options.ts";
 import type { Judge, JudgeContext, Score } from "./judge.ts";
 import { CLOCK, type Clock, Pacer } from "./pace.ts";
-import { fillPrompt, hasAnswer, parseScore, promptHash } from "./prompt.ts";
+import { fillPrompt, firstNumber, hasAnswer, parseScore, promptHash } from "./prompt.ts";
 
 /** What another try may change. */
 const RETRIED = [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529];
@@ -79,7 +79,7 @@ export class EndpointJudge implements Judge {
 
   async score(response: ResponseRecord, signal?: AbortSignal): Promise<Score> {
     try {
-      const reply = await this.#ask(this.request(response), signal);
+      const reply = await this.#reply(this.request(response), signal);
       return { score: parseScore(reply), reply: this.#kept(reply) };
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -107,8 +107,17 @@ export class EndpointJudge implements Judge {
     });
   }
 
-  /** The reply to a prompt. @throws Refused, and CapstanError `network`, `judge`, `access_denied`, `aborted` */
-  async #ask(prompt: string, signal: AbortSignal | undefined): Promise<string> {
+  /** The reply to any prompt. @throws CapstanError `network`, `judge`, `access_denied`, `aborted` */
+  async ask(prompt: string, signal?: AbortSignal): Promise<string> {
+    try {
+      return await this.#reply(prompt, signal);
+    } catch (error) {
+      throw error instanceof Refused ? this.#refusal(error) : error;
+    }
+  }
+
+  /** As `ask`, and throws Refused as it is. */
+  async #reply(prompt: string, signal: AbortSignal | undefined): Promise<string> {
     return await this.#persist(this.#endpoint.retries, signal, async (request_signal) => {
       for (;;) {
         const said = { ...this.#dialect };
@@ -259,6 +268,22 @@ export class EndpointJudge implements Judge {
 function lastUserText({ messages }: Pick<ResponseRecord, "messages">): string {
   const content = messages.findLast(({ role }) => role === "user")?.content;
   return typeof content === "string" ? content : "";
+}
+
+/**
+ * A judge of any prompts behind an endpoint, for checks of suites: the first number of its reply, null where it has none.
+ *
+ * @throws CapstanError `bad_request`, `access_denied`; its `score` also `network`, `judge`, `aborted`
+ */
+export function endpointJudge(options: EndpointOptions): {
+  readonly id: string;
+  readonly concurrency: number;
+  score(question: { prompt: string }, signal?: AbortSignal): Promise<number | null>;
+} {
+  const judge = new EndpointJudge(options, { prompts: {}, questions: new Map() });
+  const score = async ({ prompt }: { prompt: string }, signal?: AbortSignal) =>
+    firstNumber(await judge.ask(prompt, signal));
+  return { id: judge.id, concurrency: judge.concurrency, score };
 }
 
 /** A signal that aborts with the caller's, or when so many seconds are over. */

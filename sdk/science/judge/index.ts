@@ -1,3 +1,4 @@
+export { endpointJudge } from "./endpoint.ts";
 export type { EndpointOptions } from "./endpoint_options.ts";
 export { JUDGE_DEFAULTS } from "./endpoint_options.ts";
 export {

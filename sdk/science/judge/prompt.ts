@@ -16,16 +16,20 @@ export function promptHash(prompt: string): string {
   return crc32(prompt);
 }
 
-/**
- * The score in a judge's reply: its first number, as published, where that is 0 to 3; else null. What a reasoning
- * model thinks in `<think>` before its answer is no part of it.
- */
+/** The score in a judge's reply: its first number, as published, where that is 0 to 3; else null. */
 export function parseScore(reply: string): number | null {
+  const value = firstNumber(reply);
+  return value !== null && value <= 3 ? value : null;
+}
+
+/**
+ * The first whole number of a reply, as Python's `\b(\d+)\b` finds it; null where there is none. What a reasoning model
+ * thinks in `<think>` before its answer is no part of it.
+ */
+export function firstNumber(reply: string): number | null {
   const answer = reply.replace(/^\s*<think>[\s\S]*?(?:<\/think>|$)/, "");
   const digits = /(?<![\p{L}\p{N}_])\p{Nd}+(?![\p{L}\p{N}_])/u.exec(answer)?.[0];
-  if (digits === undefined) return null;
-  const value = Number(Array.from(digits, digitValue).join(""));
-  return value <= 3 ? value : null;
+  return digits === undefined ? null : Number(Array.from(digits, digitValue).join(""));
 }
 
 /** 0 to 9, of a decimal digit of any script: they stand in runs of ten. */
