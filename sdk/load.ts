@@ -68,6 +68,7 @@ export async function loadOn(
     const n_cached = limits.max_blocks * device_model.block_size;
     return new LoadedModel({
       id,
+      source: namedSource(source),
       digest,
       decoder,
       defaults,
@@ -86,6 +87,13 @@ export async function loadOn(
     await device.dispose();
     throw error;
   }
+}
+
+/** A source by the text that names it; null where none does, or the text may hold a secret. */
+function namedSource(source: string | URL | FileSource): string | null {
+  const text = source instanceof URL ? source.href : source;
+  if (typeof text !== "string" || (/^https?:/i.test(text) && text.includes("?"))) return null;
+  return text;
 }
 
 /** What runs a model, with how it keeps the weights. */

@@ -24,6 +24,7 @@ import type {
 /** What a loaded model is put together from. */
 export interface ModelParts {
   id: string;
+  source: string | null;
   digest: string;
   decoder: Decoder;
   device: Model["device"];
@@ -45,6 +46,7 @@ const DRAIN: Rules<{ signal?: AbortSignal | undefined }> = { signal: rules.signa
 /** A loaded model: its weights on a device, one scheduler over them. */
 export class LoadedModel implements Model {
   readonly id: string;
+  readonly source: string | null;
   readonly digest: string;
   readonly spec: Model["spec"];
   readonly tokenizer: Tokenizer;
@@ -61,6 +63,7 @@ export class LoadedModel implements Model {
   constructor(parts: ModelParts) {
     this.#parts = parts;
     this.id = parts.id;
+    this.source = parts.source;
     this.digest = parts.digest;
     this.spec = parts.decoder.spec;
     this.tokenizer = parts.tokenizer;

@@ -198,6 +198,8 @@ export interface Session extends AsyncDisposable {
 export interface Model extends AsyncDisposable {
   /** What it was loaded from, as a short name. */
   readonly id: string;
+  /** What `load` was given, as `--model` takes it; null for a file source, and for an address with a query (a secret). */
+  readonly source: string | null;
   /** `sha256:...` over config.json, the weight files' headers and samples of their data. */
   readonly digest: string;
   readonly spec: DecoderSpec;

@@ -17,6 +17,7 @@ export const SDK_VERBS: Verbs = {
   generate: async () => (await import("./verbs/generate.ts")).addGenerate,
   chat: async () => (await import("./verbs/chat.ts")).addChat,
   collect: async () => (await import("./verbs/collect.ts")).addCollect,
+  judge: async () => (await import("./verbs/judge.ts")).addJudge,
   fit: async () => (await import("./verbs/fit.ts")).addFit,
   cap: async () => (await import("./verbs/cap.ts")).addCap,
   project: async () => (await import("./verbs/project.ts")).addProject,

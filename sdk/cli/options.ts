@@ -4,7 +4,7 @@ import type { GenerateOptions, LoadOptions, Model } from "../types.ts";
 import type { Io } from "./io.ts";
 import { bytes } from "./progress.ts";
 
-const DEFAULT_MODEL = "capstan-tiny";
+export const DEFAULT_MODEL = "capstan-tiny";
 
 /** Options of every verb that loads a model. */
 export interface ModelOptions {

@@ -28,7 +28,9 @@ export {
   writeFileAtomic,
 } from "./files.ts";
 export { sha256 } from "./hash.ts";
+export { launcher, quoteArgument } from "./launcher.ts";
 export { holdLock, type LockHolder, tryLock } from "./locks.ts";
+export { importModule } from "./modules.ts";
 export { PAGE_BYTES, Pages, type Ranged } from "./pages.ts";
 export { basename, dirname, joinPath, resolvePath, shortPath } from "./paths.ts";
 export {

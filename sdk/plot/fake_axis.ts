@@ -61,6 +61,8 @@ export function fakeAxis(n_roles: number, d_model = 32): Axis {
     dims70: [3],
     made: {
       min_count: 5,
+      judge: "all",
+      scores: { responses: 0, scored: 0, unscored: 0 },
       site: "hook_resid_post",
       sampling: { temperature: 0.7, top_p: 0.9, max_tokens: 48, samples: 1 },
       seed: 0,

@@ -1,13 +1,7 @@
 import { CapstanError } from "../../models/index.ts";
 import { readLines, toLine } from "./lines.ts";
-import {
-  isResponse,
-  isScore,
-  isSkipped,
-  type ResponseEntry,
-  type ScoreRecord,
-  type SkippedRecord,
-} from "./records.ts";
+import { isResponse, isScore, isSkipped, type ResponseEntry, type SkippedRecord } from "./records.ts";
+import { Scores } from "./scores.ts";
 import {
   byShard,
   checkShard,
@@ -36,7 +30,7 @@ export interface Contents {
   responses: Map<string, ResponseEntry>;
   /** Where each response's line lies. */
   places: Map<string, Place>;
-  scores: Map<string, ScoreRecord>;
+  scores: Scores;
   skipped: SkippedRecord[];
   /** What is odd about the files, a sentence each. */
   warnings: string[];
@@ -47,7 +41,7 @@ export async function readContents(store: RunStore, repair: boolean): Promise<Co
   const contents: Contents = {
     responses: new Map(),
     places: new Map(),
-    scores: new Map(),
+    scores: new Scores(),
     skipped: [],
     warnings: [],
   };
@@ -64,7 +58,7 @@ export async function readContents(store: RunStore, repair: boolean): Promise<Co
     contents.places.set(entry.key, place);
   });
   await readRecords(store, SCORES, isScore, repair, contents.warnings, (score) => {
-    contents.scores.set(score.key, score);
+    contents.scores.add([score]);
   });
   await readRecords(store, SKIPPED, isSkipped, repair, contents.warnings, (one) => {
     contents.skipped.push(one);

@@ -6,7 +6,8 @@ import type { TemplateArgs } from "../types.ts";
 export interface Manifest {
   format: "capstan.run";
   format_version: 1;
-  model: { id: string; digest: string };
+  /** `source` is what was loaded, as a command would name it; read, not compared. */
+  model: { id: string; digest: string; source?: string };
   /** How the weights were stored on the device; mixing two in one run would mix two sets of numbers. */
   dtype: string;
   /** Where activations were read, in every layer. */
@@ -27,6 +28,8 @@ export interface Manifest {
   /** By name: the system prompts, and the group that plots colour by. `default` is the Assistant. */
   roles: Record<string, { group?: string; prompts: string[] }>;
   questions: { id: number | string; question: string }[];
+  /** The roles' `eval_prompt`, for a judge that is asked later; read, not compared. */
+  judge_prompts?: Record<string, string>;
   /** What the model's own recipe says of the steps that follow; read, not compared. */
   recipe: Pick<Recipe, "min_count" | "target_layer" | "cap">;
 }

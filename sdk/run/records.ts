@@ -39,12 +39,18 @@ export interface ResponseRecord extends ResponseEntry {
 /** A line of `scores.jsonl`. */
 export interface ScoreRecord {
   key: string;
-  /** 0 refused, 1 says it cannot be the role, 2 some of the role, 3 fully in role. */
-  score: number;
+  /** 0 refused, 1 says it cannot be the role, 2 some of the role, 3 fully in role; null where the judge gave none. */
+  score: number | null;
   /** What the judge measured on the way, where it does. */
   level?: number;
   /** Which judge: scores of another one are not mixed in. */
   judge: string;
+  /** CRC-32 of the role's judge prompt, of a judge that goes by one: under another prompt it is asked again. */
+  prompt?: string;
+  /** What the judge wrote. */
+  reply?: string;
+  /** Why there is no score, where it is not the reply that has none. */
+  error?: string;
 }
 
 /** A line of `skipped.jsonl`: a prompt that the model could not be given, or a role whose file is bad. */
@@ -77,7 +83,8 @@ export function isResponse(value: unknown): value is ResponseRecord {
 
 export function isScore(value: unknown): value is ScoreRecord {
   const record = value as Partial<ScoreRecord>;
-  return typeof record.key === "string" && Number.isFinite(record.score) && typeof record.judge === "string";
+  const is_score = record.score === null || Number.isFinite(record.score);
+  return typeof record.key === "string" && is_score && typeof record.judge === "string";
 }
 
 export function isSkipped(value: unknown): value is SkippedRecord {

@@ -64,6 +64,7 @@ export class Run implements AsyncDisposable {
   #faults: ShardFault[] = [];
   #next_shard: number;
   #lock: AsyncDisposable | null = null;
+  #judge: string | undefined;
 
   private constructor(store: RunStore, manifest: Manifest, contents: Contents) {
     this.#store = store;
@@ -106,19 +107,28 @@ export class Run implements AsyncDisposable {
   }
 
   /**
-   * Opens a run to read it. Shards that are missing or of another size are named in `warnings`, and `activations` throws.
+   * Opens a run to read it, or (`write`) to add to it, which keeps other writers out until `release`. Shards that are
+   * missing or of another size are named in `warnings`, and `activations` throws.
    *
-   * @throws CapstanError `not_found` where there is none, `bad_file`
+   * @throws CapstanError `not_found` where there is none, `bad_file`, `bad_request` where another process is at work on it
    */
-  static async open(out: string | RunStore): Promise<Run> {
+  static async open(out: string | RunStore, { write = false }: { write?: boolean } = {}): Promise<Run> {
     const store = storeOf(out);
     const bytes = await store.read(MANIFEST);
     if (bytes === undefined) throw lacksManifest(store);
-    const run = new Run(store, parseManifest(bytes, store.name), await readContents(store, false));
-    const shards = namedShards(run.responses.values());
-    run.#noteFaults(await findFaults(store, shards, false));
-    run.warnings.push(...(await oddShards(store, shards)));
-    return run;
+    const lock = write ? await store.lock() : null;
+    try {
+      if (write) await removeLeftovers(store);
+      const run = new Run(store, parseManifest(bytes, store.name), await readContents(store, write));
+      const shards = namedShards(run.responses.values());
+      run.#noteFaults(await findFaults(store, shards, false));
+      run.warnings.push(...(await oddShards(store, shards)));
+      run.#lock = lock;
+      return run;
+    } catch (error) {
+      await lock?.[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** Its folder, as messages name it. */
@@ -131,8 +141,24 @@ export class Run implements AsyncDisposable {
     return this.#contents.responses;
   }
 
+  /** The judge that this run was scored by last here, else the one that began last; undefined where none has. */
+  get judge(): string | undefined {
+    return this.#judge ?? this.judges.at(-1);
+  }
+
+  /** By key, of `judge` alone; `scoresOf` has another one's. */
   get scores(): ReadonlyMap<string, ScoreRecord> {
-    return this.#contents.scores;
+    return this.#contents.scores.of(this.judge ?? "");
+  }
+
+  /** Ids of the judges that scored it, in the order in which they first did. */
+  get judges(): readonly string[] {
+    return this.#contents.scores.judges;
+  }
+
+  /** By key, of one judge; empty where it scored nothing. */
+  scoresOf(judge: string): ReadonlyMap<string, ScoreRecord> {
+    return this.#contents.scores.of(judge);
   }
 
   /** Prompts that the model could not be given, and roles that were left out; those made later are not among them. */
@@ -198,7 +224,19 @@ export class Run implements AsyncDisposable {
     if (scores.length === 0) return;
     await using _lock = await this.lock();
     await this.#store.append(SCORES, scores.map(toLine).join("\n"));
-    for (const score of scores) this.#contents.scores.set(score.key, score);
+    this.#contents.scores.add(scores);
+  }
+
+  /**
+   * Ends a judge's work: puts the lines of the scores into the order of the responses, judge by judge. The file of a run
+   * that was broken off and continued is then, byte for byte, that of an unbroken one, whichever answers came first.
+   */
+  async endJudging(judge: string): Promise<void> {
+    this.#judge = judge;
+    const ordered = this.#contents.scores.inOrder(this.responses.keys());
+    if (ordered === undefined) return;
+    await using _lock = await this.lock();
+    await this.#store.write(SCORES, linesOf(ordered));
   }
 
   /** Notes what was skipped; what stands there already, for the same reason, is not written twice. */
@@ -281,6 +319,11 @@ export class Run implements AsyncDisposable {
   }
 }
 
+async function* linesOf(records: Iterable<object>): AsyncGenerator<Uint8Array> {
+  const encoder = new TextEncoder();
+  for (const record of records) yield encoder.encode(`${toLine(record)}\n`);
+}
+
 function storeOf(out: string | RunStore | undefined): RunStore {
   return out === undefined ? memoryStore() : typeof out === "string" ? folderStore(out) : out;
 }
@@ -295,8 +338,10 @@ async function prepare(store: RunStore, manifest: Manifest, adopt: boolean): Pro
   }
   const found = parseManifest(bytes, store.name);
   checkContinues(found, manifest, store.name);
-  if (Object.keys(manifest.roles).length === Object.keys(found.roles).length) return;
-  const grown = { ...found, roles: manifest.roles };
+  const judge_prompts = { ...found.judge_prompts, ...manifest.judge_prompts };
+  const prompts = Object.keys(judge_prompts).length === 0 ? {} : { judge_prompts };
+  const grown = { ...found, roles: manifest.roles, ...prompts };
+  if (JSON.stringify(grown) === JSON.stringify(found)) return;
   await store.write(MANIFEST, `${JSON.stringify(grown, null, 2)}\n`);
 }
 
@@ -317,7 +362,7 @@ function* stretchesOf(sorted: readonly Place[]): Generator<Place[]> {
 }
 
 function lacksManifest(store: RunStore): CapstanError {
-  const mend = "Collect into it first, or name the folder that `collect` wrote.";
+  const mend = "`capstan collect --out RUN` writes one: name its folder.";
   const parts = { action: `open run ${store.name}`, need: MANIFEST, found: "none", mend };
   return new CapstanError("not_found", parts);
 }

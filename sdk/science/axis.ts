@@ -4,6 +4,7 @@ import { type Rules, readOptions } from "../options.ts";
 import { writeFileAtomic } from "../platform/index.ts";
 import { type AxisData, decodeAxis, encodeAxis } from "./axis_file.ts";
 import { checkLayer, checkPercentile, type LayerRange, layersOf, residPost } from "./layers.ts";
+import type { LeftOut } from "./scored_roles.ts";
 import { percentileOfSorted } from "./stats.ts";
 import { type FileInput, TensorFile } from "./tensor_file.ts";
 import { dot, meanOf, norm, row, subtract, unit, type Vector } from "./vectors.ts";
@@ -35,7 +36,7 @@ export class Axis {
     this.data = data;
   }
 
-  get model(): { id: string; digest: string } {
+  get model(): AxisData["model"] {
     return this.data.model;
   }
 
@@ -60,6 +61,11 @@ export class Axis {
   /** Names of the roles behind it, in the order of their vectors. */
   get roles(): readonly string[] {
     return this.data.roles.names;
+  }
+
+  /** Roles that have no part in it, and why, in alphabetical order. */
+  get left_out(): readonly (LeftOut & { role: string })[] {
+    return Object.entries(this.data.roles.left_out).map(([role, left]) => ({ role, ...left }));
   }
 
   /** |cos| of the first principal component with the axis, by layer. */

@@ -1,10 +1,11 @@
 import type { Manifest } from "../run/manifest.ts";
+import type { LeftOut, ScoreCounts } from "./scored_roles.ts";
 import { percentile } from "./stats.ts";
 import { encodeTensorFile, type TensorFile } from "./tensor_file.ts";
 
 /** What an axis holds, as `axis.safetensors` keeps it. Matrices are row-major. */
 export interface AxisData {
-  model: { id: string; digest: string };
+  model: Manifest["model"];
   n_layers: number;
   d_model: number;
   /** Layers that were collected, ascending; the others' rows are zeros. */
@@ -22,8 +23,8 @@ export interface AxisData {
     vectors: Float32Array;
     /** Responses behind each vector, and behind `default`. */
     counts: Record<string, number>;
-    /** Roles that had too few, with how many. */
-    left_out: Record<string, number>;
+    /** Roles that had too few, with why. */
+    left_out: Record<string, LeftOut>;
   };
   pca: {
     n_components: number;
@@ -54,7 +55,16 @@ export interface AxisData {
   cos_pc1: number[];
   dims70: number[];
   /** How it was made. */
-  made: { min_count: number; site: string; sampling: Manifest["sampling"]; seed: number; dtype: string };
+  made: {
+    min_count: number;
+    /** Whose scores counted; null where none did. */
+    judge: string | null;
+    scores: ScoreCounts;
+    site: string;
+    sampling: Manifest["sampling"];
+    seed: number;
+    dtype: string;
+  };
   /** The cap that the model's recipe chose, where it has one. */
   cap?: Manifest["recipe"]["cap"];
 }

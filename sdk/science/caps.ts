@@ -2,15 +2,19 @@ import { CapstanError, type Hook, show } from "../../models/index.ts";
 import * as rules from "../options.ts";
 import { type Rules, readOptions } from "../options.ts";
 import { writeFileAtomic } from "../platform/index.ts";
+import type { Manifest } from "../run/manifest.ts";
 import type { Axis } from "./axis.ts";
 import { checkAxis } from "./inputs.ts";
-import { checkPercentile, type LayerRange, layersOf, residPost } from "./layers.ts";
+import { checkPercentile, type LayerRange, layersOf, publishedRange, residPost } from "./layers.ts";
 import { percentileOfSorted } from "./stats.ts";
 import { encodeTensorFile, type FileInput, TensorFile } from "./tensor_file.ts";
 import { row } from "./vectors.ts";
 
 export interface CapOptions {
-  /** Layers [start, end) to cap. Default: the recipe's, which the axis carries along. */
+  /**
+   * Layers [start, end) to cap. Default: the recipe's, which the axis carries along, else those at the depths that the
+   * paper caps: 46:54 of 64 in Qwen 3 32B, 56:72 of 80 in Llama 3.3 70B, whichever has nearer as many layers.
+   */
   layers?: LayerRange;
   /** tau is this percentile (0 to 100) of the collected responses' projections. Default: the recipe's, else 25. */
   percentile?: number;
@@ -26,7 +30,7 @@ const OPTIONS: Rules<CapOptions> = {
 
 /** What caps hold, as `*.cap.safetensors` keeps it. */
 export interface CapsData {
-  model: { id: string; digest: string };
+  model: Manifest["model"];
   n_layers: number;
   d_model: number;
   /** The capped layers, [n]. */
@@ -64,7 +68,7 @@ export class Caps {
     });
   }
 
-  get model(): { id: string; digest: string } {
+  get model(): CapsData["model"] {
     return this.data.model;
   }
 
@@ -154,19 +158,19 @@ export function randomControl(axis: Axis, caps: Caps, index: number): Caps {
 
 function settings(axis: Axis, options: CapOptions): { layers: number[]; percentile: number } {
   const recipe = axis.data.cap;
+  const percentile = checkPercentile(options.percentile ?? recipe?.percentile ?? 25, "cap");
   const range = options.layers ?? recipe?.layers;
-  if (range === undefined) {
-    const mend = "The paper caps 46 to 54 of 64 layers, and 56 to 72 of 80.";
-    const parts = {
-      action: "cap",
-      need: "layers { start, end }",
-      found: "none, and no recipe that names them",
-      mend,
-    };
-    throw new CapstanError("bad_request", parts);
-  }
-  const layers = layersOf(range, axis.n_layers, "cap");
-  return { layers, percentile: checkPercentile(options.percentile ?? recipe?.percentile ?? 25, "cap") };
+  if (range !== undefined) return { layers: layersOf(range, axis.n_layers, "cap"), percentile };
+  const published = publishedRange(axis.n_layers);
+  // Of layers that were not collected there is no axis.
+  const layers = layersOf(published, axis.n_layers, "cap").filter((layer) => axis.layers.includes(layer));
+  if (layers.length > 0) return { layers, percentile };
+  throw new CapstanError("bad_request", {
+    action: "cap",
+    need: "layers { start, end } (--layers START:END) among those that were collected",
+    found: `none, and none collected at the depths that the paper caps, ${published.start}:${published.end}`,
+    mend: `Collected are ${axis.layers.join(", ")}.`,
+  });
 }
 
 function taus(tau: number | readonly number[], layers: readonly number[]): number[] {

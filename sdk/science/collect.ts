@@ -2,7 +2,6 @@ import { CapstanError, show } from "../../models/index.ts";
 import { generate } from "../generate.ts";
 import * as rules from "../options.ts";
 import { type Rules, readOptions } from "../options.ts";
-import { eachOf } from "../pool.ts";
 import { crc32 } from "../run/checksum.ts";
 import { keptLayers, type Manifest } from "../run/manifest.ts";
 import type { ResponseRecord, SkippedRecord } from "../run/records.ts";
@@ -10,8 +9,16 @@ import { Run } from "../run/run.ts";
 import type { RunStore } from "../run/store.ts";
 import type { Model, TemplateArgs } from "../types.ts";
 import { checkModel } from "./inputs.ts";
-import { type Judge, type JudgeInput, readJudge, scoreOf } from "./judge.ts";
-import { FLUSH, keepAll, type Made } from "./keep.ts";
+import {
+  type Judge,
+  type JudgeInput,
+  judgeContext,
+  judgePrompts,
+  readJudge,
+  recipeJudge,
+  scoreRun,
+} from "./judge/index.ts";
+import { keepAll, type Made } from "./keep.ts";
 import { checkLayer, type LayerRange, layersOf, residPost } from "./layers.ts";
 import { familyName, quietArgs } from "./model_name.ts";
 import { type PlannedResponse, planResponses } from "./plan.ts";
@@ -57,8 +64,13 @@ export interface CollectOptions {
   questions_per_role?: number;
   /** At most this many responses a role. */
   limit?: number;
-  /** Who scores the responses. Default: the recipe's rules. `null` leaves them unscored. */
+  /**
+   * Who scores the responses. Default: the recipe's rules. `null` leaves them unscored, for `judge` to score later: `fit`
+   * goes by scores.
+   */
   judge?: JudgeInput | null;
+  /** Called before anything is generated with what will be missing in the end. Default: `console.warn`. */
+  on_warning?: (text: string) => void;
   /**
    * `generate` makes the responses and their activations in one pass. `text` takes the run's responses as they
    * are and adds the activations they lack, in a second pass. Default: `generate`.
@@ -76,7 +88,7 @@ export interface CollectOptions {
   on_progress?: OnProgress;
 }
 
-const OPTIONS: Rules<CollectOptions> = {
+export const COLLECT_OPTIONS: Rules<CollectOptions> = {
   roles: rules.checkedLater,
   only_roles: subset,
   skip_bad_roles: rules.boolean,
@@ -91,7 +103,8 @@ const OPTIONS: Rules<CollectOptions> = {
   questions_per_instruction: rules.whole(1),
   questions_per_role: rules.whole(1),
   limit: rules.whole(1),
-  judge: rules.orNull(rules.anyOf(rules.text, rules.callback, rules.having("a judge or its rules"))),
+  judge: rules.orNull(rules.anyOf(rules.text, rules.callback, rules.having("a judge, an endpoint or rules"))),
+  on_warning: rules.callback,
   mode: rules.oneOf("generate", "text"),
   model_name: rules.text,
   template_args: rules.record,
@@ -114,7 +127,43 @@ const OPTIONS: Rules<CollectOptions> = {
  */
 export async function collect(model: Model, given: CollectOptions = {}): Promise<Run> {
   checkModel(model, "collect");
-  const options = readOptions("collect", given, OPTIONS);
+  const options = readOptions("collect", given, COLLECT_OPTIONS);
+  const { manifest, plan, judge, bad } = await prepare(model, options);
+  if (judge === null && options.judge !== null) (options.on_warning ?? console.warn)(UNSCORED);
+  const text = options.mode === "text";
+  const check = new CheckMeter(options.on_progress);
+  await using run = await Run.start(options.out, manifest, { adopt: text, on_check: check.report });
+  await run.addSkipped(bad.map(skippedRole));
+  // Before hours of work, where there is some: is the judge there, and does it take the key?
+  for (const planned of plan) {
+    if (!isMissing(run, planned)) continue;
+    await judge?.check?.(options.signal);
+    break;
+  }
+  if (text) await addActivations(model, run, options);
+  else await makeResponses(model, run, plan, options);
+  if (judge !== null) await scoreRun(run, judge, options);
+  return run;
+}
+
+const UNSCORED =
+  "nothing will score these responses, and fit goes by scores: give a judge, or score them afterwards by judge(run, ...)";
+
+export function isMissing(run: Run | undefined, { key }: PlannedResponse): boolean {
+  return run?.responses.get(key)?.activation === undefined;
+}
+
+/** Everything that is settled before the first response is made. */
+export interface Prepared {
+  manifest: Manifest;
+  plan: Iterable<PlannedResponse>;
+  judge: Judge | null;
+  /** Roles whose file is bad, which are left out. */
+  bad: BadRole[];
+}
+
+/** Reads what the options name and checks it. Throws as `collect`. */
+export async function prepare(model: Model, options: CollectOptions): Promise<Prepared> {
   const recipe = await readRecipe(model);
   const bad: BadRole[] = [];
   const roles = await readRoles(options.roles, model, recipe, {
@@ -122,18 +171,27 @@ export async function collect(model: Model, given: CollectOptions = {}): Promise
     on_bad: options.skip_bad_roles === true ? (one) => bad.push(one) : undefined,
   });
   const questions = await readQuestions(options.questions, model, recipe, options.only_questions);
-  const judge = options.judge === null ? null : await readJudge(options.judge, model, recipe);
-  for (const role of roles.keys()) if (role !== DEFAULT_ROLE) judge?.checkRole?.(role);
   const manifest = manifestOf(model, roles, questions, recipe, options);
-  const plan = planOf(model, roles, recipe, manifest, options);
-  const text = options.mode === "text";
-  const check = new CheckMeter(options.on_progress);
-  await using run = await Run.start(options.out, manifest, { adopt: text, on_check: check.report });
-  await run.addSkipped(bad.map(skippedRole));
-  if (text) await addActivations(model, run, options);
-  else await makeResponses(model, run, plan, options);
-  if (judge !== null) await judgeResponses(run, judge, options);
-  return run;
+  const judge = await judgeFor(model, recipe, manifest, options.judge);
+  judge?.checkRoles?.([...roles.keys()].filter((role) => role !== DEFAULT_ROLE));
+  return { manifest, plan: planOf(model, roles, recipe, manifest, options), judge, bad };
+}
+
+/** The judge prompts as the manifest keeps them, where there are any. */
+function judgePromptsOf(roles: ReadonlyMap<string, RoleDefinition>): Pick<Manifest, "judge_prompts"> {
+  const judge_prompts = judgePrompts(roles);
+  return Object.keys(judge_prompts).length === 0 ? {} : { judge_prompts };
+}
+
+async function judgeFor(
+  model: Model,
+  recipe: Recipe,
+  { judge_prompts, questions }: Manifest,
+  given: CollectOptions["judge"],
+): Promise<Judge | null> {
+  if (given === null) return null;
+  if (given === undefined) return await recipeJudge(model, recipe);
+  return await readJudge(given, judgeContext(judge_prompts ?? {}, questions));
 }
 
 /** Shards of the run that is continued, as they are checked. */
@@ -186,7 +244,7 @@ function manifestOf(
   return {
     format: "capstan.run",
     format_version: 1,
-    model: { id: model.id, digest: model.digest },
+    model: { id: model.id, digest: model.digest, ...(model.source ? { source: model.source } : {}) },
     dtype: model.device.dtype,
     site: "hook_resid_post",
     n_layers: model.spec.n_layers,
@@ -211,6 +269,7 @@ function manifestOf(
       }),
     ),
     questions,
+    ...judgePromptsOf(roles),
     recipe: {
       ...(min_count === undefined ? {} : { min_count }),
       ...(target_layer === undefined ? {} : { target_layer }),
@@ -244,11 +303,10 @@ async function makeResponses(
   const { template_args } = run.manifest;
   const { max_tokens, temperature, top_p } = run.manifest.sampling;
   const sites = keptLayers(run.manifest).map(residPost);
-  const isMissing = ({ key }: PlannedResponse) => run.responses.get(key)?.activation === undefined;
   let [total, n_missing] = [0, 0];
   for (const planned of plan) {
     total += 1;
-    if (isMissing(planned)) n_missing += 1;
+    if (isMissing(run, planned)) n_missing += 1;
   }
   const make = async (planned: PlannedResponse, signal: AbortSignal): Promise<Made> => {
     const { seed, messages } = planned;
@@ -261,7 +319,7 @@ async function makeResponses(
     const response = { ...planned, text: reply.text, tokens, finish_reason };
     return { response, activation: joined(sites.map((site) => reply.means[site]!)) };
   };
-  const items = filtered(plan, isMissing);
+  const items = filtered(plan, (planned) => isMissing(run, planned));
   await keepWhatFits(run, { items, total, done: total - n_missing, make }, options);
 }
 
@@ -311,28 +369,6 @@ async function keepWhatFits<T extends PlannedResponse>(
   await keepAll(run, { ...work, make, concurrency, signal, on_progress });
   // Where nothing at all could be made, no prompt is at fault.
   if (refusal !== undefined && run.responses.size === 0) throw refusal;
-}
-
-/** Scores every response that this judge has not scored; the default role needs none. */
-async function judgeResponses(run: Run, judge: Judge, options: CollectOptions): Promise<void> {
-  const roles = Array.from(run.responses.values()).filter(({ role }) => role !== DEFAULT_ROLE);
-  const unscored = roles.filter(({ key }) => run.scores.get(key)?.judge !== judge.id).map(({ key }) => key);
-  if (unscored.length === 0) return;
-  const meter = new ProgressMeter("judge", roles.length, roles.length - unscored.length, options.on_progress);
-  for (let start = 0; start < unscored.length; start += FLUSH) {
-    const scores: { key: string; judge: string; score: number; level?: number }[] = [];
-    const work = async (response: ResponseRecord, signal: AbortSignal) => {
-      const { score, level } = await scoreOf(judge, response, signal);
-      scores.push({ key: response.key, judge: judge.id, score, ...(level === undefined ? {} : { level }) });
-      meter.item(0, response.role);
-    };
-    const pool = { concurrency: judge.concurrency ?? 1, action: "judge responses", signal: options.signal };
-    try {
-      await eachOf(run.read(unscored.slice(start, start + FLUSH)), work, pool);
-    } finally {
-      await run.addScores(scores);
-    }
-  }
 }
 
 function joined(vectors: readonly Float32Array[]): Float32Array {

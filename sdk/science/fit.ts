@@ -2,7 +2,7 @@ import { abortedError, CapstanError, show } from "../../models/index.ts";
 import * as rules from "../options.ts";
 import { type Rules, readOptions } from "../options.ts";
 import { keptLayers, type Manifest } from "../run/manifest.ts";
-import type { ResponseEntry } from "../run/records.ts";
+import type { ResponseEntry, ScoreRecord } from "../run/records.ts";
 import { Run } from "../run/run.ts";
 import { Axis } from "./axis.ts";
 import type { AxisData } from "./axis_file.ts";
@@ -11,10 +11,13 @@ import { checkRun } from "./inputs.ts";
 import { checkLayer } from "./layers.ts";
 import { dimensionsFor, type Pca, pca } from "./pca.ts";
 import { DEFAULT_ROLE } from "./roles.ts";
+import { chooseJudge, type LeftOut, leftOut, scoreCounts } from "./scored_roles.ts";
 import { VectorSum } from "./stats.ts";
 import { cosine, dot, meanOf, row, subtract, unit } from "./vectors.ts";
 
 export interface FitOptions {
+  /** Whose scores count, by the judge's id, where the run has those of several. Default: the run's one judge. */
+  judge_id?: string;
   /** Responses fully in role that a role needs. Default: the recipe's, else 50 as published. */
   min_count?: number;
   /** Where projections are read by default. Default: the recipe's, else the middle layer. */
@@ -29,6 +32,7 @@ export interface FitOptions {
 }
 
 const OPTIONS: Rules<FitOptions> = {
+  judge_id: rules.text,
   min_count: rules.whole(1),
   target_layer: rules.whole(0),
   scale_unit: rules.boolean,
@@ -58,13 +62,20 @@ export async function fit(source: Run | string, given: FitOptions = {}): Promise
     options.target_layer ?? nearestOf(layers, manifest.recipe.target_layer ?? n_layers / 2);
   checkLayer(target_layer, n_layers, "fit", layers);
 
-  const sums = await sumByRole(run, options.signal);
+  const judge = chooseJudge(run, options.judge_id);
+  const sums = await sumByRole(run, judge, options.signal);
   const assistant = sums.get(DEFAULT_ROLE);
   if (assistant === undefined || assistant.count === 0)
     throw tooLittle(run, "responses of the default role", "none");
   const names = [...sums.keys()].filter((name) => name !== DEFAULT_ROLE).sort();
   const kept = names.filter((name) => sums.get(name)!.count >= min_count);
-  checkKept(run, kept, names, sums, min_count);
+  const left_out = leftOut(
+    run,
+    judge,
+    names.filter((name) => !kept.includes(name)),
+    min_count,
+  );
+  checkKept(run, kept, left_out, min_count);
 
   const size = n_layers * d_model;
   const vectors = new Float32Array(kept.length * size);
@@ -93,11 +104,11 @@ export async function fit(source: Run | string, given: FitOptions = {}): Promise
       groups: Object.fromEntries(groups),
       vectors,
       counts: countsOf([DEFAULT_ROLE, ...kept]),
-      left_out: countsOf(names.filter((name) => !kept.includes(name))),
+      left_out,
     },
     ...fitSpaces(vectors, axis, kept.length, manifest, options),
     ...(await project(run, axis, options)),
-    made: { min_count, site, sampling, seed, dtype },
+    made: { min_count, judge: judge ?? null, scores: scoreCounts(run, judge), site, sampling, seed, dtype },
     ...(recipe.cap === undefined ? {} : { cap: recipe.cap }),
   });
 }
@@ -109,13 +120,18 @@ async function openRun(folder: string, { on_warning = console.warn }: FitOptions
 }
 
 /** Sums [n_layers * d_model] by role: all responses of the default, those of score 3 of the others. */
-async function sumByRole(run: Run, signal?: AbortSignal): Promise<Map<string, VectorSum>> {
+async function sumByRole(
+  run: Run,
+  judge: string | undefined,
+  signal?: AbortSignal,
+): Promise<Map<string, VectorSum>> {
   const size = run.manifest.n_layers * run.manifest.d_model;
   const roles = new Set(Array.from(run.responses.values(), ({ role }) => role));
   const sums = new Map(Array.from(roles, (role) => [role, new VectorSum(size)]));
+  const scores = run.scoresOf(judge ?? "");
   for await (const { responses, data } of run.activations(signal)) {
     for (const [i, response] of responses.entries()) {
-      if (counts(response, run)) sums.get(response.role)!.add(row(data, i, size));
+      if (counts(response, scores)) sums.get(response.role)!.add(row(data, i, size));
     }
   }
   return sums;
@@ -127,9 +143,9 @@ function nearestOf(layers: readonly number[], place: number): number {
   return layers.reduce((best, layer) => (Math.abs(layer - middle) < Math.abs(best - middle) ? layer : best));
 }
 
-function counts(response: ResponseEntry, run: Run): boolean {
+function counts(response: ResponseEntry, scores: ReadonlyMap<string, ScoreRecord>): boolean {
   if (response.tokens === 0) return false;
-  return response.role === DEFAULT_ROLE || run.scores.get(response.key)?.score === 3;
+  return response.role === DEFAULT_ROLE || scores.get(response.key)?.score === 3;
 }
 
 /** PCA of the role vectors in each layer, its first component turned to the Assistant. */
@@ -223,17 +239,19 @@ function checkMinCount(value: number): number {
 function checkKept(
   run: Run,
   kept: readonly string[],
-  names: readonly string[],
-  sums: ReadonlyMap<string, VectorSum>,
+  left_out: Readonly<Record<string, LeftOut>>,
   min_count: number,
 ): void {
   if (kept.length >= 2) return;
-  if (names.length > 0 && run.scores.size === 0)
-    throw tooLittle(run, "scored responses", "no scores", "Give collect a judge.");
-  const best = names.reduce((best, name) => Math.max(best, sums.get(name)!.count), 0);
+  const others = Object.values(left_out);
+  if (others.length > 0 && run.judges.length === 0) {
+    const mend = "`capstan judge RUN --judge all` scores them, or --judge URL --judge_model NAME.";
+    throw tooLittle(run, "scored responses", "no scores", mend);
+  }
+  const best = others.reduce((best, { count }) => Math.max(best, count), 0);
   const need = `at least 2 roles with ${min_count} responses fully in role`;
-  const found = `${kept.length}, and at most ${best} in any of ${names.length}`;
-  throw tooLittle(run, need, found, "Collect more, or lower min_count.");
+  const found = `${kept.length}, and at most ${best} in any of the other ${others.length}`;
+  throw tooLittle(run, need, found, "Collect more, or lower min_count (--min_count).");
 }
 
 function checkAxis(run: Run, axis: Float32Array, layers: readonly number[]): void {

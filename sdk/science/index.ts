@@ -18,8 +18,22 @@ export {
 } from "./drift.ts";
 export { type EvaluateOptions, type Evaluation, evaluate, type SuiteResult } from "./evaluate.ts";
 export { type FitOptions, fit } from "./fit.ts";
-export { type Judge, type JudgeFunction, type JudgeInput, ruleJudge, type Score } from "./judge.ts";
+export {
+  type EndpointOptions,
+  endpointJudge,
+  JUDGE_DEFAULTS,
+  type Judge,
+  type JudgeFunction,
+  type JudgeInput,
+  type JudgeOptions,
+  type JudgePlan,
+  judge,
+  planJudging,
+  ruleJudge,
+  type Score,
+} from "./judge/index.ts";
 export type { LayerRange } from "./layers.ts";
+export { type CollectPlan, planCollect } from "./plan_collect.ts";
 export type { OnProgress, Progress } from "./progress.ts";
 export {
   type Projection,
@@ -31,5 +45,6 @@ export {
 export { type Recipe, readRecipe } from "./recipe.ts";
 export type { Question, QuestionsInput, RoleDefinition, RolesInput } from "./roles.ts";
 export type { RuleData } from "./rules.ts";
+export { countThatFits, type LeftOut } from "./scored_roles.ts";
 export { percentile, type Rate, wilson } from "./stats.ts";
 export type { FileInput } from "./tensor_file.ts";

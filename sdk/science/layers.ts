@@ -11,6 +11,21 @@ export function residPost(layer: number): Site {
   return `blocks.${layer}.hook_resid_post`;
 }
 
+/** What the paper caps (section 5): Qwen 3 32B and Llama 3.3 70B. */
+const PUBLISHED = [
+  { n_layers: 64, start: 46, end: 54 },
+  { n_layers: 80, start: 56, end: 72 },
+] as const;
+
+/** The layers [start, end) at the depths that the paper caps, of the model there that is nearer in layers. */
+export function publishedRange(n_layers: number): LayerRange {
+  const [small, large] = PUBLISHED;
+  const near = large.n_layers - n_layers < n_layers - small.n_layers ? large : small;
+  const at = (layer: number) => Math.round((layer / near.n_layers) * n_layers);
+  const start = Math.min(at(near.start), n_layers - 1);
+  return { start, end: Math.max(at(near.end), start + 1) };
+}
+
 /** Checks one layer, where some are given one of them. Throws `bad_request`. */
 export function checkLayer(
   layer: number,

@@ -1,6 +1,6 @@
 import { CapstanError, show } from "../../models/index.ts";
 import type { ResponseRecord } from "../run/records.ts";
-import type { Score } from "./judge.ts";
+import type { Score } from "./judge/index.ts";
 
 /**
  * Data of a judge by rules: markers are phrases that betray a style level, and each role has the band of mean
@@ -42,7 +42,7 @@ export function bandOf(rules: RuleData, role: string): { min: number; max: numbe
     action: `judge responses as ${show(role)}`,
     need: "that role among the judge's roles",
     found: "none of that name",
-    mend: "Add its min and max to the judge's data, or give another judge.",
+    mend: 'Add its min and max to the judge\'s data, or give another judge: an endpoint, "all", a function.',
   });
 }
 

@@ -1,12 +1,13 @@
 import { describe, expect, it, vi } from "vitest";
 import type { Run } from "../run/run.ts";
 import { memoryStore, type RunStore } from "../run/store.ts";
-import { type Axis, checkFits, readAxis } from "./axis.ts";
+import { Axis, checkFits, readAxis } from "./axis.ts";
 import { cap, randomControl, readCaps } from "./caps.ts";
 import { type CollectOptions, collect } from "./collect.ts";
 import { JUDGE, NAMES, OPTIONS, ROLES } from "./fake_experiment.ts";
 import { D_MODEL, fakeModel, N_LAYERS, plantedAxis } from "./fake_model.ts";
 import { fit as fitAxis } from "./fit.ts";
+import { publishedRange } from "./layers.ts";
 import { cosine } from "./vectors.ts";
 
 vi.mock("../generate.ts", async () => ({ generate: (await import("./fake_model.ts")).fakeGenerate }));
@@ -90,7 +91,7 @@ describe("collect", () => {
     [{ temperature: -1 }, /need temperature to be a number from 0 to 10/],
     [{ samples: 0 }, /samples/],
     [{ judge: { ...JUDGE, roles: { other: { min: 0, max: 1 } } } }, /judge responses as "role00"/],
-    [{ judge: () => 7 }, /a score of 0, 1, 2 or 3, found 7/],
+    [{ judge: () => 7 }, /a score of 0, 1, 2 or 3, or null for none, found 7/],
   ])("refuses %j", async (wrong, message) => {
     await expect(collect(model, { ...OPTIONS, limit: 1, ...(wrong as CollectOptions) })).rejects.toThrow(
       message,
@@ -178,7 +179,34 @@ describe("cap", () => {
     };
     const other = await fitAxis(await collect(fakeModel({ files }), OPTIONS), { min_count: 4 });
     expect(cap(other)).toMatchObject({ layers: { start: 2, end: 4 }, percentile: 50 });
-    expect(() => cap(axis)).toThrow(/need layers \{ start, end \}/);
+  });
+
+  it("has a default range at the depths that the paper caps", () => {
+    expect(cap(axis).layers).toEqual({ start: 3, end: 4 });
+    expect(cap(axis).percentile).toBe(25);
+    const some = { ...axis.data, layers: [0, 1] };
+    expect(() => cap(new Axis(some))).toThrow(
+      /none collected at the depths that the paper caps, 3:4\. Collected are 0, 1\./,
+    );
+    expect(cap(new Axis(some), { layers: { start: 0, end: 1 } }).layers).toEqual({ start: 0, end: 1 });
+    const ranges = [1, 2, 8, 28, 30, 32, 46, 64, 72, 73, 80, 126].map((n) => {
+      const { start, end } = publishedRange(n);
+      return `${start}:${end} of ${n}`;
+    });
+    expect(ranges).toEqual([
+      "0:1 of 1",
+      "1:2 of 2",
+      "6:7 of 8",
+      "20:24 of 28",
+      "22:25 of 30",
+      "23:27 of 32",
+      "33:39 of 46",
+      "46:54 of 64",
+      "52:61 of 72",
+      "51:66 of 73",
+      "56:72 of 80",
+      "88:113 of 126",
+    ]);
   });
 
   it.each([

@@ -1,4 +1,5 @@
 import { abortedError, type CapstanError, concatBytes } from "../../models/index.ts";
+import { sleep } from "../abort.ts";
 import {
   broken,
   checkVersion,
@@ -292,16 +293,4 @@ export class HttpClient {
     await wait(Math.max(error.retry_after, Math.random() * most), signal);
     if (signal?.aborted) throw abortedError(action, signal);
   }
-}
-
-function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const over = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", over);
-      resolve();
-    };
-    const timer = setTimeout(over, milliseconds);
-    signal?.addEventListener("abort", over, { once: true });
-  });
 }

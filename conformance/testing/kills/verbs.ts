@@ -1,6 +1,14 @@
+import { cpSync, mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fit, Run } from "../../../sdk/index.ts";
+import { collect, fit, load, Run } from "../../../sdk/index.ts";
 import { sha256 } from "../../../sdk/platform/index.ts";
+import {
+  completion,
+  ruleOf,
+  type StubEndpoint,
+  stubEndpoint,
+} from "../../../sdk/science/judge/fixtures/stub.ts";
 
 /** A verb that goes on where it was ended. */
 export interface KilledVerb {
@@ -34,10 +42,56 @@ async function runContents(folder: string): Promise<Map<string, string>> {
   return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+/** An endpoint that answers by rule, now soon and now late, and a run whose responses nobody has scored. */
+let judging: Promise<{ stub: StubEndpoint; run: string }> | undefined;
+let stub_url = "";
+
+async function prepareJudging(): Promise<{ stub: StubEndpoint; run: string }> {
+  const stub = await stubEndpoint(({ prompt }, i) => (exchange) => {
+    setTimeout(() => completion(exchange, ruleOf(prompt)), (i * 13) % 29);
+  });
+  stub_url = stub.url;
+  const folder = mkdtempSync(join(tmpdir(), "capstan-kills-run-"));
+  const roles = Array.from({ length: 12 }, (_, i) => {
+    const instruction = [{ pos: `You are number ${i}.` }, { pos: `Answer as number ${i} would.` }];
+    return [`number${i}`, { instruction, eval_prompt: `Number ${i}? {question} {answer}` }] as const;
+  });
+  const model = await load("capstan-tiny", { device: "wasm" });
+  const questions = Array.from({ length: 8 }, (_, i) => `What is ${i}?`);
+  await collect(model, {
+    roles: Object.fromEntries(roles),
+    questions,
+    judge: null,
+    max_tokens: 4,
+    out: folder,
+  });
+  await model.dispose();
+  return { stub, run: folder };
+}
+
+/** The scores line by line, their ends too, and every file that there is beside them. */
+async function scoreContents(folder: string): Promise<Map<string, string>> {
+  const found = await runContents(folder);
+  found.set("scores.jsonl", readFileSync(join(folder, "scores.jsonl"), "utf8"));
+  return found;
+}
+
 export const KILLED_VERBS = {
   collect: {
     args: (folder) => [...COLLECT, "--out", join(folder, "run"), "--json"],
     contents: (folder) => runContents(join(folder, "run")),
+  },
+  judge: {
+    prepare: async (folder) => {
+      judging ??= prepareJudging();
+      cpSync((await judging).run, join(folder, "run"), { recursive: true });
+    },
+    args: (folder) => [
+      "judge",
+      join(folder, "run"),
+      ...["--judge", stub_url, "--judge_model", "m", "--judge_concurrency", "4", "--json"],
+    ],
+    contents: (folder) => scoreContents(join(folder, "run")),
   },
 } as const satisfies Record<string, KilledVerb>;
 

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { cap, readAxis } from "../../science/index.ts";
 import { verb } from "../io.ts";
+import { command, modelArguments, pathArgument } from "../next.ts";
 import { layerRange, realNumber } from "../options.ts";
 
 interface Options {
@@ -15,7 +16,11 @@ export function addCap(program: Command): void {
     .command("cap")
     .description("make activation caps from an axis")
     .argument("[axis]", "file that fit wrote", "axis.safetensors")
-    .option("--layers <start:end>", "layers to cap, end exclusive (default: the recipe's)", layerRange)
+    .option(
+      "--layers <start:end>",
+      "layers to cap, end exclusive (default: the recipe's, else the depths that the paper caps)",
+      layerRange,
+    )
     .option(
       "--percentile <p>",
       "of the collected projections, 0 to 100 (default: the recipe's, else 25)",
@@ -40,13 +45,16 @@ export function addCap(program: Command): void {
         await io.print(
           `caps on layers ${start}:${end} at percentile ${caps.percentile}: floors ${floors.map((x) => x.toFixed(2)).join(", ")}`,
         );
-        await io.print(`wrote ${options.out}. Next: capstan chat --cap ${options.out}`);
+        const next = command("chat", ...modelArguments(caps.model), "--cap", pathArgument(options.out));
+        await io.print(`wrote ${options.out}`);
+        await io.print(`Next: ${next}`);
         await io.result({
           out: options.out,
           model: caps.model,
           layers: caps.layers,
           percentile: caps.percentile,
           floors,
+          next,
         });
         return undefined;
       }),

@@ -20,6 +20,7 @@ import {
 import { contentText } from "../../tokenizer/index.ts";
 import type { Model } from "../../types.ts";
 import { type Io, verb } from "../io.ts";
+import { modelArguments, command as nextCommand, pathArgument } from "../next.ts";
 import { addModelOptions, loadModel, type ModelOptions, wholeNumber } from "../options.ts";
 import { count, duration } from "../progress.ts";
 import { showProgress } from "../science.ts";
@@ -86,9 +87,10 @@ async function runDemo(io: Io, model: Model, options: Options, began: number): P
   const seconds = (performance.now() - began) / 1000;
   await io.print(`Wrote, in ${duration(seconds)}:`);
   for (const path of files) await io.print(`  ${shortPath(path)}`);
-  await io.print(
-    `\nNext:\n  npx capstan chat --cap ${shortPath(file("cap.safetensors"))}\n  npx capstan evaluate\n  npx capstan --help`,
-  );
+  const named = modelArguments(model);
+  const cap_path = pathArgument(shortPath(file("cap.safetensors")));
+  await io.print(`\nNext: ${nextCommand("chat", ...named, "--cap", cap_path)}`);
+  await io.print(`Next: ${nextCommand("evaluate", ...named)}`);
   await io.result({
     model: model.id,
     device: model.device,

@@ -1,10 +1,12 @@
 import type { Command } from "commander";
 import { type Axis, fit } from "../../science/index.ts";
 import { type Io, verb } from "../io.ts";
+import { command, pathArgument } from "../next.ts";
 import { wholeNumber } from "../options.ts";
 
 interface Options {
   out: string;
+  judge_id?: string;
   min_count?: number;
   target_layer?: number;
   json?: boolean;
@@ -16,6 +18,7 @@ export function addFit(program: Command): void {
     .description("fit the Assistant axis to a run")
     .argument("[run]", "folder that collect wrote", "run")
     .option("--out <file>", "where the axis goes", "axis.safetensors")
+    .option("--judge_id <id>", "whose scores count, where several judges scored (default: the only one)")
     .option(
       "--min_count <n>",
       "responses fully in role that a role needs (default: the recipe's, else 50)",
@@ -30,6 +33,7 @@ export function addFit(program: Command): void {
     .action(
       verb(async (io, options: Options, run: string) => {
         const axis = await fit(run, {
+          ...(options.judge_id === undefined ? {} : { judge_id: options.judge_id }),
           ...(options.min_count === undefined ? {} : { min_count: options.min_count }),
           ...(options.target_layer === undefined ? {} : { target_layer: options.target_layer }),
           on_warning: (text) => void io.note(`capstan: ${text}`),
@@ -37,8 +41,10 @@ export function addFit(program: Command): void {
         });
         await axis.save(options.out);
         await printAxis(io, axis);
-        await io.print(`wrote ${options.out}. Next: capstan cap ${options.out}`);
-        await io.result({ out: options.out, ...axisSummary(axis) });
+        const next = command("cap", pathArgument(options.out));
+        await io.print(`wrote ${options.out}`);
+        await io.print(`Next: ${next}`);
+        await io.result({ out: options.out, ...axisSummary(axis), next });
         return undefined;
       }),
     );
@@ -51,10 +57,24 @@ export function axisSummary(axis: Axis) {
     model: axis.model,
     target_layer,
     roles,
+    left_out: axis.left_out,
+    judge: axis.data.made.judge,
     pc1_cosine: cos_pc1[target_layer],
     pc1_cosines: cos_pc1,
     dims70,
   };
+}
+
+/** Names the roles that have no part in the axis, and says why. */
+async function printLeftOut(io: Io, axis: Axis): Promise<void> {
+  const { left_out } = axis;
+  if (left_out.length > 0)
+    await io.print(`left out, ${left_out.length} of ${left_out.length + axis.roles.length} roles:`);
+  for (const { role, why } of left_out) await io.print(`  ${role}: ${why}`);
+  const { responses, scored, unscored } = axis.data.made.scores;
+  const waiting = responses - scored - unscored;
+  if (waiting > 0)
+    await io.print(`${waiting} of ${responses} responses are not judged yet: they count for nothing`);
 }
 
 /** Prints the persona space at the target layer: roles ordered along the axis. */
@@ -81,4 +101,5 @@ export async function printAxis(io: Io, axis: Axis): Promise<void> {
     `  variance explained by PC1..3: ${explained.join(", ")}; ${n} ${n === 1 ? "dimension" : "dimensions"} for 70 %; ` +
       `cos(PC1, axis) ${axis.cos_pc1[layer]!.toFixed(2)} here, ${Math.min(...axis.layers.map((one) => axis.cos_pc1[one]!)).toFixed(2)} at the least`,
   );
+  await printLeftOut(io, axis);
 }
