@@ -117,6 +117,7 @@ function encodeChat(messages: readonly Message[], generation: boolean): { tokens
 export interface FakeOptions {
   files?: Record<string, string>;
   digest?: string;
+  n_ctx?: number;
   /** Refuses system messages, as some templates do. */
   no_system?: boolean;
 }
@@ -130,6 +131,7 @@ export function fakeModel(options: FakeOptions = {}): Model {
   return {
     id: "fake",
     digest: options.digest ?? "sha256:fake",
+    n_ctx: options.n_ctx ?? 4096,
     spec: { n_layers: N_LAYERS, d_model: D_MODEL } as DecoderSpec,
     tokenizer: {
       renderChat: (messages: readonly Message[]) => String.fromCharCode(...render(messages).tokens),
