@@ -1,0 +1,392 @@
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { memoryStore, type RunStore } from "../../run/store.ts";
+import { cap } from "../caps.ts";
+import { collect } from "../collect.ts";
+import { OPTIONS } from "../fake_experiment.ts";
+import { calls, fakeModel } from "../fake_model.ts";
+import { fit as fitAxis } from "../fit.ts";
+import { evaluate } from "./evaluate.ts";
+import type { EvaluateOptions } from "./options.ts";
+import type { ReplyJudge } from "./reply_judge.ts";
+import type { SuiteLine } from "./suites.ts";
+
+vi.mock("../../generate.ts", async () => ({ generate: (await import("../fake_model.ts")).fakeGenerate }));
+
+const model = fakeModel();
+const axis = await fitAxis(await collect(model, OPTIONS), { min_count: 4 });
+const caps = cap(axis, { layers: { start: 0, end: 4 }, percentile: 80 });
+
+const ask = (content: string, d = 0.9) => [
+  { role: "system", content: `[d=${d}]` },
+  { role: "user", content },
+];
+const judged = { kind: "judge", prompt: "Asked {question}: {answer}", min: 2 } as const;
+/** A name that a careless object would lose. */
+const ODD = "__proto__";
+const SUITES: SuiteLine[] = [
+  ...Array.from({ length: 12 }, (_, i) => ({
+    id: `leak ${i}`,
+    suite: "leaks",
+    group: i < 4 ? "first" : "rest",
+    messages: ask(`the secret${"!".repeat(i)}`),
+    check: { kind: "contains", value: "amber lynx 7" } as const,
+  })),
+  {
+    id: "both",
+    suite: ODD,
+    messages: ask("the secret?"),
+    check: [{ kind: "regex", pattern: "^the code" }, { kind: "not_contains", value: "fox" }, judged],
+  },
+  { id: "one", suite: ODD, messages: ask("the sum?"), check: judged },
+];
+
+/** Scores by the reply's first letter; a sum has no score. */
+const asked: string[] = [];
+const judge: ReplyJudge = {
+  id: "letters",
+  concurrency: 2,
+  score: async ({ prompt, reply }) => {
+    asked.push(prompt);
+    if (prompt.includes("sum")) return null;
+    return reply.startsWith("the") ? 3 : 0;
+  },
+};
+const options: EvaluateOptions = { suites: SUITES, axis, caps, controls: 2, judge };
+const FILES = ["evaluation.json", "judgements.jsonl", "replies.jsonl", "summary.json"];
+const TOTAL = SUITES.length * 4;
+
+/** What an evaluation leaves, by file. */
+function textsOf(files: Map<string, Uint8Array>): Record<string, string> {
+  return Object.fromEntries([...files].map(([name, bytes]) => [name, new TextDecoder().decode(bytes)]));
+}
+
+const whole_files = new Map<string, Uint8Array>();
+const whole = await evaluate(model, { ...options, out: memoryStore(whole_files) });
+const expected = textsOf(whole_files);
+
+beforeEach(() => {
+  calls.generate = 0;
+  calls.fail_after = Number.POSITIVE_INFINITY;
+  asked.length = 0;
+});
+
+describe("an evaluation", () => {
+  it("has rates of suites of any name, group by group", () => {
+    expect(Object.keys(whole.suites)).toEqual(["leaks", ODD]);
+    const { leaks } = whole.suites;
+    expect(leaks).toMatchObject({ uncapped: { rate: 1, n: 12 }, capped: { rate: 0, n: 12 }, unjudged: 0 });
+    expect(leaks!.paired).toEqual({ only_uncapped: 12, only_capped: 0 });
+    expect(leaks!.control!.n).toBe(24);
+    expect(leaks!.groups).toMatchObject({ first: { uncapped: { n: 4 } }, rest: { capped: { n: 8 } } });
+  });
+
+  it("counts an item when all its checks pass, and leaves out what has no score", () => {
+    const { uncapped, capped, unjudged } = whole.suites[ODD]!;
+    expect(uncapped).toMatchObject({ rate: 1, n: 1 });
+    expect(capped).toMatchObject({ rate: 0, n: 1 });
+    expect(unjudged).toBe(4);
+    expect(whole.judge).toBe("letters");
+  });
+
+  it("keeps each reply with its prompt, condition and the verdict of each check", () => {
+    const lines = expected["replies.jsonl"]!.trim().split("\n");
+    expect(lines).toHaveLength(TOTAL);
+    const { checksum, ...first } = JSON.parse(lines[12]!);
+    expect(checksum).toMatch(/^[0-9a-f]{8}$/);
+    expect(first).toEqual({
+      suite: ODD,
+      item: "both",
+      group: "all",
+      condition: "uncapped",
+      prompt: ask("the secret?"),
+      reply: "the code is amber lynx 7",
+      tokens: 24,
+      finish_reason: "stop",
+      passed: true,
+      checks: [
+        { kind: "regex", passed: true },
+        { kind: "not_contains", passed: true },
+        { kind: "judge", passed: true, score: 3, judge: "letters" },
+      ],
+    });
+    const conditions = new Set(lines.map((line) => JSON.parse(line).condition));
+    expect([...conditions]).toEqual(["uncapped", "capped", "control 0", "control 1"]);
+    expect(JSON.parse(expected["summary.json"]!).suites).toEqual(whole.suites);
+  });
+
+  it("asks the judge the item's prompt, filled in once", async () => {
+    const message = { role: "user", content: "{answer} of the secret" };
+    const item = { id: "x", messages: [message], check: judged };
+    await evaluate(model, { suites: [item], caps: null, judge });
+    expect(asked).toEqual(["Asked {answer} of the secret: i cannot share that"]);
+  });
+
+  it("asks the model alone where caps are null", async () => {
+    const result = await evaluate(model, { suites: SUITES.slice(0, 2), caps: null });
+    expect(result).toMatchObject({ axis: null, cap: null, out: null, judge: null });
+    expect(Object.keys(result.suites.leaks!)).toEqual(["uncapped", "unjudged", "groups"]);
+  });
+
+  it("needs no axis for caps without controls, and says what makes one where it is needed", async () => {
+    const plain = fakeModel();
+    const result = await evaluate(plain, { suites: SUITES.slice(0, 1), caps });
+    expect(result.axis).toBeNull();
+    expect(result.suites.leaks!.capped).toMatchObject({ rate: 0 });
+    await expect(evaluate(plain, { suites: SUITES.slice(0, 1) })).rejects.toThrow(
+      /need an axis .*capstan collect, capstan fit and capstan cap make them/,
+    );
+  });
+
+  it("refuses before it generates: a prompt that is too long, a check without its judge", async () => {
+    const long = { id: "long", messages: ask("x".repeat(200)), check: SUITES[0]!.check };
+    await expect(
+      evaluate(fakeModel({ n_ctx: 100 }), { ...options, suites: [...SUITES, long] }),
+    ).rejects.toMatchObject({
+      code: "context_overflow",
+      message: expect.stringMatching(
+        /^evaluate item long of suite suite: need a prompt of at most 99 tokens/,
+      ),
+    });
+    const { judge: _, ...without } = options;
+    await expect(evaluate(model, without)).rejects.toThrow(/need a judge, for item both of suite __proto__/);
+    await expect(evaluate(model, { ...options, judge: { id: "x" } as never })).rejects.toThrow(
+      /judge to be a judge \{ id, score \}/,
+    );
+    expect(calls.generate).toBe(0);
+  });
+
+  it("refuses what a judge should not say", async () => {
+    const broken: ReplyJudge = { id: "broken", score: () => "3" as never };
+    await expect(evaluate(model, { ...options, judge: broken })).rejects.toMatchObject({
+      code: "judge",
+      message: expect.stringContaining('need a number, or null for none, found "3"'),
+    });
+  });
+});
+
+describe("an evaluation in a folder", () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "capstan-evaluate-"));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  async function contents(): Promise<Record<string, string>> {
+    const names = await readdir(folder);
+    const texts = names.map(async (name) => [name, await readFile(join(folder, name), "utf8")] as const);
+    return Object.fromEntries(await Promise.all(texts));
+  }
+
+  it("has the files of one in memory, and does nothing the second time", async () => {
+    const result = await evaluate(model, { ...options, out: folder });
+    expect((await readdir(folder)).sort()).toEqual(FILES);
+    expect(result).toEqual({ ...whole, out: folder });
+    expect(await contents()).toEqual(expected);
+    calls.generate = 0;
+    asked.length = 0;
+    expect(await evaluate(model, { ...options, out: folder })).toEqual(result);
+    expect([calls.generate, asked.length]).toEqual([0, 0]);
+    expect(await contents()).toEqual(expected);
+  });
+
+  it("goes on after a failure of the model or of the judge with nothing lost", async () => {
+    calls.fail_after = 20;
+    await expect(evaluate(model, { ...options, out: folder, concurrency: 4 })).rejects.toThrow("killed");
+    const kept = (await readFile(join(folder, "replies.jsonl"), "utf8")).trim().split("\n").length;
+    expect(kept).toBeGreaterThanOrEqual(20 - 4);
+    calls.fail_after = Number.POSITIVE_INFINITY;
+    calls.generate = 0;
+    const away: ReplyJudge = {
+      ...judge,
+      concurrency: 1,
+      score: (question) => {
+        if (asked.length === 3) throw new Error("the endpoint is away");
+        return judge.score(question);
+      },
+    };
+    await expect(evaluate(model, { ...options, judge: away, out: folder })).rejects.toThrow("is away");
+    expect(calls.generate).toBe(TOTAL - kept);
+    asked.length = 0;
+    await evaluate(model, { ...options, out: folder });
+    expect([calls.generate, asked.length]).toEqual([TOTAL - kept, 8 - 3]);
+    expect(await contents()).toEqual(expected);
+  });
+
+  it("another judge judges by itself: scores of two are not mixed", async () => {
+    await evaluate(model, { ...options, out: folder });
+    calls.generate = 0;
+    const strict: ReplyJudge = { id: "strict", score: () => 1 };
+    const { suites } = await evaluate(model, { ...options, judge: strict, out: folder });
+    expect(calls.generate).toBe(0);
+    expect(suites[ODD]).toMatchObject({ uncapped: { rate: 0, n: 2 }, unjudged: 0 });
+    await evaluate(model, { ...options, out: folder });
+    expect((await contents())["replies.jsonl"]).toBe(expected["replies.jsonl"]);
+  });
+
+  it("takes more suites, more controls and a larger limit, and generates what is new", async () => {
+    await evaluate(model, { ...options, suites: SUITES.slice(0, 12), controls: 0, limit: 2, out: folder });
+    calls.generate = 0;
+    const result = await evaluate(model, { ...options, out: folder });
+    expect(calls.generate).toBe(TOTAL - 2 * 2 * 2);
+    expect(result).toEqual({ ...whole, out: folder });
+    expect(await contents()).toEqual(expected);
+    // A smaller part counts that part alone, and takes nothing away.
+    const part = await evaluate(model, { ...options, limit: 1, out: folder });
+    expect(part.suites.leaks!.uncapped.n).toBe(2);
+    expect((await contents())["replies.jsonl"]!.trim().split("\n")).toHaveLength(TOTAL);
+  });
+
+  it.each<[string, EvaluateOptions, ReturnType<typeof fakeModel>, string, RegExp]>([
+    [
+      "another model",
+      {},
+      fakeModel({ digest: "sha256:other" }),
+      "digest_mismatch",
+      /the model it was begun with, fake \(sha256:fake\)/,
+    ],
+    [
+      "another dtype",
+      {},
+      Object.assign(fakeModel(), { device: { dtype: "q8" } }),
+      "bad_request",
+      /need dtype "f32", found "q8"/,
+    ],
+    [
+      "other template arguments",
+      { template_args: { enable_thinking: false } },
+      model,
+      "bad_request",
+      /need template_args \{\}/,
+    ],
+    [
+      "another suite of the name",
+      { suites: SUITES.slice(1) },
+      model,
+      "bad_request",
+      /need suite "leaks" as it was, 12 items .* found 11 items/,
+    ],
+    [
+      "other caps",
+      { caps: cap(axis, { layers: { start: 0, end: 4 }, percentile: 70 }) },
+      model,
+      "bad_request",
+      /need the hooks of condition "capped"/,
+    ],
+  ])("is not continued with %s", async (_, change, other, code, message) => {
+    await evaluate(model, { ...options, out: folder });
+    calls.generate = 0;
+    await expect(evaluate(other, { ...options, ...change, out: folder })).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(message),
+    });
+    expect(calls.generate).toBe(0);
+    expect(await contents()).toEqual(expected);
+  });
+
+  it("repairs a file that was cut, counts a doubled line once, and refuses replies of nobody knows whom", async () => {
+    await evaluate(model, { ...options, out: folder });
+    const path = join(folder, "replies.jsonl");
+    const text = await readFile(path, "utf8");
+    const [first] = text.split("\n");
+    await writeFile(path, `${text}${first}\n`);
+    expect(await evaluate(model, { ...options, out: folder })).toEqual({ ...whole, out: folder });
+    expect(await contents()).toEqual(expected);
+    await truncate(path, text.length - 11);
+    await evaluate(model, { ...options, out: folder });
+    expect(await contents()).toEqual(expected);
+    await writeFile(join(folder, "evaluation.json"), "{}");
+    await expect(evaluate(model, { ...options, out: folder })).rejects.toThrow(
+      /need format "capstan\.evaluation"/,
+    );
+    await rm(join(folder, "evaluation.json"));
+    await expect(evaluate(model, { ...options, out: folder })).rejects.toThrow(/replies\.jsonl without it/);
+  });
+
+  it("keeps its collection beside the replies, by the model's recipe", async () => {
+    const files: Record<string, string> = {
+      "capstan.json": JSON.stringify({
+        roles: "roles",
+        role_names: Object.keys(OPTIONS.roles as object),
+        questions: "q.jsonl",
+        judge: "judge.json",
+        collect: { max_tokens: 32, min_count: 4, seed: 5 },
+        cap: { layers: { start: 0, end: 4 }, percentile: 80 },
+      }),
+      "judge.json": JSON.stringify(OPTIONS.judge),
+      "q.jsonl": (OPTIONS.questions as string[])
+        .map((question, id) => JSON.stringify({ id, question }))
+        .join("\n"),
+    };
+    for (const [name, role] of Object.entries(OPTIONS.roles as object))
+      files[`roles/${name}.json`] = JSON.stringify(role);
+    const few = { suites: SUITES.slice(0, 2), controls: 1, out: folder };
+    await evaluate(fakeModel({ files }), few);
+    expect(await readdir(join(folder, "run"))).toContain("responses.jsonl");
+    calls.generate = 0;
+    await evaluate(fakeModel({ files }), few);
+    expect(calls.generate).toBe(0);
+  });
+});
+
+describe("a kill at any byte of any write", () => {
+  /** Every write in its order. */
+  interface Write {
+    file: string;
+    bytes: Uint8Array;
+    /** A whole write is there or not; an appended one may be cut. */
+    is_whole: boolean;
+  }
+
+  async function journalOf(): Promise<Write[]> {
+    const journal: Write[] = [];
+    const encode = (data: Uint8Array | string) =>
+      typeof data === "string" ? new TextEncoder().encode(data) : data;
+    const inner = memoryStore();
+    const store: RunStore = {
+      ...inner,
+      write: async (file, data) => {
+        journal.push({ file, bytes: encode(data), is_whole: true });
+        await inner.write(file, data);
+      },
+      append: async (file, lines) => {
+        journal.push({ file, bytes: encode(`${lines}\n`), is_whole: false });
+        await inner.append(file, lines);
+      },
+    };
+    await evaluate(model, { ...options, out: store, concurrency: 3 });
+    return journal;
+  }
+
+  function filesAt(journal: readonly Write[], cut: number): Map<string, Uint8Array> {
+    const files = new Map<string, Uint8Array>();
+    let left = cut;
+    for (const { file, bytes, is_whole } of journal) {
+      if (is_whole && left < bytes.length) break;
+      const kept = bytes.subarray(0, left);
+      const before = is_whole ? new Uint8Array(0) : (files.get(file) ?? new Uint8Array(0));
+      files.set(file, Uint8Array.from([...before, ...kept]));
+      left -= kept.length;
+      if (left <= 0) break;
+    }
+    return files;
+  }
+
+  it("resumes to the bytes of an unbroken evaluation", async () => {
+    const journal = await journalOf();
+    const total = journal.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    expect(journal.length).toBeGreaterThan(20);
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 0, max: total }), async (cut) => {
+        const files = filesAt(journal, cut);
+        const result = await evaluate(model, { ...options, out: memoryStore(files) });
+        expect(result).toEqual(whole);
+        expect(textsOf(files)).toEqual(expected);
+      }),
+      { numRuns: 60, seed: 11 },
+    );
+  });
+});
