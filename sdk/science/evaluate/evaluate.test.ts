@@ -4,7 +4,7 @@ import { join } from "node:path";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { memoryStore, type RunStore } from "../../run/store.ts";
-import { cap } from "../caps.ts";
+import { Caps, cap } from "../caps.ts";
 import { collect } from "../collect.ts";
 import { OPTIONS } from "../fake_experiment.ts";
 import { calls, fakeModel } from "../fake_model.ts";
@@ -276,6 +276,13 @@ describe("an evaluation in a folder", () => {
       "bad_request",
       /need the hooks of condition "capped"/,
     ],
+    [
+      "caps the other way",
+      { caps: new Caps({ ...caps.data, vectors: caps.data.vectors.map((x) => -x) }) },
+      model,
+      "bad_request",
+      /need the hooks of condition "capped"/,
+    ],
   ])("is not continued with %s", async (_, change, other, code, message) => {
     await evaluate(model, { ...options, out: folder });
     calls.generate = 0;
@@ -357,6 +364,8 @@ describe("a kill at any byte of any write", () => {
         await inner.append(file, lines);
       },
     };
+    // In two sessions, so that lines come in another order than the plan's.
+    await evaluate(model, { ...options, limit: 1, out: store });
     await evaluate(model, { ...options, out: store, concurrency: 3 });
     return journal;
   }

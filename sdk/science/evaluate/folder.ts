@@ -117,19 +117,14 @@ class Appender {
   }
 }
 
-/** The whole records of a file; one with damaged lines is written again without them. */
+/** The whole records of a file. What was cut stays as a line that nobody reads until `finish`. */
 async function readWhole<T extends object>(
   store: RunStore,
   file: string,
   isRecord: (value: unknown) => value is T,
 ): Promise<T[]> {
   const bytes = await store.read(file);
-  if (bytes === undefined) return [];
-  const { records, damaged } = parseLines(bytes);
-  const whole = records.filter(isRecord);
-  if (damaged > 0 || whole.length < records.length)
-    await store.write(file, whole.map((record) => `${toLine(record)}\n`).join(""));
-  return whole;
+  return bytes === undefined ? [] : parseLines(bytes).records.filter(isRecord);
 }
 
 function lacksManifest(store: RunStore): CapstanError {
