@@ -1,69 +1,32 @@
 import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { memoryStore, type RunStore } from "../../run/store.ts";
+import { memoryStore } from "../../run/store.ts";
 import { Caps, cap } from "../caps.ts";
-import { collect } from "../collect.ts";
 import { OPTIONS } from "../fake_experiment.ts";
 import { calls, fakeModel } from "../fake_model.ts";
-import { fit as fitAxis } from "../fit.ts";
 import { evaluate } from "./evaluate.ts";
+import {
+  ask,
+  asked,
+  axis,
+  caps,
+  judge,
+  judged,
+  model,
+  ODD,
+  options,
+  SUITES,
+  TOTAL,
+  textsOf,
+} from "./fake_evaluation.ts";
 import type { EvaluateOptions } from "./options.ts";
 import type { ReplyJudge } from "./reply_judge.ts";
-import type { SuiteLine } from "./suites.ts";
 
 vi.mock("../../generate.ts", async () => ({ generate: (await import("../fake_model.ts")).fakeGenerate }));
 
-const model = fakeModel();
-const axis = await fitAxis(await collect(model, OPTIONS), { min_count: 4 });
-const caps = cap(axis, { layers: { start: 0, end: 4 }, percentile: 80 });
-
-const ask = (content: string, d = 0.9) => [
-  { role: "system", content: `[d=${d}]` },
-  { role: "user", content },
-];
-const judged = { kind: "judge", prompt: "Asked {question}: {answer}", min: 2 } as const;
-/** A name that a careless object would lose. */
-const ODD = "__proto__";
-const SUITES: SuiteLine[] = [
-  ...Array.from({ length: 12 }, (_, i) => ({
-    id: `leak ${i}`,
-    suite: "leaks",
-    group: i < 4 ? "first" : "rest",
-    messages: ask(`the secret${"!".repeat(i)}`),
-    check: { kind: "contains", value: "amber lynx 7" } as const,
-  })),
-  {
-    id: "both",
-    suite: ODD,
-    messages: ask("the secret?"),
-    check: [{ kind: "regex", pattern: "^the code" }, { kind: "not_contains", value: "fox" }, judged],
-  },
-  { id: "one", suite: ODD, messages: ask("the sum?"), check: judged },
-];
-
-/** Scores by the reply's first letter; a sum has no score. */
-const asked: string[] = [];
-const judge: ReplyJudge = {
-  id: "letters",
-  concurrency: 2,
-  score: async ({ prompt, reply }) => {
-    asked.push(prompt);
-    if (prompt.includes("sum")) return null;
-    return reply.startsWith("the") ? 3 : 0;
-  },
-};
-const options: EvaluateOptions = { suites: SUITES, axis, caps, controls: 2, judge };
 const FILES = ["evaluation.json", "judgements.jsonl", "replies.jsonl", "summary.json"];
-const TOTAL = SUITES.length * 4;
-
-/** What an evaluation leaves, by file. */
-function textsOf(files: Map<string, Uint8Array>): Record<string, string> {
-  return Object.fromEntries([...files].map(([name, bytes]) => [name, new TextDecoder().decode(bytes)]));
-}
-
 const whole_files = new Map<string, Uint8Array>();
 const whole = await evaluate(model, { ...options, out: memoryStore(whole_files) });
 const expected = textsOf(whole_files);
@@ -336,66 +299,5 @@ describe("an evaluation in a folder", () => {
     calls.generate = 0;
     await evaluate(fakeModel({ files }), few);
     expect(calls.generate).toBe(0);
-  });
-});
-
-describe("a kill at any byte of any write", () => {
-  /** Every write in its order. */
-  interface Write {
-    file: string;
-    bytes: Uint8Array;
-    /** A whole write is there or not; an appended one may be cut. */
-    is_whole: boolean;
-  }
-
-  async function journalOf(): Promise<Write[]> {
-    const journal: Write[] = [];
-    const encode = (data: Uint8Array | string) =>
-      typeof data === "string" ? new TextEncoder().encode(data) : data;
-    const inner = memoryStore();
-    const store: RunStore = {
-      ...inner,
-      write: async (file, data) => {
-        journal.push({ file, bytes: encode(data), is_whole: true });
-        await inner.write(file, data);
-      },
-      append: async (file, lines) => {
-        journal.push({ file, bytes: encode(`${lines}\n`), is_whole: false });
-        await inner.append(file, lines);
-      },
-    };
-    // In two sessions, so that lines come in another order than the plan's.
-    await evaluate(model, { ...options, limit: 1, out: store });
-    await evaluate(model, { ...options, out: store, concurrency: 3 });
-    return journal;
-  }
-
-  function filesAt(journal: readonly Write[], cut: number): Map<string, Uint8Array> {
-    const files = new Map<string, Uint8Array>();
-    let left = cut;
-    for (const { file, bytes, is_whole } of journal) {
-      if (is_whole && left < bytes.length) break;
-      const kept = bytes.subarray(0, left);
-      const before = is_whole ? new Uint8Array(0) : (files.get(file) ?? new Uint8Array(0));
-      files.set(file, Uint8Array.from([...before, ...kept]));
-      left -= kept.length;
-      if (left <= 0) break;
-    }
-    return files;
-  }
-
-  it("resumes to the bytes of an unbroken evaluation", async () => {
-    const journal = await journalOf();
-    const total = journal.reduce((sum, { bytes }) => sum + bytes.length, 0);
-    expect(journal.length).toBeGreaterThan(20);
-    await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 0, max: total }), async (cut) => {
-        const files = filesAt(journal, cut);
-        const result = await evaluate(model, { ...options, out: memoryStore(files) });
-        expect(result).toEqual(whole);
-        expect(textsOf(files)).toEqual(expected);
-      }),
-      { numRuns: 60, seed: 11 },
-    );
   });
 });
