@@ -42,11 +42,12 @@ describe("the rule judge", () => {
   });
 
   it.each([
-    [null, /kind "markers"/],
+    [null, /need an object, found null/],
+    [{ ...RULES, kind: "marker" }, /need kind to be "markers", found "marker"/],
     [{ ...RULES, levels: 0 }, /levels/],
     [{ ...RULES, markers: [] }, /markers/],
     [{ ...RULES, markers: [{ text: "Upper", level: 0 }] }, /lower-case/],
-    [{ ...RULES, markers: [{ text: "a", level: 5 }] }, /level: 0..4/],
+    [{ ...RULES, markers: [{ text: "a", level: 5 }] }, /level 0..4/],
     [{ ...RULES, refusals: "no" }, /refusals/],
     [{ ...RULES, roles: { a: { min: 2, max: 1 } } }, /min at most max/],
   ])("refuses bad data %#", (data, message) => {
