@@ -1,8 +1,11 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { readSuites, type SuiteLine } from "./suites.ts";
+import { CapstanError } from "../../../models/index.ts";
+import { passes } from "./checks.ts";
+import { readSuites, type SuiteItem, type SuiteLine } from "./suites.ts";
 
 const model = { files: null };
 const messages = [{ role: "user", content: "How far is it?" }];
@@ -145,6 +148,49 @@ describe("suites", () => {
     const [a, b] = [await file("a.jsonl", line), await file("b.jsonl", { ...line, suite: "a" })];
     await expect(readSuites([a, b], model, {})).rejects.toThrow(/b\.jsonl line 1: need an id of its own/);
     expect(await readSuites([a, await file("c.jsonl", line)], model, {})).toHaveLength(2);
+  });
+
+  it("whatever a line holds, it is an item whose checks run, or one clear error that names it", async () => {
+    const fields = ["id", "suite", "group", "messages", "max_tokens", "check", "meta", "__proto__"];
+    const parts = ["kind", "value", "pattern", "case_sensitive", "phrases"];
+    const odd = fc.oneof(
+      fc.jsonValue({ maxDepth: 2 }),
+      fc.constantFrom("", "1", "A", "(", "{answer}", 0, -1),
+    );
+    const kind = (...names: string[]) => fc.constantFrom(...names);
+    const checks = fc.oneof(
+      fc.record({ kind: kind("contains", "not_contains", "equals"), value: fc.string() }),
+      fc.record({ kind: kind("regex"), pattern: fc.string(), flags: fc.constantFrom("", "i", "sm", "x") }),
+      fc.record({ kind: kind("only_number"), value: fc.constantFrom("12", "007", "twelve", "") }),
+      fc.record({ kind: kind("refuses"), phrases: fc.array(fc.string()) }),
+      fc.record({ kind: kind("choice"), value: fc.string(), choices: fc.array(fc.string()) }),
+      fc.record({ kind: kind("choice"), value: fc.constantFrom("A", "D", "E") }),
+      fc.record({ kind: kind("judge"), prompt: fc.constant("{answer}?"), min: fc.integer(), max: odd }),
+    );
+    const any_check = fc
+      .tuple(checks, fc.constantFrom(...parts), odd, fc.nat(3))
+      .map(([check, part, value, n]) => (n > 0 ? check : { ...check, [part]: value }));
+    const any_line = fc
+      .tuple(any_check, fc.constantFrom(...fields), odd, fc.nat(3))
+      .map(([check, field, value, n]) => ({ ...line, check, ...(n > 0 ? {} : { [field]: value }) }));
+    const values = fc.oneof({ weight: 9, arbitrary: any_line }, odd);
+    let taken = 0;
+    const property = fc.asyncProperty(values, fc.string(), async (value, reply) => {
+      const items = await readSuites([value as SuiteLine], model, {}).catch((error: unknown) => error);
+      if (!Array.isArray(items)) {
+        expect(items).toBeInstanceOf(CapstanError);
+        // A text among suites is the name of one.
+        const said = typeof value === "string" ? /^evaluate: need/ : /^read suites\[0\]/;
+        expect((items as Error).message).toMatch(said);
+        return;
+      }
+      taken += 1;
+      for (const { checks } of items as SuiteItem[])
+        for (const one of checks)
+          if (one.kind !== "judge") expect(await passes(one, reply)).toBeTypeOf("boolean");
+    });
+    await fc.assert(property, { numRuns: 2000, seed: 5 });
+    expect(taken).toBeGreaterThan(400);
   });
 
   it("refuse what is empty or not there", async () => {
