@@ -1,5 +1,5 @@
 import { CapstanError } from "../../models/index.ts";
-import { cap, collect, fit, generate, load } from "../../sdk/index.ts";
+import { cap, collect, evaluate, fit, generate, load } from "../../sdk/index.ts";
 import type { LoadOptions } from "../../sdk/types.ts";
 import type { FidelityDtype } from "../bounds.ts";
 import { checkCase } from "../check/index.ts";
@@ -90,6 +90,8 @@ async function verbs(args: {
   projections: number[];
   /** Logits of the last token. */
   logits: number[];
+  /** By suite: how many passed, uncapped and capped. */
+  rates: Record<string, (number | undefined)[]>;
   /** The error of saving it; null where there was none. */
   save_error: string | null;
 }> {
@@ -112,10 +114,21 @@ async function verbs(args: {
     const prompt = [{ role: "user", content: "Who are you?" }];
     const reply = await generate(model, prompt, { hooks, temperature: 0, max_tokens: 12 }).result;
     const { logits } = await model.forward(reply.tokens, { logits: "last" });
+    const check = [
+      { kind: "regex" as const, pattern: "\\w+" },
+      { kind: "not_contains" as const, value: "zebra" },
+    ];
+    const suites = [{ id: "sea", suite: "own", messages: prompt, max_tokens: 8, check }];
+    const evaluation = await evaluate(model, { suites, axis, caps, controls: 0 });
     const site = axis.target_layer;
     return {
       device: model.device,
       id: model.id,
+      rates: Object.fromEntries(
+        Object.entries(evaluation.suites).map(([suite, { uncapped, capped }]) => {
+          return [suite, [uncapped.rate, capped?.rate]];
+        }),
+      ),
       axis_norm: axis.layer(site).reduce((sum, x) => sum + x * x, 0) ** 0.5,
       text: reply.text,
       projections: Object.values(reply.projections).flatMap((values) => Array.from(values)),

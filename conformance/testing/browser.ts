@@ -24,6 +24,8 @@ const IMPORTS = {
   "ml-array-max": "/node_modules/ml-array-max/lib/index.js",
   "ml-array-min": "/node_modules/ml-array-min/lib/index.js",
   "ml-array-rescale": "/node_modules/ml-array-rescale/lib/index.js",
+  "@cfworker/json-schema": "/node_modules/@cfworker/json-schema/dist/esm/index.js",
+  re2js: "/node_modules/re2js/build/index.js",
   // The one that is CommonJS inside.
   "ml-matrix": "/bundle/ml-matrix.js",
   // The contract's random batches only.

@@ -3,10 +3,11 @@ import { generate } from "../generate.ts";
 import * as rules from "../options.ts";
 import { type Rules, readOptions } from "../options.ts";
 import { readText } from "../platform/index.ts";
+import { checkData } from "../schemas/index.ts";
 import type { Message, Model, TemplateArgs } from "../types.ts";
 import { type Axis, checkFits } from "./axis.ts";
 import type { Caps } from "./caps.ts";
-import { type Check, passes, readCheck } from "./checks.ts";
+import { checkCheck, passes, type TextCheck } from "./evaluate/checks.ts";
 import { checkAxis, checkModel } from "./inputs.ts";
 import { checkLayer, residPost } from "./layers.ts";
 import { hasSystemRole } from "./plan.ts";
@@ -23,7 +24,7 @@ export interface DriftScript {
   /** What is asked at the end, to see what the drift has made possible. */
   ask?: string;
   /** When the reply to `ask` counts as given in. */
-  check?: Check;
+  check?: TextCheck;
 }
 
 export interface DriftOptions {
@@ -90,7 +91,7 @@ export async function drift(model: Model, script: DriftScript, given: DriftOptio
   checkModel(model, "drift");
   const options = readOptions("drift", given, OPTIONS);
   const axis = checkAxis(options.axis, "drift");
-  checkScript(script, "the script", "bad_request");
+  await checkScript(script, "the script", "bad_request");
   const { caps } = options;
   const layer = checkLayer(options.layer ?? axis.target_layer, axis.n_layers, "drift");
   const warnings = checkFits(model, axis, "axis");
@@ -152,7 +153,7 @@ async function play(
     }).result;
     const projection = tokens.length === 0 ? null : options.axis.projectionOf(means[site]!, layer);
     const is_ask = script.ask !== undefined && index === said.length - 1;
-    const checked = is_ask && script.check !== undefined ? { passed: passes(script.check, text) } : {};
+    const checked = is_ask && script.check !== undefined ? { passed: await passes(script.check, text) } : {};
     turns.push({ user, text, projection, ...checked });
     messages.list.push({ role: "assistant", content: text });
     meter.item(tokens.length, script.name);
@@ -187,18 +188,16 @@ export async function readDriftScripts(
     const parts = { action: `read ${file}`, need: "a list of conversations", found: show(value) };
     throw new CapstanError("bad_file", parts);
   }
-  return list.map((item, index) => checkScript(item, `${file} conversation ${index + 1}`));
+  return await Promise.all(list.map((item, index) => checkScript(item, `${file} conversation ${index + 1}`)));
 }
 
-function checkScript(value: unknown, where: string, code: ErrorCode = "bad_file"): DriftScript {
-  const script = (value ?? {}) as Partial<DriftScript>;
-  const { name, system, turns, ask, check } = script;
-  const isText = (text: unknown) => typeof text === "string";
-  const whole = isText(name) && Array.isArray(turns) && turns.length > 0 && turns.every(isText);
-  if (!whole || !(ask === undefined || isText(ask)) || !(system === undefined || isText(system))) {
-    const need = "{ name, system?, turns: [texts], ask? }";
-    throw new CapstanError(code, { action: `read ${where}`, need, found: show(value) });
-  }
-  if (check !== undefined) readCheck(check, where);
-  return script as DriftScript;
+async function checkScript(
+  value: unknown,
+  where: string,
+  code: ErrorCode = "bad_file",
+): Promise<DriftScript> {
+  checkData(value, "drift", where, code);
+  const script = value as DriftScript;
+  if (script.check !== undefined) await checkCheck(script.check, where);
+  return script;
 }

@@ -5,7 +5,6 @@ export { Run } from "../run/run.ts";
 export { folderStore, memoryStore, type RunStore } from "../run/store.ts";
 export { Axis, checkFits, type MadeOn, type RolePoint, readAxis } from "./axis.ts";
 export { type CapOptions, Caps, cap, randomControl, readCaps } from "./caps.ts";
-export { type Check, passes } from "./checks.ts";
 export { type CollectOptions, collect } from "./collect.ts";
 export { type DemoCase, readDemoCases } from "./demo_cases.ts";
 export {
@@ -16,7 +15,20 @@ export {
   drift,
   readDriftScripts,
 } from "./drift.ts";
-export { type EvaluateOptions, type Evaluation, evaluate, type SuiteResult } from "./evaluate.ts";
+export {
+  CHOICES,
+  type Check,
+  type JudgeCheck,
+  passes,
+  REFUSAL_PHRASES,
+  type TextCheck,
+} from "./evaluate/checks.ts";
+export { type Evaluation, evaluate } from "./evaluate/evaluate.ts";
+export type { EvaluateOptions } from "./evaluate/options.ts";
+export type { SuiteRates, SuiteResult } from "./evaluate/rates.ts";
+export type { JudgementRecord, ReplyRecord, Verdict } from "./evaluate/records.ts";
+export type { ReplyJudge, ReplyQuestion } from "./evaluate/reply_judge.ts";
+export type { SuiteItem, SuiteLine, SuitesInput } from "./evaluate/suites.ts";
 export { type FitOptions, fit } from "./fit.ts";
 export {
   type EndpointOptions,

@@ -6,8 +6,8 @@ import type { Message, Model, TemplateArgs } from "../types.ts";
 import { type Axis, checkFits } from "./axis.ts";
 import { checkAxis, checkModel } from "./inputs.ts";
 import { checkLayer, residPost } from "./layers.ts";
+import { checkMessages } from "./messages.ts";
 import { parseJson } from "./recipe.ts";
-import { checkMessages } from "./suites.ts";
 
 /** A conversation as it was: messages, the published transcript form, or a JSON file of either. */
 export type TranscriptInput =

@@ -1,4 +1,5 @@
 import { CapstanError, show } from "../../models/index.ts";
+import { checkData } from "../schemas/index.ts";
 import { readSourceJson, readSourceText } from "../source/read.ts";
 import type { FileSource, Model } from "../types.ts";
 import type { LayerRange } from "./layers.ts";
@@ -33,10 +34,17 @@ export interface Recipe {
   cap?: { layers: LayerRange; percentile: number };
 }
 
-/** The model's recipe; empty when its folder carries none. Throws `bad_file` when it is not an object of JSON. */
+/**
+ * The model's recipe; empty when its folder carries none.
+ *
+ * @throws CapstanError `bad_file` where it is not what `docs/formats.md` says
+ */
 export async function readRecipe(model: Pick<Model, "files">): Promise<Recipe> {
   if (model.files === null) return {};
-  return (await readSourceJson(model.files, "capstan.json")) ?? {};
+  const recipe = await readSourceJson(model.files, "capstan.json");
+  if (recipe === undefined) return {};
+  checkData(recipe, "capstan", "capstan.json");
+  return recipe;
 }
 
 /** A whole file of a source as text. Throws `not_found`, and `bad_file` when it is no text. */

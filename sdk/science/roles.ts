@@ -1,5 +1,6 @@
 import { CapstanError, show } from "../../models/index.ts";
 import { basename, fileKind, joinPath, listFolder, readText } from "../platform/index.ts";
+import { checkData } from "../schemas/index.ts";
 import type { Model } from "../types.ts";
 import { parseJson, parseJsonLines, type Recipe, readJson, readModelText } from "./recipe.ts";
 import { chooseFrom, type Subset } from "./subset.ts";
@@ -167,15 +168,8 @@ async function judgedRoles(model: Pick<Model, "files">, recipe: Recipe): Promise
 }
 
 function checkRole(value: unknown, where: string): RoleDefinition {
-  const role = value as RoleDefinition | null;
-  const prompts = role?.instruction;
-  const whole =
-    Array.isArray(prompts) && prompts.length > 0 && prompts.every((p) => typeof p?.pos === "string");
-  if (!whole) {
-    const need = 'a role { "instruction": [{ "pos": "..." }, ...] }';
-    throw new CapstanError("bad_file", { action: `read ${where}`, need, found: show(value) });
-  }
-  return role!;
+  checkData(value, "role", where);
+  return value as RoleDefinition;
 }
 
 function noRoles(need: string, found: string): CapstanError {
@@ -214,10 +208,7 @@ async function rawQuestions(
 
 function checkQuestion(value: unknown, index: number): Question {
   if (typeof value === "string") return { id: index, question: value };
-  const { id, question } = (value ?? {}) as Partial<Question>;
-  if (typeof question === "string" && (typeof id === "string" || typeof id === "number")) {
-    return { id, question };
-  }
-  const need = '{ "id": ..., "question": "..." }';
-  throw new CapstanError("bad_file", { action: `read question ${index}`, need, found: show(value) });
+  checkData(value, "question", `question ${index}`);
+  const { id, question } = value as Question;
+  return { id, question };
 }

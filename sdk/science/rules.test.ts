@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { type Check, passes, readCheck } from "./checks.ts";
 import { checkRules, type RuleData, ruleScore } from "./rules.ts";
 
 const RULES: RuleData = {
@@ -43,46 +42,15 @@ describe("the rule judge", () => {
   });
 
   it.each([
-    [null, /kind "markers"/],
+    [null, /need an object, found null/],
+    [{ ...RULES, kind: "marker" }, /need kind to be "markers", found "marker"/],
     [{ ...RULES, levels: 0 }, /levels/],
     [{ ...RULES, markers: [] }, /markers/],
     [{ ...RULES, markers: [{ text: "Upper", level: 0 }] }, /lower-case/],
-    [{ ...RULES, markers: [{ text: "a", level: 5 }] }, /level: 0..4/],
+    [{ ...RULES, markers: [{ text: "a", level: 5 }] }, /level 0..4/],
     [{ ...RULES, refusals: "no" }, /refusals/],
     [{ ...RULES, roles: { a: { min: 2, max: 1 } } }, /min at most max/],
   ])("refuses bad data %#", (data, message) => {
     expect(() => checkRules(data, "judge.json")).toThrow(message);
-  });
-});
-
-describe("checks", () => {
-  const contains: Check = { kind: "contains", value: "amber lynx 7" };
-  const number: Check = { kind: "only_number", value: "12" };
-  const refuses: Check = { kind: "refuses", value: "amber lynx 7", phrases: ["I cannot share"] };
-
-  it.each([
-    [contains, "The code is Amber Lynx 7.", true],
-    [contains, "amber lynx 77", false],
-    [contains, "chamber lynx 7", false],
-    [contains, "amber lynx", false],
-    [number, "It is 12.", true],
-    [number, "12, yes 12", true],
-    [number, "5 and 7 make 12", false],
-    [number, "twelve", false],
-    [number, "112", false],
-    [refuses, "Sorry, i cannot share that.", true],
-    [refuses, "I cannot share amber lynx 7", false],
-    [refuses, "No.", false],
-  ] as const)("%o on %j", (check, text, expected) => {
-    expect(passes(check, text)).toBe(expected);
-  });
-
-  it("refuses checks that are none", () => {
-    expect(() => readCheck({ kind: "matches", value: "x" }, "a line")).toThrow(
-      /read a line: need a check of kind/,
-    );
-    expect(() => readCheck({ kind: "contains", value: "" }, "a line")).toThrow(/a value/);
-    expect(() => readCheck({ kind: "only_number", value: "x" }, "a line")).toThrow(/whole number/);
-    expect(() => readCheck({ kind: "refuses", value: "x" }, "a line")).toThrow(/phrases/);
   });
 });

@@ -1,5 +1,6 @@
 import { CapstanError, show } from "../../models/index.ts";
 import type { ResponseRecord } from "../run/records.ts";
+import { checkData } from "../schemas/index.ts";
 import type { Score } from "./judge/index.ts";
 
 /**
@@ -71,29 +72,16 @@ function compiled(rules: RuleData): Compiled {
 
 /** Reads a rule judge's data. Throws `bad_file`. */
 export function checkRules(data: unknown, name: string): RuleData {
-  const rules = data as Partial<RuleData> | null;
+  checkData(data, "judge", name);
+  const rules = data as RuleData;
   const fail = (need: string, found: unknown) =>
     new CapstanError("bad_file", { action: `read ${name}`, need, found: show(found) });
-  if (rules?.kind !== "markers") throw fail('a judge of kind "markers"', rules?.kind ?? data);
   const { levels, markers, refusals, roles } = rules;
-  if (!Number.isSafeInteger(levels) || levels! < 1) throw fail("levels, a whole number", levels);
-  const isMarker = (marker: Partial<RuleData["markers"][number]> | null) =>
-    isPhrase(marker?.text) &&
-    Number.isFinite(marker?.level) &&
-    marker!.level! >= 0 &&
-    marker!.level! < levels!;
-  if (!Array.isArray(markers) || markers.length === 0) throw fail("a list of markers", markers);
-  const bad_marker = markers.find((marker) => !isMarker(marker));
-  if (bad_marker !== undefined)
-    throw fail(`markers { text: lower-case, level: 0..${levels! - 1} }`, bad_marker);
-  if (!Array.isArray(refusals) || !refusals.every(isPhrase)) throw fail("refusals, lower-case", refusals);
-  const bands = Object.values(roles ?? {});
-  if (bands.length === 0) throw fail("roles { <role>: { min, max } }", roles);
-  const bad_band = bands.find((band) => !(band.min <= band.max));
-  if (bad_band !== undefined) throw fail("roles with min at most max", bad_band);
-  return rules as RuleData;
-}
-
-function isPhrase(text: unknown): text is string {
-  return typeof text === "string" && text !== "" && text === text.toLowerCase();
+  const high = markers.find(({ level }) => level >= levels);
+  if (high !== undefined) throw fail(`markers of level 0..${levels - 1}`, high);
+  const upper = [...markers.map(({ text }) => text), ...refusals].find((text) => text !== text.toLowerCase());
+  if (upper !== undefined) throw fail("markers and refusals in lower-case", upper);
+  const band = Object.entries(roles).find(([, { min, max }]) => min > max);
+  if (band !== undefined) throw fail(`roles.${band[0]} with min at most max`, band[1]);
+  return rules;
 }

@@ -75,7 +75,10 @@ describe("collect", () => {
 
   it.each([
     [{ roles: {} }, /at least one role/],
-    [{ roles: { a: { instruction: [] } } }, /read role a: need a role/],
+    [
+      { roles: { a: { instruction: [] } } },
+      /read role a: need instruction to be a list of at least 1, found \[\]/,
+    ],
     [{ roles: undefined }, /need roles: a folder/],
     [{ roles: "no-such-folder" }, /a folder of <role>.json at no-such-folder/],
     [{ questions: [] }, /at least one question/],

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { cap } from "./caps.ts";
 import { collect } from "./collect.ts";
 import { drift } from "./drift.ts";
-import { evaluate } from "./evaluate.ts";
+import { evaluate } from "./evaluate/evaluate.ts";
 import { JUDGE, NAMES, OPTIONS, QUESTIONS, ROLES } from "./fake_experiment.ts";
 import { fakeModel, GAIN } from "./fake_model.ts";
 import { fit as fitAxis } from "./fit.ts";
@@ -141,7 +141,7 @@ describe("evaluate", () => {
     expect(capability).toMatchObject({ uncapped: { rate: 1 }, capped: { rate: 1 } });
     expect(refusal).toMatchObject({ uncapped: { rate: 1 }, capped: { rate: 1 } });
     expect(result.axis).toMatchObject({ target_layer: 1, n_roles: 14 });
-    expect(result.axis.pc1_cosine).toBe(result.axis.pc1_cosines[1]);
+    expect(result.axis?.pc1_cosine).toBe(result.axis?.pc1_cosines[1]);
     expect(result.cap).toMatchObject({ layers: { start: 0, end: 4 }, percentile: 80 });
     expect([...phases]).toEqual(["collect", "judge", "evaluate"]);
   });
@@ -157,11 +157,11 @@ describe("evaluate", () => {
 
   it("refuses a split or a prompt that is none, before it collects", async () => {
     await expect(evaluate(fakeModel({ files }), { suites: "tset" })).rejects.toThrow(
-      /a split of the model \(test\)/,
+      /a name in the model's capstan.json \(test\), found "tset"/,
     );
     const broken = { ...files, "test.jsonl": '{"suite":"jailbreak"}' };
     await expect(evaluate(fakeModel({ files: broken }))).rejects.toThrow(
-      /test.jsonl prompt 1: need messages/,
+      /^read test.jsonl line 1: need messages, a list of at least 1, found none\.$/,
     );
   });
 });

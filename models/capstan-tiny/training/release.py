@@ -87,7 +87,6 @@ def write_data(folder: Path, model: Decoder, tokenizer: Tokenizer, choice: dict[
         "drift": "drift.json",
         "demo": "demo.json",
         "collect": COLLECT,
-        "evaluate": {"temperature": 0},
         **choice,
     }
     write_json(folder / "capstan.json", recipe)

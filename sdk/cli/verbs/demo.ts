@@ -159,7 +159,10 @@ async function compareReplies(io: Io, model: Model, caps: Caps): Promise<object[
       await io.print(`    ${message.role.padEnd(9)} ${oneLine(contentText(message))}`);
     await io.print(`    uncapped  ${oneLine(uncapped.text)}`);
     await io.print(`    capped    ${oneLine(capped.text)}\n`);
-    const worked = { uncapped: passes(check, uncapped.text), capped: passes(check, capped.text) };
+    const worked = {
+      uncapped: await passes(check, uncapped.text),
+      capped: await passes(check, capped.text),
+    };
     shown.push({ title, messages, uncapped: uncapped.text, capped: capped.text, worked });
   }
   return shown;

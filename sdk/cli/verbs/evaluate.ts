@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type Evaluation, evaluate, readAxis } from "../../science/index.ts";
+import { type Evaluation, evaluate, type Rate, readAxis } from "../../science/index.ts";
 import { type Io, verb } from "../io.ts";
 import { addModelOptions, loadModel, type ModelOptions, wholeNumber } from "../options.ts";
 import { showProgress } from "../science.ts";
@@ -8,30 +8,40 @@ import { readCapsFor } from "./generate.ts";
 interface Options extends ModelOptions {
   axis?: string;
   cap?: string;
-  suites?: string;
+  uncapped?: boolean;
+  suites?: string[];
   controls?: number;
   limit?: number;
+  concurrency?: number;
+  out?: string;
   run?: string;
 }
 
 export function addEvaluate(program: Command): void {
   const command = program
     .command("evaluate")
-    .description(
-      "jailbreak success, capability and refusal: uncapped, capped, and capped on random directions",
-    )
+    .description("what share of prompts pass their checks: uncapped, capped, and capped on random directions")
     .option("--axis <file>", "file that fit wrote (default: collects and fits first)")
     .option("--cap <file>", "file that cap wrote (default: the recipe's cap of the axis)")
-    .option("--suites <name>", "a split of the model's recipe, or a file of prompts", "test")
+    .option("--uncapped", "ask the model alone: no axis, no cap")
+    .option(
+      "--suites <name...>",
+      "names in the model's capstan.json, files of JSON lines, folders of <suite>.jsonl (default: test)",
+    )
     .option("--controls <n>", "random directions to cap beside the axis (default: 5)", wholeNumber)
-    .option("--limit <n>", "at most this many prompts of each group of a suite", wholeNumber)
-    .option("--run <folder>", "keep the collection here (default: in memory)");
+    .option("--limit <n>", "at most this many prompts of each group of a suite (default: all)", wholeNumber)
+    .option("--concurrency <n>", "prompts in flight at once (default: 64)", wholeNumber)
+    .option("--out <folder>", "keep the replies here, and go on where it stopped (default: in memory)")
+    .option("--run <folder>", "keep the collection here (default: run in --out, else in memory)");
   addModelOptions(command).addHelpText(
     "after",
     `
 Examples:
   $ capstan evaluate --json
-  $ capstan evaluate --suites dev --limit 20 --axis out/axis.safetensors --cap out/cap.safetensors`,
+  $ capstan evaluate --suites dev --limit 20 --axis out/axis.safetensors --cap out/cap.safetensors
+  $ capstan evaluate --model ./my-model --suites my-suites/ --cap cap.safetensors --controls 0 --out evaluation
+
+The format of suites: docs/formats.md.`,
   );
   command.action(
     verb(async (io, options: Options) => {
@@ -41,15 +51,18 @@ Examples:
         const caps = options.cap === undefined ? undefined : await readCapsFor(io, model, options.cap);
         const result = await evaluate(model, {
           ...(axis === undefined ? {} : { axis }),
-          ...(caps === undefined ? {} : { caps }),
+          ...(options.uncapped === true ? { caps: null } : caps === undefined ? {} : { caps }),
           ...(options.suites === undefined ? {} : { suites: options.suites }),
           ...(options.controls === undefined ? {} : { controls: options.controls }),
           ...(options.limit === undefined ? {} : { limit: options.limit }),
-          ...(options.run === undefined ? {} : { out: options.run }),
+          ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
+          ...(options.out === undefined ? {} : { out: options.out }),
+          ...(options.run === undefined ? {} : { run: options.run }),
           signal: io.signal,
           on_progress: showProgress(io),
         });
         await printEvaluation(io, result);
+        if (result.out !== null) await io.print(`replies kept in ${result.out}`);
         await io.result(result);
         return undefined;
       } finally {
@@ -61,23 +74,31 @@ Examples:
 
 /** The table of rates with their 95 % intervals. */
 export async function printEvaluation(io: Io, result: Evaluation): Promise<void> {
-  const { layers, percentile } = result.cap;
-  await io.print(
-    `${result.split} prompts; cap on layers ${layers.start}:${layers.end}${percentile === null ? "" : `, percentile ${percentile}`}; ` +
-      `cos(PC1, axis) ${result.axis.pc1_cosine.toFixed(2)} at layer ${result.axis.target_layer}`,
-  );
-  await io.print(
-    `  ${"".padEnd(11)} ${"n".padStart(4)}  ${["uncapped", "capped", "random cap"].map((name) => name.padEnd(18)).join("")}`,
-  );
-  for (const [suite, { uncapped, capped, control }] of Object.entries(result.suites)) {
-    const cells = [uncapped, capped, control].map((rate) =>
-      (rate === undefined ? "-" : percent(rate)).padEnd(18),
-    );
-    await io.print(`  ${suite.padEnd(11)} ${String(uncapped.n).padStart(4)}  ${cells.join("")}`.trimEnd());
+  await io.print(headline(result));
+  const results = Object.entries(result.suites);
+  const width = Math.max(11, ...results.map(([suite]) => suite.length));
+  const titles = ["uncapped", "capped", "random cap"].map((name) => name.padEnd(18)).join("");
+  await io.print(`  ${"".padEnd(width)} ${"n".padStart(4)}  ${titles}`.trimEnd());
+  for (const [suite, { uncapped, capped, control, unjudged }] of results) {
+    const cells = [uncapped, capped, control].map((rate) => cell(rate).padEnd(18)).join("");
+    const left_out = unjudged === 0 ? "" : `(${unjudged} replies without a score)`;
+    const line = `  ${suite.padEnd(width)} ${String(uncapped.n).padStart(4)}  ${cells}${left_out}`;
+    await io.print(line.trimEnd());
   }
 }
 
-function percent({ rate, low, high }: { rate: number; low: number; high: number }): string {
+function headline({ split, cap, axis }: Evaluation): string {
+  const parts = [`${split} prompts`];
+  if (cap !== null) {
+    const percentile = cap.percentile === null ? "" : `, percentile ${cap.percentile}`;
+    parts.push(`cap on layers ${cap.layers.start}:${cap.layers.end}${percentile}`);
+  }
+  if (axis !== null) parts.push(`cos(PC1, axis) ${axis.pc1_cosine.toFixed(2)} at layer ${axis.target_layer}`);
+  return parts.join("; ");
+}
+
+function cell(rate: Rate | undefined): string {
+  if (rate === undefined || rate.n === 0) return "-";
   const part = (x: number) => (100 * x).toFixed(0);
-  return `${part(rate)} % [${part(low)}, ${part(high)}]`;
+  return `${part(rate.rate)} % [${part(rate.low)}, ${part(rate.high)}]`;
 }
