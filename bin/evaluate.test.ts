@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Caps, load } from "../sdk/index.ts";
+import { stubEndpoint } from "../sdk/science/judge/fixtures/stub.ts";
 
 const root = join(import.meta.dirname, "..");
 const scratch = mkdtempSync(join(tmpdir(), "capstan-evaluate-"));
@@ -99,6 +100,42 @@ describe("capstan evaluate", () => {
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout).toMatch(/^ {2}manners +1 {2}\d+ % \[\d+, \d+\] +- +-$/m);
     expect(stdout).toMatch(/^ {2}sums +1 /m);
+  });
+
+  it("has an endpoint judge replies, which are kept with its scores", async () => {
+    await using stub = await stubEndpoint(({ prompt }) =>
+      prompt.startsWith("How kind") ? "3" : "no number",
+    );
+    const path = join(scratch, "judged.jsonl");
+    const item = (id: string, prompt: string) => ({
+      id,
+      messages: [{ role: "user", content: "My cat is ill." }],
+      check: { kind: "judge", prompt, min: 2 },
+    });
+    const items = [item("kind", "How kind is {answer}?"), item("odd", "Is {answer} odd?")];
+    writeFileSync(path, items.map((one) => JSON.stringify(one)).join("\n"));
+    const out = join(scratch, "judged");
+    const args = ["--suites", path, "--uncapped", "--out", out, "--json"];
+    const judging = ["--judge", stub.url, "--judge_model", "m", "--judge_max_tokens", "7"];
+    const judged = await evaluate(...args, ...judging);
+    expect([judged.code, judged.stderr]).toEqual([0, ""]);
+    const { suites, judge } = JSON.parse(judged.stdout);
+    expect(judge).toMatch(/^m@127/);
+    expect(suites.judged).toMatchObject({ uncapped: { rate: 1, n: 1 }, unjudged: 1 });
+    expect(stub.asked.map(({ body }) => body.max_tokens)).toEqual([7, 7]);
+    // All of it is there: nothing is asked again.
+    expect(JSON.parse((await evaluate(...args, ...judging)).stdout)).toEqual(JSON.parse(judged.stdout));
+    expect(stub.asked.length).toBe(2);
+    const without = await evaluate(...args);
+    expect([without.code, without.stderr]).toEqual([
+      2,
+      expect.stringMatching(/need a judge, for item kind .*--judge URL/),
+    ]);
+    const all = await evaluate(...args, "--judge", "all");
+    expect([all.code, all.stderr]).toEqual([
+      2,
+      expect.stringMatching(/need the URL of an endpoint for --judge/),
+    ]);
   });
 
   it.each([

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { CapstanError } from "../../models/index.ts";
 import { env } from "../platform/index.ts";
-import type { JudgeInput, JudgePlan, Run } from "../science/index.ts";
+import type { EndpointOptions, JudgeInput, JudgePlan, Run } from "../science/index.ts";
 import { JUDGE_DEFAULTS } from "../science/index.ts";
 import type { Io } from "./io.ts";
 import { realNumber, wholeNumber } from "./options.ts";
@@ -21,12 +21,17 @@ export interface JudgingOptions {
 
 /** @param left_out what happens without `--judge`, for the help */
 export function addJudgingOptions(command: Command, left_out: string): Command {
+  command.option(
+    "--judge <judge>",
+    `who scores the responses: the URL of an OpenAI-compatible endpoint; all (each counts as fully in role, unasked); a file of rules (.json), of scores (.jsonl) or of code (.mjs); none (${left_out})`,
+  );
+  return addEndpointOptions(command);
+}
+
+/** How an endpoint that `--judge` names is asked. */
+export function addEndpointOptions(command: Command): Command {
   const { concurrency, timeout_s, retries, temperature, max_tokens } = JUDGE_DEFAULTS;
   return command
-    .option(
-      "--judge <judge>",
-      `who scores the responses: the URL of an OpenAI-compatible endpoint; all (each counts as fully in role, unasked); a file of rules (.json), of scores (.jsonl) or of code (.mjs); none (${left_out})`,
-    )
     .option("--judge_model <name>", "the endpoint's model; its key is CAPSTAN_JUDGE_KEY of the environment")
     .option("--judge_concurrency <n>", `requests in flight at once (default: ${concurrency})`, wholeNumber)
     .option("--judge_rate <n>", "requests a second at the most (default: no limit)", realNumber)
@@ -61,9 +66,8 @@ const OF_ENDPOINT = [
  */
 export function judgeOf(io: Io, options: JudgingOptions): JudgeInput | null | undefined {
   const { judge } = options;
-  const is_endpoint = judge !== undefined && /^https?:/i.test(judge);
   const given = OF_ENDPOINT.filter(([name]) => options[name] !== undefined);
-  if (is_endpoint) {
+  if (isEndpoint(judge)) {
     if (options.judge_model === undefined) throw wrong("--judge_model NAME beside the endpoint", "none");
     const settings = Object.fromEntries(given.map(([name, own]) => [own, options[name]]));
     const on_wait = (found: string) =>
@@ -77,6 +81,22 @@ export function judgeOf(io: Io, options: JudgingOptions): JudgeInput | null | un
     throw wrong(`--judge URL beside ${given.map(([name]) => `--${name}`).join(", ")}`, found);
   }
   return judge === "none" ? null : judge;
+}
+
+/**
+ * The endpoint that `--judge` names, for verbs that take no other judge; undefined without one.
+ *
+ * @throws CapstanError `bad_request` for anything else, and as `judgeOf`
+ */
+export function endpointOf(io: Io, options: JudgingOptions): EndpointOptions | undefined {
+  const judge = judgeOf(io, options);
+  if (judge === undefined) return undefined;
+  if (typeof judge === "object" && judge !== null && "url" in judge) return judge;
+  throw wrong("the URL of an endpoint for --judge", `--judge ${options.judge}`);
+}
+
+function isEndpoint(judge: string | undefined): judge is string {
+  return judge !== undefined && /^https?:/i.test(judge);
 }
 
 function wrong(need: string, found: string): CapstanError {

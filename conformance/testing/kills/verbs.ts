@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { collect, fit, load, Run } from "../../../sdk/index.ts";
@@ -76,6 +76,25 @@ async function scoreContents(folder: string): Promise<Map<string, string>> {
   return found;
 }
 
+/** Suites of checks that need no judge, and one of checks that do. */
+async function prepareEvaluation(folder: string): Promise<void> {
+  judging ??= prepareJudging();
+  await judging;
+  const items = Array.from({ length: 12 }, (_, i) => ({
+    id: i,
+    messages: [{ role: "user", content: `What is ${i} plus four?` }],
+    max_tokens: 8,
+    check: { kind: "judge", prompt: `Item ${i}: {question} {answer}`, min: 1 },
+  }));
+  writeFileSync(join(folder, "judged.jsonl"), items.map((item) => JSON.stringify(item)).join("\n"));
+}
+
+function textsIn(folder: string): Map<string, string> {
+  return new Map(
+    readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), "utf8")] as const),
+  );
+}
+
 export const KILLED_VERBS = {
   collect: {
     args: (folder) => [...COLLECT, "--out", join(folder, "run"), "--json"],
@@ -92,6 +111,25 @@ export const KILLED_VERBS = {
       ...["--judge", stub_url, "--judge_model", "m", "--judge_concurrency", "4", "--json"],
     ],
     contents: (folder) => scoreContents(join(folder, "run")),
+  },
+  evaluate: {
+    prepare: prepareEvaluation,
+    args: (folder) => [
+      "evaluate",
+      ...[
+        "--suites",
+        join(folder, "judged.jsonl"),
+        "dev",
+        "--limit",
+        "5",
+        "--uncapped",
+        "--concurrency",
+        "6",
+      ],
+      ...["--judge", stub_url, "--judge_model", "m", "--judge_concurrency", "4"],
+      ...["--out", join(folder, "evaluation"), "--json"],
+    ],
+    contents: async (folder) => textsIn(join(folder, "evaluation")),
   },
 } as const satisfies Record<string, KilledVerb>;
 

@@ -1,11 +1,12 @@
 import type { Command } from "commander";
 import { type Evaluation, evaluate, type Rate, readAxis } from "../../science/index.ts";
 import { type Io, verb } from "../io.ts";
+import { addEndpointOptions, endpointOf, type JudgingOptions } from "../judging.ts";
 import { addModelOptions, loadModel, type ModelOptions, wholeNumber } from "../options.ts";
 import { showProgress } from "../science.ts";
 import { readCapsFor } from "./generate.ts";
 
-interface Options extends ModelOptions {
+interface Options extends ModelOptions, JudgingOptions {
   axis?: string;
   cap?: string;
   uncapped?: boolean;
@@ -32,19 +33,22 @@ export function addEvaluate(program: Command): void {
     .option("--limit <n>", "at most this many prompts of each group of a suite (default: all)", wholeNumber)
     .option("--concurrency <n>", "prompts in flight at once (default: 64)", wholeNumber)
     .option("--out <folder>", "keep the replies here, and go on where it stopped (default: in memory)")
-    .option("--run <folder>", "keep the collection here (default: run in --out, else in memory)");
-  addModelOptions(command).addHelpText(
+    .option("--run <folder>", "keep the collection here (default: run in --out, else in memory)")
+    .option("--judge <url>", "OpenAI-compatible endpoint that scores replies for checks of kind judge");
+  addModelOptions(addEndpointOptions(command)).addHelpText(
     "after",
     `
 Examples:
   $ capstan evaluate --json
   $ capstan evaluate --suites dev --limit 20 --axis out/axis.safetensors --cap out/cap.safetensors
   $ capstan evaluate --model ./my-model --suites my-suites/ --cap cap.safetensors --controls 0 --out evaluation
+  $ capstan evaluate --suites kind.jsonl --judge http://127.0.0.1:8080/v1 --judge_model qwen3-8b
 
 The format of suites: docs/formats.md.`,
   );
   command.action(
     verb(async (io, options: Options) => {
+      const judge = endpointOf(io, options);
       const axis = options.axis === undefined ? undefined : await readAxis(options.axis);
       const model = await loadModel(io, options);
       try {
@@ -58,6 +62,7 @@ The format of suites: docs/formats.md.`,
           ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
           ...(options.out === undefined ? {} : { out: options.out }),
           ...(options.run === undefined ? {} : { run: options.run }),
+          ...(judge === undefined ? {} : { judge }),
           signal: io.signal,
           on_progress: showProgress(io),
         });

@@ -4,7 +4,7 @@ import type { Model } from "../../types.ts";
 import { ProgressMeter } from "../progress.ts";
 import { passes } from "./checks.ts";
 import type { EvaluationFolder } from "./folder.ts";
-import type { EvaluateOptions } from "./options.ts";
+import type { ReadOptions } from "./options.ts";
 import type { PlannedReply } from "./plan.ts";
 import { judgementKey, keyOf, type ReplyRecord, type Verdict } from "./records.ts";
 import { askJudge } from "./reply_judge.ts";
@@ -21,7 +21,7 @@ export async function answerAll(
   model: Model,
   planned: readonly PlannedReply[],
   folder: EvaluationFolder,
-  options: EvaluateOptions,
+  options: ReadOptions,
 ): Promise<void> {
   const missing = planned.filter((reply) => !folder.replies.has(keyOf(namesOf(reply))));
   const done = planned.length - missing.length;
@@ -71,7 +71,7 @@ function allPassed(verdicts: readonly Verdict[]): boolean | null {
 export async function judgeAll(
   planned: readonly PlannedReply[],
   folder: EvaluationFolder,
-  options: EvaluateOptions,
+  options: ReadOptions,
 ): Promise<ReplyRecord[]> {
   const asks = planned.flatMap((one) =>
     one.item.checks.flatMap((check, i) => (check.kind === "judge" ? [{ one, check, i }] : [])),
@@ -87,11 +87,7 @@ interface Ask {
   i: number;
 }
 
-async function askAll(
-  asks: readonly Ask[],
-  folder: EvaluationFolder,
-  options: EvaluateOptions,
-): Promise<void> {
+async function askAll(asks: readonly Ask[], folder: EvaluationFolder, options: ReadOptions): Promise<void> {
   // checkJudge has seen to it.
   const judge = options.judge!;
   const recordOf = ({ one, i }: Ask) => ({ ...namesOf(one), check: i, judge: judge.id });

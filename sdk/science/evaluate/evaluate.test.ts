@@ -117,7 +117,7 @@ describe("an evaluation", () => {
     const { judge: _, ...without } = options;
     await expect(evaluate(model, without)).rejects.toThrow(/need a judge, for item both of suite __proto__/);
     await expect(evaluate(model, { ...options, judge: { id: "x" } as never })).rejects.toThrow(
-      /judge to be a judge \{ id, score \}/,
+      /judge to be an endpoint \{ url, model \} or a judge \{ id, score \}/,
     );
     expect(calls.generate).toBe(0);
   });

@@ -7,15 +7,17 @@ import { type Caps, cap } from "../caps.ts";
 import { collect } from "../collect.ts";
 import { fit as fitAxis } from "../fit.ts";
 import { checkAxis, checkModel } from "../inputs.ts";
+import { endpointJudge } from "../judge/index.ts";
 import type { LayerRange } from "../layers.ts";
 import { type Recipe, readRecipe } from "../recipe.ts";
 import { answerAll, judgeAll } from "./answer.ts";
 import { type Condition, conditionsOf, hooksDigest, suiteDigests } from "./conditions.ts";
 import { EvaluationFolder } from "./folder.ts";
 import type { EvaluationManifest } from "./manifest.ts";
-import { type EvaluateOptions, OPTIONS } from "./options.ts";
+import { type EvaluateOptions, OPTIONS, type ReadOptions } from "./options.ts";
 import { checkPrompts, limited, planReplies } from "./plan.ts";
 import { ratesOfSuites, type SuiteRates } from "./rates.ts";
+import type { ReplyJudge } from "./reply_judge.ts";
 import { readSuites, type SuiteItem } from "./suites.ts";
 
 export interface Evaluation {
@@ -55,13 +57,14 @@ export interface Evaluation {
  */
 export async function evaluate(model: Model, given: EvaluateOptions = {}): Promise<Evaluation> {
   checkModel(model, "evaluate");
-  const options = readOptions("evaluate", given, OPTIONS);
+  const { judge, ...rest } = readOptions("evaluate", given, OPTIONS);
+  const options = { ...rest, judge: judge !== undefined && "url" in judge ? endpointJudge(judge) : judge };
   if (options.axis !== undefined) checkAxis(options.axis, "evaluate");
   const recipe = await readRecipe(model);
   // Read first: a mistake must not cost a collection.
   const all = await readSuites(options.suites ?? "test", model, recipe);
   const items = limited(all, options.limit);
-  checkJudge(items, options);
+  checkJudge(items, options.judge);
   checkPrompts(model, items, options.template_args ?? {});
   const { axis, caps } = await axisAndCaps(model, recipe, options);
   const warnings = [
@@ -93,18 +96,23 @@ export async function evaluate(model: Model, given: EvaluateOptions = {}): Promi
 const needsJudge = (items: readonly SuiteItem[]) =>
   items.some(({ checks }) => checks.some(({ kind }) => kind === "judge"));
 
-function checkJudge(items: readonly SuiteItem[], { judge }: EvaluateOptions): void {
+function checkJudge(items: readonly SuiteItem[], judge: ReplyJudge | undefined): void {
   if (judge !== undefined || !needsJudge(items)) return;
   const item = items.find((one) => needsJudge([one]))!;
   const need = `a judge, for item ${item.id} of suite ${item.suite} has a check of kind judge`;
-  throw new CapstanError("bad_request", { action: "evaluate", need, found: "none", mend: "Give judge." });
+  throw new CapstanError("bad_request", {
+    action: "evaluate",
+    need,
+    found: "none",
+    mend: "Give judge; on the command line, --judge URL --judge_model NAME.",
+  });
 }
 
 /** The axis and the caps that were given or can be made; null for what is not needed. */
 async function axisAndCaps(
   model: Model,
   recipe: Recipe,
-  options: EvaluateOptions,
+  options: ReadOptions,
 ): Promise<{ axis: Axis | null; caps: Caps | null }> {
   if (options.caps === null) return { axis: options.axis ?? null, caps: null };
   const has_roles = recipe.roles !== undefined;
@@ -128,7 +136,7 @@ function controlsOf(asked: number | undefined, axis: Axis | null, caps: Caps | n
   return asked ?? (caps.percentile === null ? 0 : Math.min(5, axis.data.controls.n));
 }
 
-async function fitByRecipe(model: Model, options: EvaluateOptions): Promise<Axis> {
+async function fitByRecipe(model: Model, options: ReadOptions): Promise<Axis> {
   const { out, signal, on_progress, concurrency, template_args } = options;
   const run = options.run ?? (typeof out === "string" ? joinPath(out, "run") : undefined);
   const collected = await collect(model, {
@@ -145,7 +153,7 @@ async function manifestOf(
   model: Model,
   items: readonly SuiteItem[],
   conditions: readonly Condition[],
-  options: EvaluateOptions,
+  options: ReadOptions,
 ): Promise<EvaluationManifest> {
   const digests = conditions.map(async ({ name, hooks }) => [name, await hooksDigest(hooks)] as const);
   return {
@@ -170,7 +178,7 @@ function summaryOf(axis: Axis): NonNullable<Evaluation["axis"]> {
   };
 }
 
-function splitOf({ suites = "test" }: EvaluateOptions): string {
+function splitOf({ suites = "test" }: ReadOptions): string {
   const names = (typeof suites === "string" ? [suites] : suites).filter((one) => typeof one === "string");
   return names.length === 0 ? "given" : names.join(", ");
 }

@@ -154,7 +154,9 @@ async function readWhole<T extends object>(
   isRecord: (value: unknown) => value is T,
 ): Promise<T[]> {
   const records: T[] = [];
-  for await (const { record } of readLines(store, file)) if (isRecord(record)) records.push(record);
+  for await (const { record } of readLines(store, file)) {
+    if (record !== undefined && isRecord(record)) records.push(record);
+  }
   return records;
 }
 

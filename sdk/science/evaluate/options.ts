@@ -4,6 +4,7 @@ import type { RunStore } from "../../run/store.ts";
 import type { TemplateArgs } from "../../types.ts";
 import type { Axis } from "../axis.ts";
 import type { Caps } from "../caps.ts";
+import type { EndpointOptions } from "../judge/index.ts";
 import type { OnProgress } from "../progress.ts";
 import type { ReplyJudge } from "./reply_judge.ts";
 import type { SuitesInput } from "./suites.ts";
@@ -26,8 +27,8 @@ export interface EvaluateOptions {
   out?: string | RunStore;
   /** Folder of the collection, when the axis is not given. Default: `run` in `out`, else in memory. */
   run?: string | RunStore;
-  /** Who scores replies for checks of kind `judge`. No default. */
-  judge?: ReplyJudge;
+  /** Who scores replies for checks of kind `judge`: an endpoint, or code. No default. */
+  judge?: ReplyJudge | EndpointOptions;
   /** Further arguments of the chat template, such as `enable_thinking: false`. Default: none. */
   template_args?: TemplateArgs;
   /** Prompts in flight at once, from 1. Default: 64. */
@@ -35,6 +36,9 @@ export interface EvaluateOptions {
   signal?: AbortSignal;
   on_progress?: OnProgress;
 }
+
+/** With its judge made ready. */
+export type ReadOptions = Omit<EvaluateOptions, "judge"> & { judge: ReplyJudge | undefined };
 
 const store = rules.anyOf(rules.text, rules.having("a store", "append"));
 
@@ -46,7 +50,10 @@ export const OPTIONS: Rules<EvaluateOptions> = {
   limit: rules.whole(1),
   out: store,
   run: store,
-  judge: rules.having("a judge { id, score }", "id", "score"),
+  judge: rules.anyOf(
+    rules.having("an endpoint { url, model }", "url", "model"),
+    rules.having("a judge { id, score }", "id", "score"),
+  ),
   template_args: rules.record,
   concurrency: rules.whole(1),
   signal: rules.signal,
