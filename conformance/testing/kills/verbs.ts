@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { collect, fit, load, Run } from "../../../sdk/index.ts";
@@ -76,6 +76,13 @@ async function scoreContents(folder: string): Promise<Map<string, string>> {
   return found;
 }
 
+/** Every file byte for byte: an evaluation's replies stand in the order of its prompts. */
+function textsIn(folder: string): Map<string, string> {
+  const names = readdirSync(folder, { recursive: true, encoding: "utf8" }).sort();
+  const files = names.filter((name) => statSync(join(folder, name)).isFile());
+  return new Map(files.map((name) => [name, readFileSync(join(folder, name), "latin1")]));
+}
+
 export const KILLED_VERBS = {
   collect: {
     args: (folder) => [...COLLECT, "--out", join(folder, "run"), "--json"],
@@ -92,6 +99,13 @@ export const KILLED_VERBS = {
       ...["--judge", stub_url, "--judge_model", "m", "--judge_concurrency", "4", "--json"],
     ],
     contents: (folder) => scoreContents(join(folder, "run")),
+  },
+  evaluate: {
+    args: (folder) => [
+      ...["evaluate", "--uncapped", "--suites", "dev", "--limit", "4", "--concurrency", "6"],
+      ...["--out", join(folder, "replies"), "--json"],
+    ],
+    contents: async (folder) => textsIn(join(folder, "replies")),
   },
 } as const satisfies Record<string, KilledVerb>;
 
