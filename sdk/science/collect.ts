@@ -60,7 +60,7 @@ export interface CollectOptions {
   seed?: number;
   /** Questions that each system prompt of a role is asked. Default: the recipe's, else all. */
   questions_per_instruction?: number;
-  /** Questions that each role is asked, spread over the list from a start of its own. Default: all. */
+  /** Questions that each role is asked, from 1, spread over the list from a start of its own. Default: all. */
   questions_per_role?: number;
   /** At most this many responses a role. */
   limit?: number;
@@ -80,9 +80,9 @@ export interface CollectOptions {
   model_name?: string;
   /** Further arguments of the chat template. Default: `enable_thinking: false` where the template has that switch. */
   template_args?: TemplateArgs;
-  /** Layers whose activations are kept: some, or a range [start, end). Default: all. */
+  /** Layers whose activations are kept, from 0 to n_layers - 1: some, or a range [start, end). Default: all. */
   layers?: readonly number[] | LayerRange;
-  /** Responses in flight at once: what a kill costs at most, beside a minute's. Default: 64. */
+  /** Responses in flight at once, from 1: what a kill costs at most, beside a minute's. Default: 64. */
   concurrency?: number;
   signal?: AbortSignal;
   on_progress?: OnProgress;

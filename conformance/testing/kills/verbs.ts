@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { collect, fit, load, Run } from "../../../sdk/index.ts";
@@ -89,10 +89,11 @@ async function prepareEvaluation(folder: string): Promise<void> {
   writeFileSync(join(folder, "judged.jsonl"), items.map((item) => JSON.stringify(item)).join("\n"));
 }
 
+/** Every file byte for byte: an evaluation's replies stand in the order of its prompts. */
 function textsIn(folder: string): Map<string, string> {
-  return new Map(
-    readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), "utf8")] as const),
-  );
+  const names = readdirSync(folder, { recursive: true, encoding: "utf8" }).sort();
+  const files = names.filter((name) => statSync(join(folder, name)).isFile());
+  return new Map(files.map((name) => [name, readFileSync(join(folder, name), "latin1")]));
 }
 
 export const KILLED_VERBS = {
@@ -115,21 +116,12 @@ export const KILLED_VERBS = {
   evaluate: {
     prepare: prepareEvaluation,
     args: (folder) => [
-      "evaluate",
-      ...[
-        "--suites",
-        join(folder, "judged.jsonl"),
-        "dev",
-        "--limit",
-        "5",
-        "--uncapped",
-        "--concurrency",
-        "6",
-      ],
+      ...["evaluate", "--uncapped", "--suites", join(folder, "judged.jsonl"), "dev"],
+      ...["--limit", "5", "--concurrency", "6"],
       ...["--judge", stub_url, "--judge_model", "m", "--judge_concurrency", "4"],
-      ...["--out", join(folder, "evaluation"), "--json"],
+      ...["--out", join(folder, "replies"), "--json"],
     ],
-    contents: async (folder) => textsIn(join(folder, "evaluation")),
+    contents: async (folder) => textsIn(join(folder, "replies")),
   },
 } as const satisfies Record<string, KilledVerb>;
 
