@@ -23,6 +23,8 @@ export interface InstalledProject extends Disposable {
 
 /** Packages that the tarball's dependencies need, from the repository's own node_modules. */
 const DEPENDENCIES = [
+  "@cfworker/json-schema",
+  "re2js",
   "commander",
   "is-any-array",
   "ml-array-max",
@@ -73,7 +75,7 @@ export function installPackage(linked: readonly string[] = []): InstalledProject
 
 function tarballOf(name: string): string {
   const { version } = JSON.parse(readFileSync(join(root, "node_modules", name, "package.json"), "utf8"));
-  return `${name}-${version}.tgz`;
+  return `${name.replace("@", "").replace("/", "-")}-${version}.tgz`;
 }
 
 function npm(cwd: string, ...args: string[]): { stdout: string; stderr: string } {

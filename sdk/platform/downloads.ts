@@ -1,3 +1,4 @@
+import { CapstanError } from "../../models/index.ts";
 import { attempt, makeFolder } from "./files.ts";
 import { dirname, joinPath } from "./paths.ts";
 import { isGranted } from "./permissions.ts";
