@@ -18,6 +18,7 @@ import { checkPrompts, limited, planReplies } from "./plan.ts";
 import { ratesOfSuites, type SuiteRates } from "./rates.ts";
 import { readSuites, type SuiteItem } from "./suites.ts";
 
+/** Rates of every suite, uncapped, capped and under controls. */
 export interface Evaluation {
   /** By suite: the share of its prompts whose reply passed. Of a jailbreak, that it worked. */
   suites: Record<string, SuiteRates>;
