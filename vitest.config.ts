@@ -7,6 +7,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     maxWorkers: 2,
+    globalSetup: "scripts/test_setup.mjs",
     // biome's rule against focused tests takes our verb `fit` for one, so vitest refuses them.
     allowOnly: false,
     projects: [

@@ -12,6 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { deno_path } from "../conformance/testing/parts.ts";
 import { generate, load } from "../sdk/index.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -19,7 +20,7 @@ const scratch = mkdtempSync(join(tmpdir(), "capstan-bin-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
 const NODE = [process.execPath, "bin/capstan.mjs"];
-const DENO = ["node_modules/.bin/deno", "run", "-A", "bin/capstan.ts"];
+const DENO = [deno_path, "run", "-A", "bin/capstan.ts"];
 
 function start(command: readonly string[], args: readonly string[]): ChildProcess {
   return spawn(command[0]!, [...command.slice(1), ...args], { cwd: root, stdio: ["ignore", "pipe", "pipe"] });

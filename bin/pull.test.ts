@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { deno_path } from "../conformance/testing/parts.ts";
 import { digestOf, type HubServer, serveHub } from "../sdk/hub/fixtures/hub_server.ts";
 import { answer } from "../sdk/source/fixtures/server.ts";
 
@@ -29,7 +30,7 @@ const unfinished = () => join(folder(), "blobs", `${digestOf(large)}.capstan.inc
 function start(...args: string[]): ChildProcess {
   const env = { PATH: process.env.PATH, HF_HOME: home, HF_ENDPOINT: server.url };
   const command = ["run", "-A", "--no-lock", "bin/capstan.ts", "pull", "org/model", "--json", ...args];
-  return spawn("node_modules/.bin/deno", command, { cwd: join(import.meta.dirname, ".."), env });
+  return spawn(deno_path, command, { cwd: join(import.meta.dirname, ".."), env });
 }
 
 async function ended(child: ChildProcess): Promise<{ code: number | null; stdout: string; stderr: string }> {
@@ -97,7 +98,7 @@ describe("capstan pull", () => {
 
   it("of a model that is not there exits with 1 and one line", async () => {
     const { code, stderr } = await ended(
-      spawn("node_modules/.bin/deno", ["run", "-A", "--no-lock", "bin/capstan.ts", "pull", "org/none"], {
+      spawn(deno_path, ["run", "-A", "--no-lock", "bin/capstan.ts", "pull", "org/none"], {
         cwd: join(import.meta.dirname, ".."),
         env: { PATH: process.env.PATH, HF_HOME: home, HF_ENDPOINT: server.url },
       }),

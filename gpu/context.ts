@@ -66,13 +66,16 @@ export class Gpu {
     device.lost.then(({ reason, message }) => {
       this.#failed ??= lostError(message || reason || "no reason given");
     });
-    device.onuncapturederror = ({ error }) => {
-      this.#failed ??= new CapstanError("internal", {
-        action: "run on the GPU",
-        need: "calls that WebGPU takes",
-        found: error.message,
-      });
-    };
+    // Assigned so because Deno's types of a device lack the property, which the device itself has.
+    Object.assign(device, {
+      onuncapturederror: ({ error }: GPUUncapturedErrorEvent) => {
+        this.#failed ??= new CapstanError("internal", {
+          action: "run on the GPU",
+          need: "calls that WebGPU takes",
+          found: error.message,
+        });
+      },
+    });
   }
 
   /** Why the device can no longer be used, once it cannot. */

@@ -32,12 +32,14 @@ export type FileDtype = "F32" | "F16" | "BF16";
 /** How a device keeps matrices. Vectors (norms, biases) are always f32. */
 export type StoredDtype = "f32" | "f16" | "bf16" | "q8" | "q4";
 
+/** How a device loads a program. */
 export interface DeviceLoadOptions {
   /** `auto` keeps each matrix as the file has it. */
   dtype: "auto" | StoredDtype;
   /** Positions the rope tables may be asked for. */
   n_ctx: number;
   ropes: readonly RopeSpec[];
+  /** Ends the load with `aborted`. Default: none. */
   signal?: AbortSignal;
   /** Called after each tensor, with bytes of the files read so far and in all. */
   on_progress?: (done: number, total: number) => void;
@@ -49,6 +51,7 @@ export interface WeightSource {
   tensor(name: string): WeightTensor;
 }
 
+/** A tensor of a checkpoint, readable by byte range. */
 export interface WeightTensor {
   readonly name: string;
   readonly dtype: FileDtype;
@@ -58,8 +61,11 @@ export interface WeightTensor {
   read(start: number, end: number): Promise<Uint8Array>;
 }
 
+/** A KV block, by its number. */
 export type BlockId = number;
+/** A set of hooks that the device holds, by its number. */
 export type HookSetId = number;
+/** A sum of rows that the device keeps, by its number. */
 export type AccumulatorId = number;
 
 /** What a loaded model takes, in bytes, and what its device leaves for the cache. */
@@ -181,6 +187,7 @@ export interface SampleParams {
   top_logprobs: number;
 }
 
+/** What a step gives back of one entry. */
 export interface StepResult {
   /** Where the values ceased to be finite; then nothing else of the entry holds. */
   non_finite: "residual" | "logits" | null;

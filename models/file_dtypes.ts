@@ -7,6 +7,7 @@ export const FILE_DTYPES = {
   BF16: { size: 2, stored: "bf16" },
 } as const satisfies Record<FileDtype, { size: number; stored: StoredDtype }>;
 
+/** Whether tensors of a file in this dtype are read. */
 export function isFileDtype(name: string): name is FileDtype {
   return Object.hasOwn(FILE_DTYPES, name);
 }

@@ -13,10 +13,12 @@ export const SITE_KINDS = [
   "hook_mlp_out",
   "hook_resid_post",
 ] as const;
+/** What of a layer a site is. */
 export type SiteKind = (typeof SITE_KINDS)[number];
 /** A place in the model, `blocks.{layer}.{kind}`: the value there is [n_tokens, d_model]. */
 export type Site = `blocks.${number}.${SiteKind}`;
 
+/** Where a hook acts: at every position, or at the last of each forward call. */
 export type Positions = "all" | "last";
 
 /**
@@ -109,6 +111,7 @@ function siteKinds({ block }: DecoderSpec): SiteKind[] {
   return SITE_KINDS.filter((kind) => block === "sequential" || kind !== "hook_resid_mid");
 }
 
+/** A site's name by its number. */
 export function siteName(id: SiteId): Site {
   return `blocks.${Math.floor(id / SITE_KINDS.length)}.${SITE_KINDS[id % SITE_KINDS.length]!}`;
 }

@@ -25,7 +25,11 @@ export interface WeightPart {
   start: number;
 }
 
-/** @throws CapstanError `bad_weights` for a tensor that is not there or not as the program says */
+/**
+ * A program's weights in a checkpoint, slot by slot, nothing read yet.
+ *
+ * @throws CapstanError `bad_weights` for a tensor that is not there or not as the program says
+ */
 export function openProgramWeights(program: Program, source: WeightSource): OpenWeight[] {
   return program.weights.map((slot) => ({ slot, parts: slot.parts.map((part) => openPart(source, part)) }));
 }
@@ -79,7 +83,11 @@ export function storedDtypes(
   return [...values.keys()].sort((a, b) => values.get(b)! - values.get(a)!);
 }
 
-/** @throws CapstanError `unsupported` for a dtype that the device does not store */
+/**
+ * A dtype that the device stores, or `auto`. Throws `unsupported` for another.
+ *
+ * @throws CapstanError `unsupported` for a dtype that the device does not store
+ */
 export function knownDtype<Known extends StoredDtype>(
   dtype: DeviceLoadOptions["dtype"],
   dtypes: readonly Known[],

@@ -55,6 +55,7 @@ export interface WeightSlot {
   parts: TensorSpec[];
 }
 
+/** One op of a program: what it reads, and where it writes. */
 export type Op =
   /** out[row] = scale * weight[token of row] + positions[position of row]. Residual sites after it: `sites`. */
   | { op: "embed"; weight: WeightId; positions: WeightId | null; scale: number; out: "h"; sites: SiteId[] }

@@ -52,6 +52,7 @@ export interface DecoderSpec {
 /** `rms`: x / sqrt(mean(x^2) + eps). `layer`: (x - mean(x)) / sqrt(var(x) + eps). Then times weight, plus bias. */
 export type NormKind = "rms" | "layer";
 
+/** A normalisation and its epsilon. */
 export interface NormSpec {
   kind: NormKind;
   eps: number;
@@ -63,6 +64,7 @@ export type Activation = "silu" | "gelu" | "gelu_tanh" | "relu" | "relu2";
 /** Element j of a head's turning part pairs with j + half (`half`), or 2j with 2j + 1 (`interleaved`). */
 export type RopeLayout = "half" | "interleaved";
 
+/** What differs from layer to layer. */
 export interface LayerSpec {
   /** Index into `ropes`, or null for a layer without positions (NoPE). */
   rope: number | null;
@@ -161,11 +163,13 @@ export interface LayerTensors {
   mlp_post_norm: NormTensors | null;
 }
 
+/** The tensors of a normalisation. */
 export interface NormTensors {
   weight: TensorSpec;
   bias: TensorSpec | null;
 }
 
+/** The tensors of a dense MLP. */
 export interface MlpTensors {
   /** gate and up, in this order, stacked on rows; the one product of an MLP without gate. */
   in: TensorSpec[];
@@ -174,6 +178,7 @@ export interface MlpTensors {
   out_bias: TensorSpec | null;
 }
 
+/** The tensors of a mixture of experts. */
 export interface ExpertTensors {
   /** [n_experts, d_model] */
   router: TensorSpec;

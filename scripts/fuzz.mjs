@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { install, root } from "./steps.mjs";
+import { deno, install, installDeno, root } from "./steps.mjs";
 
 const { values } = parseArgs({
   options: { count: { type: "string", default: "100000" }, from: { type: "string", default: "0" } },
@@ -15,6 +15,7 @@ const HANG_MS = 60_000;
 const A_PROCESS = 5_000;
 
 install();
+installDeno();
 let next = Number(values.from);
 let failures = 0;
 const start = Date.now();
@@ -35,7 +36,7 @@ function run(first, count) {
     String(first),
     String(count),
   ];
-  const child = spawn(join(root, "node_modules", ".bin", "deno"), flags, { cwd: root });
+  const child = spawn(deno, flags, { cwd: root });
   let at = first;
   let stderr = "";
   const hang = () => {

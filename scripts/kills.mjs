@@ -2,12 +2,11 @@
 // until they are done. One line of JSON a verb; ends with 1 where a resumed folder holds something else than an unbroken
 // one. `--by` may be given several times: SIGKILL, SIGINT, SIGTERM.
 import { spawnSync } from "node:child_process";
-import { join } from "node:path";
-import { build, install, root } from "./steps.mjs";
+import { build, deno, install, installDeno, root } from "./steps.mjs";
 
 install();
+installDeno();
 build();
-const deno = join(root, "node_modules", ".bin", "deno");
 const script = ["run", "-A", "--no-lock", "conformance/testing/kills/run.ts"];
 const args = [...process.argv.slice(2), "--", process.execPath, "bin/capstan.mjs"];
 const { status } = spawnSync(deno, [...script, ...args], { cwd: root, stdio: "inherit" });

@@ -28,6 +28,20 @@ export function install() {
   run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
 }
 
+/**
+ * Deno for the tests: its npm package has a folder of its own. In the root's node_modules/.bin it would stand in the
+ * way of `deno task`, which takes every command there for JavaScript.
+ */
+export const deno = join(root, "conformance", "testing", "deno", "node_modules", ".bin", "deno");
+
+/** Installs the Deno of the tests where it is missing. */
+export function installDeno() {
+  if (existsSync(deno)) return;
+  say("installing Deno for the tests (npm ci)");
+  const folder = join("conformance", "testing", "deno");
+  run("npm", ["ci", "--prefix", folder, "--no-audit", "--no-fund", "--loglevel=error"]);
+}
+
 /** Compiles the TypeScript to dist/ when a source is newer than the last build. */
 export function build() {
   if (isBuilt()) return;
@@ -95,6 +109,7 @@ function buildAnew() {
   rmSync(join(root, "dist"), { recursive: true, force: true });
   const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
   run(process.execPath, [tsc, "-p", "tsconfig.build.json"]);
+  nameLibs(join(root, "dist"));
   for (const pkg of [join("core-wasm", "pkg"), join("core-wasm", "text", "pkg")]) {
     if (existsSync(join(root, pkg))) cpSync(join(root, pkg), join(root, "dist", pkg), { recursive: true });
   }
@@ -105,6 +120,19 @@ function buildAnew() {
   const hosts = join("conformance", "hosts");
   cpSync(join(root, hosts, "workerd.capnp"), join(root, "dist", hosts, "bundle", "workerd.capnp"));
   writeFileSync(built, String(newest));
+}
+
+/**
+ * Types of `await using` are in no lib that a consumer has by default, so the declarations name it. In the sources JSR
+ * would refuse such a line.
+ */
+function nameLibs(folder) {
+  for (const name of readdirSync(folder, { recursive: true })) {
+    if (!name.endsWith(".d.ts")) continue;
+    const text = readFileSync(join(folder, name), "utf8");
+    if (!/\b(AsyncDisposable|Disposable|Symbol\.(asyncDispose|dispose))\b/.test(text)) continue;
+    writeFileSync(join(folder, name), `/// <reference lib="esnext.disposable" />\n${text}`);
+  }
 }
 
 /** Runs a command to its end, its output on stderr; exits with its code when it fails. */

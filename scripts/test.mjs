@@ -3,9 +3,10 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { build, install, root, run, say } from "./steps.mjs";
+import { build, install, installDeno, root, run, say } from "./steps.mjs";
 
 install();
+installDeno();
 const bin = (name) => join(root, "node_modules", ".bin", name);
 const args = process.argv.slice(2);
 if (args.length === 0) {

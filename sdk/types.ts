@@ -49,15 +49,23 @@ export interface TemplateArgs {
   [name: string]: unknown;
 }
 
+/** How a text becomes token ids. */
 export interface EncodeOptions {
+  /**
+   * What the text of an added token is: `text` (characters like any other) or `parse` (the token). Default: `text`.
+   */
   special?: "text" | "parse" | null;
+  /** Put around it what the tokenizer puts around a sequence (`<s>`). Default: false. */
   add_special_tokens?: boolean;
 }
 
+/** How token ids become text. */
 export interface DecodeOptions {
+  /** Leave special tokens out of the text. Default: false. */
   skip_special_tokens?: boolean;
 }
 
+/** Text to token ids and back, and chats by the model's template, as Hugging Face's own gives them. */
 export interface Tokenizer {
   /**
    * Ids of a text, nothing put in front. `special: "text"` (default) reads every added token's text, special or
@@ -97,21 +105,32 @@ export interface FileSource {
   read(name: string, start: number, end: number): Promise<Uint8Array>;
 }
 
+/** How a model is loaded. */
 export interface LoadOptions {
+  /** What runs it; `auto` takes WebGPU where the machine has a GPU. Default: `auto`. */
   device?: "auto" | "wasm" | "webgpu";
+  /**
+   * How the device keeps matrices; `auto` keeps them as the file does where it can. WASM: `f32`, `f16`, `bf16`.
+   * Default: `auto`.
+   */
   dtype?: "auto" | "f32" | "f16" | "bf16" | "q8" | "q4";
   /**
-   * Longest sequence, in tokens. Default: the model's own (`max_position_embeddings`), at most what memory allows. More
-   * runs as far as the rope is scaled, and beyond that with a warning (`Model.warnings`); positions that were learned end.
+   * Longest sequence in tokens, from 1. Default: the model's own (`max_position_embeddings`), at most what memory
+   * allows. More runs as far as the rope is scaled, and beyond that with a warning (`Model.warnings`); positions
+   * that were learned end.
    */
   n_ctx?: number;
+  /** Threads of the WASM engine, from 1; more than 1 is refused so far. Default: 1. */
   threads?: number;
   /** Most requests that wait for a place, from 0, before those with `queue: "refuse"` are refused. Default: 64. */
   max_queue?: number;
+  /** Ends the call with `aborted`. Default: none. */
   signal?: AbortSignal;
+  /** Called as bytes come, with how many there are and will be. Default: none. */
   on_progress?: (progress: LoadProgress) => void;
 }
 
+/** How far a load is. */
 export interface LoadProgress {
   /** Bytes so far and in all. */
   done: number;
@@ -120,14 +139,17 @@ export interface LoadProgress {
   stage: "pull" | "load";
 }
 
+/** How a hub model is fetched. */
 export interface PullOptions {
   /** Patterns of the files to fetch (`*.safetensors`, `*` crosses `/`). Default: what `load` reads. */
   include?: readonly string[];
+  /** Ends the call with `aborted`. Default: none. */
   signal?: AbortSignal;
-  /** Bytes of the chosen files that are here, and in all; the file that grew last. */
+  /** Bytes of the chosen files that are here, and in all; the file that grew last. Default: none. */
   on_progress?: (progress: { done: number; total: number; file: string }) => void;
 }
 
+/** What was fetched, and where it lies. */
 export interface PullResult {
   id: string;
   /** The name the model goes by today, where that is another one. */
@@ -158,16 +180,21 @@ export type IntegerArray =
 /** A prompt in any of its forms: text (as it is, behind what the tokenizer begins a sequence with), token ids, or a chat. */
 export type Prompt = string | IntegerArray | readonly Message[];
 
+/** What a forward call does beside computing, and what it gives back. */
 export interface ForwardOptions extends QueueOptions {
+  /** Interventions and readings, in order. Default: none. */
   hooks?: readonly Hook[];
-  /** Site patterns to read back: `blocks.*.hook_resid_post`. */
+  /** Site patterns to read back: `blocks.*.hook_resid_post`. Default: none. */
   capture?: readonly string[];
-  /** Means over spans of the tokens of this call, kept on the device. */
+  /** Means over spans of the tokens of this call, kept on the device. Default: none. */
   mean?: { sites: readonly string[]; spans: readonly { start: number; end: number }[] };
+  /** Logits to give back: of no token, of the last, or of all. Default: `last`. */
   logits?: "none" | "last" | "all";
+  /** Ends the call with `aborted`. Default: none. */
   signal?: AbortSignal;
 }
 
+/** What a forward call gives back. */
 export interface ForwardResult {
   /** Each [n_tokens * d_model], row-major, by site. */
   captures: Record<Site, Float32Array>;
@@ -195,6 +222,7 @@ export interface Session extends AsyncDisposable {
   dispose(): Promise<void>;
 }
 
+/** A loaded model: text, forward calls, sessions, and `generate`. */
 export interface Model extends AsyncDisposable {
   /** What it was loaded from, as a short name. */
   readonly id: string;
@@ -253,28 +281,44 @@ export interface QueueOptions {
   client?: string;
 }
 
+/** How a reply is generated: hooks, sampling, and where it ends. */
 export interface GenerateOptions extends QueueOptions {
+  /** Interventions and readings, in order, in prefill and decode alike. Default: none. */
   hooks?: readonly Hook[];
-  /** Default: up to the context's end, at most 512. */
+  /** Most tokens of the reply, from 1. Default: up to the context's end, at most 512. */
   max_tokens?: number;
-  /** 0 is greedy. Default: the model's generation_config.json, else 1. */
+  /** From 0 (greedy) to 100. Default: the model's generation_config.json, else 1. */
   temperature?: number;
+  /** Draw from so many of the likeliest tokens, from 0 (all). Default: the model's, else 0. */
   top_k?: number;
+  /**
+   * Draw from the likeliest tokens that make up this probability, from 0 to 1 (all). Default: the model's, else 1.
+   */
   top_p?: number;
+  /**
+   * Draw from tokens of at least this share of the likeliest one's probability, from 0 (all) to 1. Default: the
+   * model's, else 0.
+   */
   min_p?: number;
+  /**
+   * Divides (or multiplies, below 0) the logits of tokens that were there, from 0.001 to 1000; 1 is none. Default:
+   * the model's, else 1.
+   */
   repetition_penalty?: number;
+  /** Taken from a logit for each time the reply has the token, from -100 to 100. Default: 0. */
   frequency_penalty?: number;
+  /** Taken from a logit once the reply has the token, from -100 to 100. Default: 0. */
   presence_penalty?: number;
-  /** Added to logits, by token id. */
+  /** Added to logits, by token id. Default: none. */
   logit_bias?: Record<number, number>;
-  /** Same seed, same device: same tokens. Default: random. */
+  /** A whole number from 0. Same seed, same device: same tokens. Default: random. */
   seed?: number;
   /**
    * Texts that end the reply; not part of it. The text of an added token (`<|im_end|>`) stands for the token, too, which
    * a reply's text does not show.
    */
   stop?: string | readonly string[];
-  /** Ids that end the reply, beside the model's own; not part of it. */
+  /** Ids that end the reply, beside the model's own; not part of it. Default: none. */
   stop_token_ids?: IntegerArray;
   /** Report log-probabilities: true for the drawn token's, a number for as many of the likeliest too. */
   logprobs?: boolean | number;
@@ -294,6 +338,7 @@ export interface GenerateOptions extends QueueOptions {
    * allows, `brief` for the next few, which keeps memory flat over many prompts that come once.
    */
   prefix_cache?: "long" | "brief";
+  /** Ends the call with `aborted`. Default: none. */
   signal?: AbortSignal;
 }
 
@@ -308,6 +353,7 @@ export interface GeneratedToken {
   projections?: Record<string, number>;
 }
 
+/** A reply, whole. */
 export interface GenerateResult {
   text: string;
   /** The reply's ids, without the one that ended it. */

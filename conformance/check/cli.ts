@@ -29,7 +29,7 @@ export function addConformance(program: Command): void {
   const conformance = program
     .command("conformance")
     .description("does this machine compute what the reference computes?")
-    .argument("<cases...>", "folders of reference cases (files among them are passed over)")
+    .argument("[cases...]", "folders of reference cases; without any, those that came with Capstan")
     .addOption(
       new Option("--device <device>", "what runs it; truth is f64 in plain TypeScript")
         .choices(["auto", "wasm", "webgpu", "truth"])
@@ -62,10 +62,10 @@ export function addConformance(program: Command): void {
       "after",
       `
 Examples:
-  $ capstan conformance conformance/reference/*
+  $ capstan conformance
   $ capstan conformance conformance/reference/qwen3-tied --json
-  $ capstan conformance conformance/reference/* --report out.html --junit out.xml
-  $ capstan conformance conformance/reference/* --runtime workerd
+  $ capstan conformance --report out.html --junit out.xml
+  $ capstan conformance --runtime workerd
   $ capstan conformance conformance/reference/llama-* --runtime chromium --device webgpu
 
 Exit code 3: a case is out of its bounds.`,

@@ -1,14 +1,16 @@
 import { CapstanError } from "../../models/index.ts";
 import type { Io } from "../../sdk/cli/io.ts";
-import { fileKind } from "../../sdk/platform/index.ts";
+import { fileKind, joinPath, listFolder, packageFile, shortPath } from "../../sdk/platform/index.ts";
 
 /**
- * The folders among what a verb was given: a shell's `*` gives files too; they are no cases.
+ * The folders among what a verb was given: a shell's `*` gives files too; they are no cases. Given nothing: the cases
+ * that came with the package, which are all of them in a checkout and a sample in what npm installs.
  *
  * @param action what the verb does, for the error
  * @throws CapstanError `bad_request` where there is none
  */
 export async function caseFolders(io: Io, paths: readonly string[], action: string): Promise<string[]> {
+  if (paths.length === 0) return await ownCases();
   const folders: string[] = [];
   for (const path of paths) {
     if ((await fileKind(path)) === "file") io.progress.update(`${path}: a file, passed over`);
@@ -19,8 +21,18 @@ export async function caseFolders(io: Io, paths: readonly string[], action: stri
     action,
     need: "folders with a case.json",
     found: "files only",
-    mend: "Try: capstan conformance conformance/reference/*",
+    mend: "Without any, the cases that came with Capstan are taken.",
   });
+}
+
+async function ownCases(): Promise<string[]> {
+  const reference = packageFile("conformance/reference");
+  const found: string[] = [];
+  for (const name of await listFolder(reference)) {
+    const folder = joinPath(reference, name);
+    if ((await fileKind(joinPath(folder, "case.json"))) === "file") found.push(shortPath(folder));
+  }
+  return found;
 }
 
 /** Runs one case; an error is printed with its folder, since the files of all cases have the same names. */

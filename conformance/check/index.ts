@@ -12,6 +12,7 @@ import { QuantisedTruth, worstLoss } from "./quantised.ts";
 import { type Reference, readReference } from "./reference.ts";
 import type { CaseReport, Divergence, GenerateReport, Pass, QuantisationLoss } from "./report.ts";
 
+/** How a case is checked. */
 export interface CheckOptions extends OpenOptions {
   /**
    * Whether to run the f64 truth beside the device (slow) and name the first site that errs and the ops before it:

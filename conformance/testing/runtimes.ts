@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import type { TaskArgs, TaskName, TaskResult } from "../runtimes/tasks.ts";
-import { vulkan_icds } from "./parts.ts";
+import { bun_path, deno_path, vulkan_icds } from "./parts.ts";
 
 export const root: string = join(import.meta.dirname, "..", "..");
 
@@ -29,8 +29,14 @@ export function nodeRuntime(): ChildRuntime {
 
 /** Deno, from the sources; its Vulkan is lavapipe. */
 export function denoRuntime(): ChildRuntime {
-  const deno = ["node_modules/.bin/deno", "run", "-A", "--no-lock"];
+  const deno = [deno_path, "run", "-A", "--no-lock"];
   return childRuntime(deno, "conformance/runtimes/main.ts", "bin/capstan.ts", "lavapipe");
+}
+
+/** Bun, from what is built for npm. */
+export function bunRuntime(): ChildRuntime {
+  buildDist();
+  return childRuntime([bun_path], "dist/conformance/runtimes/main.js", "bin/capstan.mjs", "swiftshader");
 }
 
 /** Brings dist/ up to the sources; nothing where it is. */

@@ -30,7 +30,7 @@ export const SDK_VERBS: Verbs = {
 export async function createCli(verbs: Verbs, args: readonly string[] = argv()): Promise<Command> {
   const program = new Command("capstan")
     .description("Run transformer language models at the edge and hold them to their persona.")
-    .version(packageVersion(), "-V, --version")
+    .version(await packageVersion(), "-V, --version")
     // What stands after a verb is the verb's, and after a subcommand the subcommand's.
     .enablePositionalOptions()
     .showHelpAfterError("(capstan <verb> --help shows its options)")
@@ -41,7 +41,7 @@ Examples:
   $ capstan demo                                  the whole experiment on the embedded model
   $ capstan generate --prompt "Hello"             one reply
   $ capstan chat --cap out/cap.safetensors        talk with a capped model
-  $ capstan conformance conformance/reference/*   does this machine compute what the reference computes?
+  $ capstan conformance                           does this machine compute what the reference computes?
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 ran but a check fell short, 130 interrupted.`,
     );

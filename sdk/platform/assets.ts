@@ -1,5 +1,5 @@
 import { CapstanError } from "../../models/index.ts";
-import { readFile } from "./files.ts";
+import { asFileError, readFile } from "./files.ts";
 import { dirname, joinPath } from "./paths.ts";
 import { system } from "./system.ts";
 
@@ -36,7 +36,11 @@ function findRoot(start: string): string {
   const { existsSync, readFileSync } = system("node:fs", "find Capstan's own files");
   for (let folder = start; ; folder = dirname(folder)) {
     const file = joinPath(folder, "package.json");
-    if (existsSync(file) && JSON.parse(readFileSync(file, "utf8")).name === "capstan") return folder;
+    try {
+      if (existsSync(file) && JSON.parse(readFileSync(file, "utf8")).name === "capstan") return folder;
+    } catch (error) {
+      throw asFileError("read", file, error);
+    }
     if (dirname(folder) === folder) {
       throw new CapstanError("not_found", {
         action: "find Capstan's own files",
@@ -61,23 +65,34 @@ export function codeFile(name: string): string {
   return pathOf(new URL(`../../${name}`, codeUrl()));
 }
 
-/** Bytes of a file that goes with the code, from disk or from where the code came. Throws `not_found`. */
+/**
+ * Bytes of a binary that goes with the code, from disk or from where the code came.
+ *
+ * @throws CapstanError `not_found`, which names the file of the package to put there
+ */
 export async function readAsset(url: URL): Promise<Uint8Array> {
   if (isOnDisk(url.href)) return await readFile(pathOf(url));
   const response = await fetch(url);
-  if (response.ok) return new Uint8Array(await response.arrayBuffer());
+  if (response.ok && !isPage(response)) return new Uint8Array(await response.arrayBuffer());
+  const name = url.pathname.split("/").at(-1)!;
   throw new CapstanError("not_found", {
     action: `fetch ${url.href}`,
-    need: "the file that goes with Capstan's code",
-    found: `status ${response.status}`,
-    mend: "Serve the package's folder as it is, or let the bundler copy it.",
+    need: "the binary that goes with Capstan's code",
+    found: response.ok ? "a page" : `status ${response.status}`,
+    mend: `A bundler that knows new URL(..., import.meta.url) puts it there; for others copy ${name} out of node_modules/capstan/dist/core-wasm there.`,
   });
 }
 
+/** Servers of pages often answer with a page whatever is asked for. */
+function isPage(response: Response): boolean {
+  return response.headers.get("content-type")?.startsWith("text/html") === true;
+}
+
 /** The package's version, as package.json says it. */
-export function packageVersion(): string {
-  const { readFileSync } = system("node:fs", "read Capstan's version");
-  return String(JSON.parse(readFileSync(packageFile("package.json"), "utf8")).version);
+export async function packageVersion(): Promise<string> {
+  const place = packageFile("package.json");
+  const bytes = isOnDisk(codeUrl()) ? await readFile(place) : await readAsset(new URL(place));
+  return String(JSON.parse(new TextDecoder().decode(bytes)).version);
 }
 
 function isOnDisk(url: string): boolean {

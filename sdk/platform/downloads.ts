@@ -1,5 +1,7 @@
+import { CapstanError } from "../../models/index.ts";
 import { attempt, makeFolder } from "./files.ts";
 import { dirname, joinPath } from "./paths.ts";
+import { isGranted } from "./permissions.ts";
 import { system } from "./system.ts";
 
 /** What a cache of downloads needs of files beyond reading and writing them whole. */
@@ -67,7 +69,15 @@ export function hasher(algorithm: "sha1" | "sha256"): Hasher {
   return { update: (bytes) => void hash.update(bytes), digest: () => hash.digest("hex") };
 }
 
-/** The user's own folder. */
+/** The user's own folder. Throws `access_denied` where Deno may not show it. */
 export function homeFolder(): string {
+  if (!isGranted({ name: "sys", kind: "homedir" })) {
+    throw new CapstanError("access_denied", {
+      action: "find the home folder, where models of the hub are kept",
+      need: "Deno to run with --allow-sys=homedir",
+      found: "no such permission",
+      mend: "Setting HF_HOME (and --allow-env) does too.",
+    });
+  }
   return system("node:os", "find the home folder").homedir();
 }

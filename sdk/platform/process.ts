@@ -1,4 +1,5 @@
 import { asFileError } from "./files.ts";
+import { isGranted } from "./permissions.ts";
 import { has_system, is_workerd, system } from "./system.ts";
 
 /** The process and the machine it runs on, as Node and Deno both tell them; a page knows little of its own. */
@@ -11,9 +12,10 @@ export function argv(): string[] {
   return process().argv.slice(2);
 }
 
-/** An environment variable; an empty one counts as absent. */
+/** An environment variable; an empty one counts as absent, and so does one that Deno may not show. */
 export function env(name: string): string | undefined {
-  return (has_system && process().env[name]) || undefined;
+  const may_ask = has_system && isGranted({ name: "env", variable: name });
+  return (may_ask && process().env[name]) || undefined;
 }
 
 export type Stream = "stdout" | "stderr";
@@ -81,11 +83,16 @@ export function onInterrupt(handler: (signal: "SIGINT" | "SIGTERM") => void): ()
   };
 }
 
-/** Bytes: what the process may still allocate, what the machine has, and what the process holds. */
-export function memory(): { available: number; total: number; resident: number } {
+/**
+ * Bytes: what the process may still allocate, what the machine has, and what the process holds. `assumed` where the
+ * machine's are not shown (to Deno without `--allow-sys`).
+ */
+export function memory(): { available: number; total: number; resident: number; assumed?: true } {
   if (is_workerd) return WORKERD_MEMORY;
   if (!has_system) return pageMemory();
   const resident = process().memoryUsage().rss;
+  if (!isGranted({ name: "sys", kind: "systemMemoryInfo" }))
+    return { ...UNKNOWN_MEMORY, resident, assumed: true };
   const ask = process() as { availableMemory?: () => number; constrainedMemory?: () => number };
   const total = os().totalmem();
   const limit = ask.constrainedMemory?.() ?? 0;
@@ -105,6 +112,9 @@ export function peakResident(): number {
 /** What a worker may hold in production, code and all; a model and its cache get half of it at most. */
 const WORKERD_MEMORY = { available: 64 * 2 ** 20, total: 128 * 2 ** 20, resident: 0 };
 
+/** What is taken for the memory of a machine that Deno may not show. */
+const UNKNOWN_MEMORY = { available: 2 * 2 ** 30, total: 4 * 2 ** 30 };
+
 /** A page is told the machine's memory at most, in coarse steps up to 8 GiB; half of it counts as free. */
 function pageMemory(): ReturnType<typeof memory> {
   const { deviceMemory = 4 } = (globalThis as { navigator?: { deviceMemory?: number } }).navigator ?? {};
@@ -113,7 +123,9 @@ function pageMemory(): ReturnType<typeof memory> {
 }
 
 export function cpu(): { count: number; model: string } {
-  return { count: os().availableParallelism(), model: os().cpus()[0]?.model.trim() || "unknown processor" };
+  const may_ask = isGranted({ name: "sys", kind: "cpus" });
+  const model = may_ask ? os().cpus()[0]?.model.trim() : undefined;
+  return { count: os().availableParallelism(), model: model || "unknown processor" };
 }
 
 /** Milliseconds of processor time the process has used so far, all its threads together. */

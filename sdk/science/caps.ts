@@ -10,13 +10,16 @@ import { percentileOfSorted } from "./stats.ts";
 import { encodeTensorFile, type FileInput, TensorFile } from "./tensor_file.ts";
 import { row } from "./vectors.ts";
 
+/** Where caps act, and from where on. */
 export interface CapOptions {
   /**
    * Layers [start, end) to cap. Default: the recipe's, which the axis carries along, else those at the depths that the
    * paper caps: 46:54 of 64 in Qwen 3 32B, 56:72 of 80 in Llama 3.3 70B, whichever has nearer as many layers.
    */
   layers?: LayerRange;
-  /** tau is this percentile (0 to 100) of the collected responses' projections. Default: the recipe's, else 25. */
+  /**
+   * tau is this percentile, from 0 to 100, of the collected responses' projections. Default: the recipe's, else 25.
+   */
   percentile?: number;
   /** tau itself, for all layers or one for each, in place of the percentile. */
   tau?: number | readonly number[];

@@ -37,6 +37,7 @@ import {
 import { type Subset, subset } from "./subset.ts";
 import { textActivation } from "./text_activation.ts";
 
+/** What is collected, how it is sampled, and where it is kept. */
 export interface CollectOptions {
   /** A folder of `<role>.json`, definitions by name, or names in the model's recipe. Default: the recipe's. */
   roles?: RolesInput;
@@ -50,19 +51,21 @@ export interface CollectOptions {
   only_questions?: Subset;
   /** Folder of the run; one that was begun with the same settings is continued. Default: in memory. */
   out?: string | RunStore;
-  /** Default: the recipe's, else as published: 0.7, 0.9, 512. */
+  /** From 0 (greedy) to 10. Default: the recipe's, else 0.7 as published. */
   temperature?: number;
+  /** From 0 to 1 (all tokens). Default: the recipe's, else 0.9 as published. */
   top_p?: number;
+  /** Most tokens of a reply, from 1. Default: the recipe's, else 512 as published. */
   max_tokens?: number;
-  /** Replies to each prompt. Default: 1. */
+  /** Replies to each prompt, from 1. Default: 1. */
   samples?: number;
-  /** Default: the recipe's, else 0. */
+  /** A whole number from 0. Default: the recipe's, else 0. */
   seed?: number;
-  /** Questions that each system prompt of a role is asked. Default: the recipe's, else all. */
+  /** Questions that each system prompt of a role is asked, from 1. Default: the recipe's, else all. */
   questions_per_instruction?: number;
   /** Questions that each role is asked, from 1, spread over the list from a start of its own. Default: all. */
   questions_per_role?: number;
-  /** At most this many responses a role. */
+  /** Most responses a role, from 1. Default: all. */
   limit?: number;
   /**
    * Who scores the responses. Default: the recipe's rules. `null` leaves them unscored, for `judge` to score later: `fit`
@@ -84,7 +87,9 @@ export interface CollectOptions {
   layers?: readonly number[] | LayerRange;
   /** Responses in flight at once, from 1: what a kill costs at most, beside a minute's. Default: 64. */
   concurrency?: number;
+  /** Ends the call with `aborted`. Default: none. */
   signal?: AbortSignal;
+  /** Called as responses are made. Default: none. */
   on_progress?: OnProgress;
 }
 

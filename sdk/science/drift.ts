@@ -27,21 +27,24 @@ export interface DriftScript {
   check?: TextCheck;
 }
 
+/** How a script is played. */
 export interface DriftOptions {
   axis: Axis;
   /** Played a second time under them. */
   caps?: Caps;
-  /** Default: the axis's target layer. */
+  /** Layer that is read, from 0. Default: the axis's target layer. */
   layer?: number;
-  /** 0 is greedy. Default: 0. */
+  /** From 0 (greedy) to 100. Default: 0. */
   temperature?: number;
-  /** Default: 0. */
+  /** A whole number from 0. Default: 0. */
   seed?: number;
   /** Further arguments of the chat template, such as `enable_thinking: false`. */
   template_args?: TemplateArgs;
-  /** Of each reply. Default: 64. */
+  /** Most tokens of each reply, from 1. Default: 64. */
   max_tokens?: number;
+  /** Ends the call with `aborted`. Default: none. */
   signal?: AbortSignal;
+  /** Called as turns are played. Default: none. */
   on_progress?: OnProgress;
 }
 
@@ -57,6 +60,7 @@ const OPTIONS: Rules<DriftOptions> = {
   on_progress: rules.callback,
 };
 
+/** A turn of a script, without caps and under them. */
 export interface DriftTurn {
   user: string;
   text: string;
@@ -66,6 +70,7 @@ export interface DriftTurn {
   passed?: boolean;
 }
 
+/** What a script's turns did to the projection. */
 export interface Drift {
   name: string;
   layer: number;

@@ -15,12 +15,13 @@ import { chooseJudge, type LeftOut, leftOut, scoreCounts } from "./scored_roles.
 import { VectorSum } from "./stats.ts";
 import { cosine, dot, meanOf, row, subtract, unit } from "./vectors.ts";
 
+/** What an axis is fitted from. */
 export interface FitOptions {
   /** Whose scores count, by the judge's id, where the run has those of several. Default: the run's one judge. */
   judge_id?: string;
-  /** Responses fully in role that a role needs. Default: the recipe's, else 50 as published. */
+  /** Responses fully in role that a role needs, from 1. Default: the recipe's, else 50 as published. */
   min_count?: number;
-  /** Where projections are read by default. Default: the recipe's, else the middle layer. */
+  /** Layer where projections are read by default, from 0. Default: the recipe's, else the middle layer. */
   target_layer?: number;
   /** PCA of the centred role vectors at unit length. Default: false. */
   scale_unit?: boolean;
@@ -28,6 +29,7 @@ export interface FitOptions {
   controls?: { n: number; seed: number };
   /** Is given what is odd about the files of a run that is named by its folder. Default: `console.warn`. */
   on_warning?: (text: string) => void;
+  /** Ends the call with `aborted`. Default: none. */
   signal?: AbortSignal;
 }
 

@@ -13,6 +13,7 @@ export interface Progress {
   role?: string;
 }
 
+/** Called as work goes on. */
 export type OnProgress = (progress: Progress) => void;
 
 /** Counts items and tokens of one phase, and tells. */

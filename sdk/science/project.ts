@@ -15,16 +15,18 @@ export type TranscriptInput =
   | readonly Message[]
   | { model?: string; conversation: readonly Message[] };
 
+/** How a transcript is projected. */
 export interface ProjectOptions {
   axis: Axis;
-  /** Default: the axis's target layer. */
+  /** Layer that is read, from 0. Default: the axis's target layer. */
   layer?: number;
-  /** Turns of the assistant below it are alerts. Default: percentile 25 of the collected responses. */
+  /** Turns of the assistant below it are alerts; any number. Default: percentile 25 of the collected responses. */
   threshold?: number;
   /** Hooks to run it under, such as caps. */
   hooks?: readonly Hook[];
   /** Further arguments of the chat template. */
   template_args?: TemplateArgs;
+  /** Ends the call with `aborted`. Default: none. */
   signal?: AbortSignal;
 }
 
@@ -52,6 +54,7 @@ export interface TurnProjection {
   alert: boolean;
 }
 
+/** Projections of a transcript, by token and by turn. */
 export interface Projection {
   layer: number;
   threshold: number;

@@ -11,7 +11,7 @@ import type { LayerRange } from "./layers.ts";
 export interface Recipe {
   /** Folder of `<role>.json` in the published format. */
   roles?: string;
-  /** Names of the roles in that folder; by default those the judge has bounds for. */
+  /** Names of the roles in that folder; by default those of the judge's that it holds, asked for one by one. */
   role_names?: string[];
   /** JSON lines `{ id, question }`. */
   questions?: string;

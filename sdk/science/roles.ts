@@ -1,7 +1,7 @@
 import { CapstanError, show } from "../../models/index.ts";
 import { basename, fileKind, joinPath, listFolder, readText } from "../platform/index.ts";
 import { checkData } from "../schemas/index.ts";
-import type { Model } from "../types.ts";
+import type { FileSource, Model } from "../types.ts";
 import { parseJson, parseJsonLines, type Recipe, readJson, readModelText } from "./recipe.ts";
 import { chooseFrom, type Subset } from "./subset.ts";
 
@@ -14,6 +14,7 @@ export interface RoleDefinition {
   group?: string;
 }
 
+/** A question that every role is asked. */
 export interface Question {
   id: number | string;
   question: string;
@@ -144,7 +145,8 @@ async function recipeSources(
   if (files === null || recipe.roles === undefined) {
     throw noRoles("roles: a folder of <role>.json, or definitions", "a model whose capstan.json names none");
   }
-  const known = recipe.role_names ?? (await judgedRoles(model, recipe));
+  const fileOf = (name: string) => `${recipe.roles}/${name}.json`;
+  const known = recipe.role_names ?? (await heldRoles(await judgedRoles(model, recipe), files, fileOf));
   const unknown = names?.find((name) => name !== DEFAULT_ROLE && !known.includes(name));
   if (unknown !== undefined) {
     throw noRoles(`roles of the model's recipe (${known.slice(0, 8).join(", ")}, ...)`, show(unknown));
@@ -152,13 +154,23 @@ async function recipeSources(
   const chosen = new Set([DEFAULT_ROLE, ...(names ?? known)]);
   const sources = await Promise.all(
     [...chosen].map(async (name): Promise<RoleSource[]> => {
-      const file = `${recipe.roles}/${name}.json`;
-      // The judge may know more roles than the folder holds, and the default may be the published one.
-      if ((await files.size(file)) === undefined) return [];
+      const file = fileOf(name);
+      // The default may be the published one.
+      if (name === DEFAULT_ROLE && (await files.size(file)) === undefined) return [];
       return [[name, async () => checkRole(await readJson(files, file), file)]];
     }),
   );
   return sources.flat();
+}
+
+/** The judge may know more roles than the folder holds. */
+async function heldRoles(
+  names: readonly string[],
+  files: FileSource,
+  fileOf: (name: string) => string,
+): Promise<string[]> {
+  const sizes = await Promise.all(names.map((name) => files.size(fileOf(name))));
+  return names.filter((_, i) => sizes[i] !== undefined);
 }
 
 async function judgedRoles(model: Pick<Model, "files">, recipe: Recipe): Promise<string[]> {

@@ -50,10 +50,9 @@ export async function resolveSource(
 }
 
 async function fromFolder(source: string, options: ResolveOptions): Promise<ModelSource> {
-  const place = EMBEDDED.includes(source) ? packageFile(`models/${source}`) : source;
-  const url = asUrl(place);
+  if (EMBEDDED.includes(source)) return { id: source, files: await embedded(source, options) };
+  const url = asUrl(source);
   if (url !== null) return { id: lastPart(url), files: urlSource(url.href, definedOf(options)) };
-  if (place !== source) return { id: source, files: await folderSource(place) };
   const hub_id = source.includes("/") ? parseHubId(source) : undefined;
   if (hub_id !== undefined && !has_system) return { id: hub_id.id, files: urlSource(hubUrl(hub_id)) };
   if ((await fileKind(source)) === "none") {
@@ -61,6 +60,37 @@ async function fromFolder(source: string, options: ResolveOptions): Promise<Mode
     return { id: hub_id.id, files: await folderSource(await fromHub(hub_id, source, options)) };
   }
   return { id: basename(resolvePath(source)), files: await folderSource(source) };
+}
+
+/**
+ * The files of an embedded model. Code that came from a server may be a bundle, which has no model beside it: then they
+ * are looked for where a page's own files are.
+ */
+async function embedded(name: string, options: ResolveOptions): Promise<FileSource> {
+  const folder = `models/${name}`;
+  const place = packageFile(folder);
+  if (asUrl(place) === null) return await folderSource(place);
+  const page = pageUrl();
+  // A Worker made of a blob has an address that nothing is relative to.
+  const near = [folder, `/${folder}`].filter((path) => page !== undefined && URL.canParse(path, page));
+  const places = new Set([place, ...near.map((path) => new URL(path, page).href)]);
+  for (const url of places) {
+    const files = urlSource(url, definedOf(options));
+    if (await hasConfig(files)) return files;
+  }
+  throw new CapstanError("not_found", {
+    action: `load ${show(name)}`,
+    need: `its files at ${[...places].join(" or ")}`,
+    found: "none there",
+    mend: `Copy node_modules/capstan/${folder} to ${folder} among the files that the page is served with (Vite: public/${folder}), or load its URL.`,
+  });
+}
+
+/** Servers of pages often answer with a page whatever is asked for. */
+async function hasConfig(files: FileSource): Promise<boolean> {
+  const size = await files.size("config.json");
+  if (size === undefined || size === 0) return false;
+  return new TextDecoder().decode(await files.read("config.json", 0, 1)) === "{";
 }
 
 function definedOf({ signal }: { signal?: AbortSignal | undefined }): { signal?: AbortSignal } {

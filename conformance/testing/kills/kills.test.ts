@@ -4,7 +4,7 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Run } from "../../../sdk/index.ts";
-import { lacks } from "../parts.ts";
+import { deno_path, lacks } from "../parts.ts";
 import { buildDist, root } from "../runtimes.ts";
 import { type Ending, killAtRandom } from "./kills.ts";
 import { KILLED_VERBS, type KilledVerbName } from "./verbs.ts";
@@ -16,7 +16,7 @@ afterAll(() => rmSync(scratch, { recursive: true }));
 beforeAll(buildDist);
 
 const NODE = [process.execPath, "bin/capstan.mjs"];
-const DENO = ["node_modules/.bin/deno", "run", "-A", "--no-lock", "bin/capstan.ts"];
+const DENO = [deno_path, "run", "-A", "--no-lock", "bin/capstan.ts"];
 
 const ENDINGS: [KilledVerbName, Ending[]][] = (Object.keys(KILLED_VERBS) as KilledVerbName[]).map((name) => [
   name,

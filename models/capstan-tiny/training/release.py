@@ -81,6 +81,8 @@ def write_data(folder: Path, model: Decoder, tokenizer: Tokenizer, choice: dict[
     write_json(folder / "demo.json", demo_prompts(model, tokenizer))
     recipe = {
         "roles": "roles",
+        # The judge knows the held-out roles, too.
+        "role_names": [role.name.replace(" ", "_") for role in collected_roles()],
         "questions": "questions.jsonl",
         "judge": "judge.json",
         "suites": {split: f"evaluate/{split}.jsonl" for split in SEEDS},

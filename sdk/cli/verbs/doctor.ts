@@ -14,14 +14,14 @@ export function addDoctor(program: Command): void {
     .addHelpText("after", "\nExamples:\n  $ capstan doctor\n  $ capstan doctor --json")
     .action(
       verb(async (io) => {
-        const { available, total } = memory();
+        const { available, total, assumed = false } = memory();
         const webgpu = await describeWebGpu();
         const report = {
-          capstan: packageVersion(),
+          capstan: await packageVersion(),
           runtime: runtimeName(),
           system: systemName(),
           cpu: cpu(),
-          memory: { available, total },
+          memory: { available, total, assumed },
           wasm: describeWasm(),
           webgpu: { available: webgpu.adapter !== null, ...webgpu },
           auto: await chooseDevice(),
@@ -29,7 +29,8 @@ export function addDoctor(program: Command): void {
         const { wasm, auto } = report;
         await io.print(`capstan   ${report.capstan} on ${report.runtime}, ${report.system}`);
         await io.print(`processor ${report.cpu.model}, ${report.cpu.count} cores`);
-        await io.print(`memory    ${bytes(available)} free of ${bytes(total)}`);
+        const shown = assumed ? " (assumed: Deno shows it with --allow-sys)" : "";
+        await io.print(`memory    ${bytes(available)} free of ${bytes(total)}${shown}`);
         await io.print(
           `wasm      SIMD ${yes(wasm.simd)}, relaxed SIMD ${yes(wasm.relaxed_simd)}, shared memory ${yes(wasm.threads)}`,
         );

@@ -19,6 +19,7 @@ export interface JudgeCheck {
   max?: number;
 }
 
+/** What a reply is held to. */
 export type Check = TextCheck | JudgeCheck;
 
 /** Options of a `choice` that names none. */

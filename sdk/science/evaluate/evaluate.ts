@@ -20,6 +20,7 @@ import { ratesOfSuites, type SuiteRates } from "./rates.ts";
 import type { ReplyJudge } from "./reply_judge.ts";
 import { readSuites, type SuiteItem } from "./suites.ts";
 
+/** Rates of every suite, uncapped, capped and under controls. */
 export interface Evaluation {
   /** By suite: the share of its prompts whose reply passed. Of a jailbreak, that it worked. */
   suites: Record<string, SuiteRates>;

@@ -9,6 +9,7 @@ import type { OnProgress } from "../progress.ts";
 import type { ReplyJudge } from "./reply_judge.ts";
 import type { SuitesInput } from "./suites.ts";
 
+/** What is evaluated, and against what. */
 export interface EvaluateOptions {
   /**
    * What is asked: a name in the model's capstan.json (the embedded model has `dev` and `test`), a file of JSON lines,
@@ -33,7 +34,9 @@ export interface EvaluateOptions {
   template_args?: TemplateArgs;
   /** Prompts in flight at once, from 1. Default: 64. */
   concurrency?: number;
+  /** Ends the call with `aborted`. Default: none. */
   signal?: AbortSignal;
+  /** Called as prompts are answered. Default: none. */
   on_progress?: OnProgress;
 }
 

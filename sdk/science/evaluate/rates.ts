@@ -14,6 +14,7 @@ export interface SuiteResult {
   unjudged: number;
 }
 
+/** A suite's rates. */
 export type SuiteRates = SuiteResult & { groups: Record<string, SuiteResult> };
 
 /** Rates by suite and group, in the order in which they first come. */
