@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import { CapstanError } from "../../../models/index.ts";
 import { generate } from "../../generate.ts";
-import { readStdin, readText } from "../../platform/index.ts";
+import { readText } from "../../platform/index.ts";
 import type { Caps } from "../../science/index.ts";
 import type { Message, Model, Prompt } from "../../types.ts";
 import { type Io, verb } from "../io.ts";
@@ -13,6 +13,7 @@ import {
   type SamplingOptions,
   samplingOf,
 } from "../options.ts";
+import { DASH } from "../stdin.ts";
 
 interface Options extends ModelOptions, SamplingOptions {
   prompt?: string;
@@ -58,7 +59,7 @@ Examples:
   );
   command.action(
     verb(async (io, options: Options) => {
-      const prompt = await readPrompt(options);
+      const prompt = await readPrompt(io, options);
       const model = await loadModel(io, options);
       try {
         const caps = options.cap === undefined ? undefined : await readCapsFor(io, model, options.cap);
@@ -109,7 +110,7 @@ async function run(
   });
 }
 
-async function readPrompt(options: Options): Promise<Prompt> {
+async function readPrompt(io: Io, options: Options): Promise<Prompt> {
   if (options.messages !== undefined)
     return parseMessages(options.messages, await readText(options.messages));
   if (options.prompt === undefined) {
@@ -121,9 +122,9 @@ async function readPrompt(options: Options): Promise<Prompt> {
     });
   }
   const is_rendered = options.special === "parse";
-  const given = options.prompt === "-" ? await readStdin() : options.prompt;
+  const given = options.prompt === DASH ? await io.stdin.text("--prompt -") : options.prompt;
   // The line break that a shell adds is not part of what somebody says; of a rendered chat every one counts.
-  const text = options.prompt === "-" && !is_rendered ? given.trimEnd() : given;
+  const text = options.prompt === DASH && !is_rendered ? given.trimEnd() : given;
   if (options.raw === true || is_rendered) return text;
   const system: Message[] = options.system === undefined ? [] : [{ role: "system", content: options.system }];
   return [...system, { role: "user", content: text }];
