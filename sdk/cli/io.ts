@@ -14,6 +14,8 @@ export interface Io {
    * From now on Ctrl-C asks `handler` first; where that returns true, it is done with. SIGTERM goes on ending the verb.
    */
   onCtrlC(handler: () => boolean): void;
+  /** What Ctrl-C does, for a terminal whose keys are read one by one. */
+  ctrlC(): void;
   /** Stdin, where a verb reads it as a text; as a file (`--axis -`) it is in place before the verb begins. */
   readonly stdin: Stdin;
   /** A line for people on stdout; nothing under `--json`. */
@@ -69,9 +71,9 @@ class Interruption {
   code: ExitCode | undefined;
   /** Asked before Ctrl-C ends anything. */
   handler: () => boolean = () => false;
-  readonly restore = onInterrupt((signal) => this.#receive(signal));
+  readonly restore = onInterrupt((signal) => this.receive(signal));
 
-  #receive(signal: "SIGINT" | "SIGTERM"): void {
+  receive(signal: "SIGINT" | "SIGTERM"): void {
     const code = signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
     if (this.signal.aborted) exitNow(code);
     if (signal === "SIGINT" && this.handler()) return;
@@ -98,6 +100,7 @@ function createIo(json: boolean, stop: Interruption): Io {
     onCtrlC: (handler) => {
       stop.handler = handler;
     },
+    ctrlC: () => stop.receive("SIGINT"),
     stdin: new Stdin(stop.signal),
     progress,
     print: (text = "") => people(`${text}\n`),

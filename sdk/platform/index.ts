@@ -59,4 +59,5 @@ export {
 export { randomSeed } from "./random.ts";
 export { RangeReader } from "./range_reader.ts";
 export { has_system } from "./system.ts";
+export { isTerminal, openTerminal, type Terminal } from "./terminal.ts";
 export { every } from "./timers.ts";

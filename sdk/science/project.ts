@@ -138,8 +138,8 @@ function meanWhere(
   return { mean: count === 0 ? null : sum / count, count };
 }
 
-/** The messages of a transcript. Throws `bad_file`. */
-async function readTranscript(input: TranscriptInput): Promise<Message[]> {
+/** The messages of a transcript. Throws `not_found`, `bad_file`. */
+export async function readTranscript(input: TranscriptInput): Promise<Message[]> {
   const value: unknown = typeof input === "string" ? parseJson(await readText(input), input) : input;
   const where = typeof input === "string" ? input : "the transcript";
   const list = Array.isArray(value) ? value : (value as { conversation?: unknown } | null)?.conversation;

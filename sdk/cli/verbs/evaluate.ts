@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { type Evaluation, evaluate, type Rate, readAxis } from "../../science/index.ts";
+import { readCapsFor } from "../caps.ts";
 import { type Io, verb } from "../io.ts";
 import { addModelOptions, loadModel, type ModelOptions, wholeNumber } from "../options.ts";
 import { showProgress } from "../science.ts";
-import { readCapsFor } from "./generate.ts";
 
 interface Options extends ModelOptions {
   axis?: string;

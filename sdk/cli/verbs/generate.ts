@@ -4,6 +4,7 @@ import { generate } from "../../generate.ts";
 import { readText } from "../../platform/index.ts";
 import type { Caps } from "../../science/index.ts";
 import type { Message, Model, Prompt } from "../../types.ts";
+import { readCapsFor } from "../caps.ts";
 import { type Io, verb } from "../io.ts";
 import {
   addModelOptions,
@@ -149,13 +150,4 @@ function parseMessages(file: string, text: string): Message[] {
     need: "a JSON list of messages, or an object with a conversation",
     found: typeof value,
   });
-}
-
-/** Reads a cap file and checks it against the model; a cap made on another model is said aloud. */
-export async function readCapsFor(io: Io, model: Model, path: string): Promise<Caps> {
-  // Only a capped call reads the experiment's code.
-  const { checkFits, readCaps } = await import("../../science/index.ts");
-  const caps = await readCaps(path);
-  for (const warning of checkFits(model, caps, "caps")) await io.note(`capstan: ${warning}`);
-  return caps;
 }

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import { project, readAxis } from "../../science/index.ts";
+import { readCapsFor } from "../caps.ts";
 import { verb } from "../io.ts";
 import { addModelOptions, loadModel, type ModelOptions, realNumber, wholeNumber } from "../options.ts";
-import { readCapsFor } from "./generate.ts";
 
 interface Options extends ModelOptions {
   axis: string;
