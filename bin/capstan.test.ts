@@ -52,14 +52,14 @@ describe("the command", () => {
   });
 
   it.each([
-    ["plot", "--help"],
-    ["help", "plot"],
-    ["plot", "x"],
+    ["fly", "--help"],
+    ["help", "fly"],
+    ["fly", "x"],
     ["colect", "--help"],
   ])("refuses a verb that it does not have: %s %s", async (...args) => {
     const { code, stdout, stderr } = await capstan(...args);
     expect([code, stdout]).toEqual([2, ""]);
-    expect(stderr).toMatch(/^error: unknown command '(plot|colect)'/m);
+    expect(stderr).toMatch(/^error: unknown command '(fly|colect)'/m);
     if (args[0] === "colect") expect(stderr).toContain("Did you mean collect?");
   });
 
@@ -74,6 +74,7 @@ describe("the command", () => {
       "fit",
       "cap",
       "project",
+      "plot",
       "evaluate",
       "conformance",
       "bench",

@@ -21,6 +21,7 @@ export const SDK_VERBS: Verbs = {
   fit: async () => (await import("./verbs/fit.ts")).addFit,
   cap: async () => (await import("./verbs/cap.ts")).addCap,
   project: async () => (await import("./verbs/project.ts")).addProject,
+  plot: async () => (await import("./verbs/plot.ts")).addPlot,
   evaluate: async () => (await import("./verbs/evaluate.ts")).addEvaluate,
   pull: async () => (await import("./verbs/pull.ts")).addPull,
   doctor: async () => (await import("./verbs/doctor.ts")).addDoctor,

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { CapstanError } from "../../../models/index.ts";
 import { generate } from "../../generate.ts";
 import { joinPath, makeFolder, remove, shortPath } from "../../platform/index.ts";
-import { drawDrift, drawPersonaSpace } from "../../plot/index.ts";
+import { canDrawPng, type PlotSpec, plot, savePlot } from "../../plot/index.ts";
 import {
   type Axis,
   type Caps,
@@ -10,6 +10,7 @@ import {
   collect,
   type Drift,
   drift,
+  type Evaluation,
   evaluate,
   fit,
   passes,
@@ -82,7 +83,7 @@ async function runDemo(io: Io, model: Model, options: Options, began: number): P
   await io.print(`  (${options.limit} of each kind, 95 % intervals; capstan evaluate runs them all)\n`);
 
   const drifts = await playDrift(io, model, axis, caps);
-  const pictures = await drawPictures(io, axis, drifts, model, options.out);
+  const pictures = await drawPictures(io, axis, drifts, evaluation, model, options.out);
   const files = [file("axis.safetensors"), file("cap.safetensors"), ...pictures];
   const seconds = (performance.now() - began) / 1000;
   await io.print(`Wrote, in ${duration(seconds)}:`);
@@ -105,19 +106,29 @@ async function runDemo(io: Io, model: Model, options: Options, began: number): P
   });
 }
 
-/** The two pictures; a machine without vega goes without them, and is told. */
+/** The pictures; a machine without vega goes without them, and stderr says so. */
 async function drawPictures(
   io: Io,
   axis: Axis,
   drifts: Drift[],
+  evaluation: Evaluation | null,
   model: Model,
   folder: string,
 ): Promise<string[]> {
   try {
-    return [
-      ...(await drawPersonaSpace(axis, joinPath(folder, "persona-space"))),
-      ...(drifts.length === 0 ? [] : await drawDrift(drifts, joinPath(folder, "drift"), { model: model.id })),
-    ];
+    const pictures: Record<string, PlotSpec> = { "persona-space": plot("persona-space", axis) };
+    if (drifts.length > 0) pictures.drift = plot("drift", drifts, { model: model.id });
+    if (evaluation !== null) pictures.evaluation = plot("evaluation", evaluation, { model: model.id });
+    const endings = (await canDrawPng()) ? ["svg", "png"] : ["svg"];
+    const paths: string[] = [];
+    for (const [name, spec] of Object.entries(pictures)) {
+      for (const ending of endings) {
+        const path = joinPath(folder, `${name}.${ending}`);
+        await savePlot(spec, path);
+        paths.push(path);
+      }
+    }
+    return paths;
   } catch (error) {
     if (!(error instanceof CapstanError) || error.code !== "unsupported") throw error;
     await io.note(`capstan: no pictures: ${error.message}`);
