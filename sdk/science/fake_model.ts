@@ -150,7 +150,6 @@ export function fakeModel(options: FakeOptions = {}): Model {
         args === undefined ? render(messages) : encodeChat(messages, args.add_generation_prompt!);
       return { tokens: Int32Array.from(tokens), spans };
     },
-    n_ctx: options.n_ctx ?? 1000,
     session: async ({ hooks }: { hooks: readonly Hook[] }) => fakeSession(hooks),
     forward: async (tokens: readonly number[] | Int32Array, call?: ForwardOptions) =>
       forward([...tokens], call),

@@ -25,8 +25,8 @@ export function addChat(program: Command): void {
   const command = program
     .command("chat")
     .description("talk with a model, one line a turn; /help lists what else a line may be")
-    .option("--system <text>", "a system message")
-    .option("--cap <file>", "apply the caps of a .cap.safetensors file")
+    .option("--system <text>", "a system message (default: none)")
+    .option("--cap <file>", "apply the caps of a .cap.safetensors file (default: none)")
     .option(
       "--axis <file>",
       "what /drift projects on (default: axis.safetensors beside the caps, else here)",

@@ -1,11 +1,12 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { CapstanError } from "../../../models/index.ts";
 import { generate } from "../../generate.ts";
-import { joinPath, makeFolder, remove, shortPath } from "../../platform/index.ts";
+import { joinPath, makeFolder, packageFile, remove, shortPath } from "../../platform/index.ts";
 import { canDrawPng, type PlotSpec, plot, savePlot } from "../../plot/index.ts";
 import {
   type Axis,
   type Caps,
+  type CollectOptions,
   cap,
   collect,
   type Drift,
@@ -14,6 +15,7 @@ import {
   evaluate,
   fit,
   passes,
+  type Recipe,
   readDemoCases,
   readDriftScripts,
   readRecipe,
@@ -22,7 +24,7 @@ import { contentText } from "../../tokenizer/index.ts";
 import type { Model } from "../../types.ts";
 import { type Io, verb } from "../io.ts";
 import { modelArguments, command as nextCommand, pathArgument } from "../next.ts";
-import { addModelOptions, loadModel, type ModelOptions, wholeNumber } from "../options.ts";
+import { addModelOptions, DEFAULT_MODEL, loadModel, type ModelOptions, wholeNumber } from "../options.ts";
 import { count, duration } from "../progress.ts";
 import { showProgress } from "../science.ts";
 import { summarize } from "./collect.ts";
@@ -32,6 +34,11 @@ import { axisSummary, printAxis } from "./fit.ts";
 interface Options extends ModelOptions {
   out: string;
   limit: number;
+  judge?: "all";
+  roles?: string;
+  questions?: string;
+  responses?: number;
+  max_tokens?: number;
 }
 
 export function addDemo(program: Command): void {
@@ -39,10 +46,20 @@ export function addDemo(program: Command): void {
     .command("demo")
     .description("the whole experiment: collect, fit, cap, generate, evaluate, plot")
     .option("--out <folder>", "where its files go", "capstan-demo")
-    .option("--limit <n>", "prompts of each group in the table", wholeNumber, 30);
+    .option("--limit <n>", "prompts of each group in the table", wholeNumber, 30)
+    .addOption(
+      new Option(
+        "--judge <judge>",
+        "all: every response counts as in its role (default: the recipe's)",
+      ).choices(["all"]),
+    )
+    .option("--roles <folder>", "folder of <role>.json (default: the recipe's, else the embedded model's)")
+    .option("--questions <file>", "JSON lines { id, question } (default: as of --roles)")
+    .option("--responses <n>", "replies of each role (default: all, without a recipe 3)", wholeNumber)
+    .option("--max_tokens <n>", "longest reply of a role (default: the recipe's, else 32)", wholeNumber);
   addModelOptions(command).addHelpText(
     "after",
-    "\nExamples:\n  $ capstan demo\n  $ capstan demo --out results --json",
+    "\nExamples:\n  $ capstan demo\n  $ capstan demo --out results --json\n  $ capstan demo --model ./my-chat-model --judge all",
   );
   command.action(
     verb(async (io, options: Options) => {
@@ -64,25 +81,15 @@ export function addDemo(program: Command): void {
 async function runDemo(io: Io, model: Model, options: Options, began: number): Promise<void> {
   const file = (name: string) => joinPath(options.out, name);
   await makeFolder(options.out);
-  const { axis, collected } = await makeAxis(io, model, file("run"));
+  const recipe = await readRecipe(model);
+  const { axis, collected } = await makeAxis(io, model, recipe, options);
   const caps = cap(axis);
   await axis.save(file("axis.safetensors"));
   await caps.save(file("cap.safetensors"));
 
   const replies = await compareReplies(io, model, caps);
-  await io.print("Does the cap hold on prompts it has never seen, and does it cost anything?");
-  const evaluation = await evaluate(model, {
-    axis,
-    caps,
-    limit: options.limit,
-    controls: 1,
-    signal: io.signal,
-    on_progress: showProgress(io),
-  });
-  await printEvaluation(io, evaluation);
-  await io.print(`  (${options.limit} of each kind, 95 % intervals; capstan evaluate runs them all)\n`);
-
-  const drifts = await playDrift(io, model, axis, caps);
+  const evaluation = recipe.suites?.test === undefined ? null : await tryCap(io, model, axis, caps, options);
+  const drifts = await playDrift(io, model, recipe, axis, caps);
   const pictures = await drawPictures(io, axis, drifts, evaluation, model, options.out);
   const files = [file("axis.safetensors"), file("cap.safetensors"), ...pictures];
   const seconds = (performance.now() - began) / 1000;
@@ -91,7 +98,7 @@ async function runDemo(io: Io, model: Model, options: Options, began: number): P
   const named = modelArguments(model);
   const cap_path = pathArgument(shortPath(file("cap.safetensors")));
   await io.print(`\nNext: ${nextCommand("chat", ...named, "--cap", cap_path)}`);
-  await io.print(`Next: ${nextCommand("evaluate", ...named)}`);
+  if (evaluation !== null) await io.print(`Next: ${nextCommand("evaluate", ...named)}`);
   await io.result({
     model: model.id,
     device: model.device,
@@ -136,19 +143,78 @@ async function drawPictures(
   }
 }
 
-async function makeAxis(io: Io, model: Model, folder: string): Promise<{ axis: Axis; collected: object }> {
+async function tryCap(io: Io, model: Model, axis: Axis, caps: Caps, { limit }: Options): Promise<Evaluation> {
+  await io.print("Does the cap hold on prompts it has never seen, and does it cost anything?");
+  const on_progress = showProgress(io);
+  const evaluation = await evaluate(model, {
+    axis,
+    caps,
+    limit,
+    controls: 1,
+    signal: io.signal,
+    on_progress,
+  });
+  await printEvaluation(io, evaluation);
+  await io.print(`  (${limit} of each kind, 95 % intervals; capstan evaluate runs them all)\n`);
+  return evaluation;
+}
+
+/** A file of the embedded model, whose roles and conversations serve models without their own. */
+const embedded = (name: string) => packageFile(`models/${DEFAULT_MODEL}/${name}`);
+
+/** What collect is given: the recipe's, where the model has one and nothing else was asked for. */
+function collecting(recipe: Recipe, options: Options): CollectOptions {
+  const { judge, responses, max_tokens } = options;
+  if (judge === undefined && recipe.judge === undefined) {
+    throw new CapstanError("bad_request", {
+      action: "demo",
+      need: "a judge of the responses",
+      found: "none, and a model whose folder names none",
+      mend: "Try --judge all: every response counts as in its role.",
+    });
+  }
+  const own = recipe.roles !== undefined;
+  const roles = options.roles ?? (own ? undefined : embedded("roles"));
+  const questions = options.questions ?? (own ? undefined : embedded("questions.jsonl"));
+  const limit = responses ?? (own ? undefined : 3);
+  const longest = max_tokens ?? (own ? undefined : 32);
+  return {
+    ...(roles === undefined ? {} : { roles }),
+    ...(questions === undefined ? {} : { questions }),
+    ...(limit === undefined ? {} : { limit }),
+    ...(longest === undefined ? {} : { max_tokens: longest }),
+    ...(judge === undefined ? {} : { judge: "all" as const }),
+  };
+}
+
+async function makeAxis(
+  io: Io,
+  model: Model,
+  recipe: Recipe,
+  options: Options,
+): Promise<{ axis: Axis; collected: object }> {
+  const folder = joinPath(options.out, "run");
+  const given = collecting(recipe, options);
   await io.print("Collecting the model's replies in many roles, with its residual stream after every layer");
   // A demo shows the work; a run left by an earlier one would leave nothing to do.
   await remove(folder);
   const began = performance.now();
-  const run = await collect(model, { out: folder, signal: io.signal, on_progress: showProgress(io) });
+  const run = await collect(model, {
+    ...given,
+    out: folder,
+    signal: io.signal,
+    on_progress: showProgress(io),
+  });
   const seconds = (performance.now() - began) / 1000;
   const collected = { ...summarize(run), seconds };
   await io.print(
     `  ${count(collected.responses)} replies in ${collected.roles} roles, ${count(collected.tokens)} tokens ` +
       `in ${duration(seconds)} (${count(collected.tokens / seconds)} tok/s)\n`,
   );
-  const axis = await fit(run, { signal: io.signal });
+  const axis = await fit(run, {
+    ...(options.judge === undefined ? {} : { min_count: 1 }),
+    signal: io.signal,
+  });
   await printAxis(io, axis);
   await io.print();
   return { axis, collected };
@@ -179,8 +245,11 @@ async function compareReplies(io: Io, model: Model, caps: Caps): Promise<object[
   return shown;
 }
 
-async function playDrift(io: Io, model: Model, axis: Axis, caps: Caps): Promise<Drift[]> {
-  const scripts = await readDriftScripts(model, await readRecipe(model));
+async function playDrift(io: Io, model: Model, recipe: Recipe, axis: Axis, caps: Caps): Promise<Drift[]> {
+  const scripts =
+    recipe.drift === undefined
+      ? (await readDriftScripts(model, recipe, embedded("drift.json"))).slice(0, 2)
+      : await readDriftScripts(model, recipe);
   const drifts = [];
   for (const script of scripts) {
     drifts.push(await drift(model, script, { axis, caps, signal: io.signal, on_progress: showProgress(io) }));

@@ -31,9 +31,9 @@ export function addGenerate(program: Command): void {
   const command = program
     .command("generate")
     .description("write a reply to a prompt, capped or not")
-    .option("--prompt <text>", "what the user says; - reads stdin")
-    .option("--system <text>", "a system message before it")
-    .option("--messages <file>", "a JSON list of { role, content } instead of a prompt")
+    .option("--prompt <text>", "what the user says; - reads stdin (default: none)")
+    .option("--system <text>", "a system message before it (default: none)")
+    .option("--messages <file>", "a JSON list of { role, content } instead of a prompt (default: none)")
     .option("--raw", "continue the prompt's text as it is, without the chat template")
     .addOption(
       new Option(
@@ -47,7 +47,7 @@ export function addGenerate(program: Command): void {
       "--continue_final_message",
       "with --messages: go on with the last message instead of answering it",
     )
-    .option("--cap <file>", "apply the caps of a .cap.safetensors file")
+    .option("--cap <file>", "apply the caps of a .cap.safetensors file (default: none)")
     .option("--logprobs", "with --json: the log-probability of each token");
   addModelOptions(addSamplingOptions(command)).addHelpText(
     "after",

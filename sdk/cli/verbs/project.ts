@@ -20,7 +20,7 @@ export function addProject(program: Command): void {
     .description("project a conversation on the axis, turn by turn; alerts below a threshold")
     .argument("<transcript>", "JSON: a list of messages, or { model, conversation }")
     .option("--axis <file>", "file that fit wrote", "axis.safetensors")
-    .option("--cap <file>", "run it under the caps of a .cap.safetensors file")
+    .option("--cap <file>", "run it under the caps of a .cap.safetensors file (default: none)")
     .option("--layer <i>", "where it is read (default: the axis's target layer)", wholeNumber)
     .option(
       "--threshold <p>",
