@@ -27,10 +27,13 @@ export function addMake(conformance: Command): void {
     .requiredOption("--model <folder>", "a Hugging Face folder: config.json and safetensors")
     .requiredOption("--out <case>", "the folder to write, which must not be there yet")
     .option("--seed <n>", "what the tokens (and the hook's vector) are drawn from", wholeNumber, 0)
-    .option("--prompt <text>", "text for the tokens, by the folder's tokenizer, in place of a seed")
+    .option(
+      "--prompt <text>",
+      "text for the tokens, by the folder's tokenizer, in place of a seed (default: none)",
+    )
     .option(
       "--messages <file>",
-      "a chat in place of a seed: JSON, a list of { role, content } or { conversation }, by the folder's template",
+      "a chat in place of a seed: JSON, a list of { role, content } or { conversation }, by the folder's template (default: none)",
     )
     .option("--hooks", "a second run, under a floor in the middle layer that moves half of the tokens")
     .option("--sites", "every site of every block in the plain run, not the blocks' outputs alone")
