@@ -1,4 +1,4 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { CapstanError } from "../../../models/index.ts";
 import { generate } from "../../generate.ts";
 import { joinPath, makeFolder, packageFile, remove, shortPath } from "../../platform/index.ts";
@@ -23,6 +23,7 @@ import {
 import { contentText } from "../../tokenizer/index.ts";
 import type { Model } from "../../types.ts";
 import { type Io, verb } from "../io.ts";
+import { addJudgingOptions, type JudgingOptions, judgeOf } from "../judging.ts";
 import { modelArguments, command as nextCommand, pathArgument } from "../next.ts";
 import { addModelOptions, DEFAULT_MODEL, loadModel, type ModelOptions, wholeNumber } from "../options.ts";
 import { count, duration } from "../progress.ts";
@@ -31,10 +32,9 @@ import { summarize } from "./collect.ts";
 import { printEvaluation } from "./evaluate.ts";
 import { axisSummary, printAxis } from "./fit.ts";
 
-interface Options extends ModelOptions {
+interface Options extends ModelOptions, JudgingOptions {
   out: string;
   limit: number;
-  judge?: "all";
   roles?: string;
   questions?: string;
   responses?: number;
@@ -47,17 +47,11 @@ export function addDemo(program: Command): void {
     .description("the whole experiment: collect, fit, cap, generate, evaluate, plot")
     .option("--out <folder>", "where its files go", "capstan-demo")
     .option("--limit <n>", "prompts of each group in the table", wholeNumber, 30)
-    .addOption(
-      new Option(
-        "--judge <judge>",
-        "all: every response counts as in its role (default: the recipe's)",
-      ).choices(["all"]),
-    )
     .option("--roles <folder>", "folder of <role>.json (default: the recipe's, else the embedded model's)")
     .option("--questions <file>", "JSON lines { id, question } (default: as of --roles)")
     .option("--responses <n>", "replies of each role (default: all, without a recipe 3)", wholeNumber)
     .option("--max_tokens <n>", "longest reply of a role (default: the recipe's, else 32)", wholeNumber);
-  addModelOptions(command).addHelpText(
+  addModelOptions(addJudgingOptions(command, "the recipe's (default)")).addHelpText(
     "after",
     "\nExamples:\n  $ capstan demo\n  $ capstan demo --out results --json\n  $ capstan demo --model ./my-chat-model --judge all",
   );
@@ -163,9 +157,10 @@ async function tryCap(io: Io, model: Model, axis: Axis, caps: Caps, { limit }: O
 const embedded = (name: string) => packageFile(`models/${DEFAULT_MODEL}/${name}`);
 
 /** What collect is given: the recipe's, where the model has one and nothing else was asked for. */
-function collecting(recipe: Recipe, options: Options): CollectOptions {
-  const { judge, responses, max_tokens } = options;
-  if (judge === undefined && recipe.judge === undefined) {
+function collecting(io: Io, recipe: Recipe, options: Options): CollectOptions {
+  const { responses, max_tokens } = options;
+  const judge = judgeOf(io, options);
+  if ((judge ?? undefined) === undefined && recipe.judge === undefined) {
     throw new CapstanError("bad_request", {
       action: "demo",
       need: "a judge of the responses",
@@ -183,7 +178,7 @@ function collecting(recipe: Recipe, options: Options): CollectOptions {
     ...(questions === undefined ? {} : { questions }),
     ...(limit === undefined ? {} : { limit }),
     ...(longest === undefined ? {} : { max_tokens: longest }),
-    ...(judge === undefined ? {} : { judge: "all" as const }),
+    ...(judge === undefined ? {} : { judge }),
   };
 }
 
@@ -194,7 +189,7 @@ async function makeAxis(
   options: Options,
 ): Promise<{ axis: Axis; collected: object }> {
   const folder = joinPath(options.out, "run");
-  const given = collecting(recipe, options);
+  const given = collecting(io, recipe, options);
   await io.print("Collecting the model's replies in many roles, with its residual stream after every layer");
   // A demo shows the work; a run left by an earlier one would leave nothing to do.
   await remove(folder);
