@@ -1,4 +1,4 @@
-import type { Evaluation } from "../science/evaluate.ts";
+import type { Evaluation } from "../science/index.ts";
 import type { PlotSpec } from "./render.ts";
 import { CAPPED, CONFIG, CONTROL, UNCAPPED } from "./style.ts";
 

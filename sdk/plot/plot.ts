@@ -3,7 +3,7 @@ import * as rules from "../options.ts";
 import { type Rules, readOptions } from "../options.ts";
 import type { Axis } from "../science/axis.ts";
 import type { Drift, DriftTurn } from "../science/drift.ts";
-import type { Evaluation } from "../science/evaluate.ts";
+import type { Evaluation } from "../science/index.ts";
 import { checkAxis } from "../science/inputs.ts";
 import { checkLayer } from "../science/layers.ts";
 import type { Projection } from "../science/project.ts";
