@@ -53,14 +53,14 @@ describe("the command", () => {
   });
 
   it.each([
-    ["plot", "--help"],
-    ["help", "plot"],
-    ["plot", "x"],
+    ["fly", "--help"],
+    ["help", "fly"],
+    ["fly", "x"],
     ["colect", "--help"],
   ])("refuses a verb that it does not have: %s %s", async (...args) => {
     const { code, stdout, stderr } = await capstan(...args);
     expect([code, stdout]).toEqual([2, ""]);
-    expect(stderr).toMatch(/^error: unknown command '(plot|colect)'/m);
+    expect(stderr).toMatch(/^error: unknown command '(fly|colect)'/m);
     if (args[0] === "colect") expect(stderr).toContain("Did you mean collect?");
   });
 
@@ -75,6 +75,7 @@ describe("the command", () => {
       "fit",
       "cap",
       "project",
+      "plot",
       "evaluate",
       "conformance",
       "bench",
@@ -114,6 +115,63 @@ describe("the command", () => {
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: "not_found" } });
     expect(stderr.trim().split("\n")).toHaveLength(1);
+  });
+
+  it.each([
+    ["an axis", ["cap", "none.safetensors"], "capstan fit RUN --out FILE"],
+    ["an axis for a conversation", ["project", "none.json", "--axis", "none.safetensors"], "capstan fit RUN"],
+    ["caps", ["generate", "--prompt", "x", "--cap", "none.safetensors"], "capstan cap AXIS --out FILE"],
+    [
+      "an axis that are weights",
+      ["cap", "models/capstan-tiny/model.safetensors"],
+      "capstan fit RUN --out FILE",
+    ],
+    ["a run", ["fit", "none"], "collect"],
+    ["a reference case", ["conformance", "none"], "capstan conformance make"],
+    ["a run to compare", ["conformance", "diff", "none", "none"], "capstan conformance CASE... --json"],
+  ])("says what makes a file that is not there: %s", async (_, args, command) => {
+    const { code, stderr } = await capstan(...args);
+    expect([code, stderr.trim().split("\n").length]).toEqual([1, 1]);
+    expect(stderr).toContain(command);
+  });
+
+  it("takes options in both spellings, and says what it does not know as it was written", async () => {
+    const args = ["generate", "--prompt", "--top-k", "--temperature", "0", "--json"];
+    const dashes = await capstan(...args, "--max-tokens", "4", "--stop-token-ids", "5");
+    const underlines = await capstan(...args, "--max_tokens=4", "--stop_token_ids", "5");
+    expect(dashes.code).toBe(0);
+    expect(JSON.parse(dashes.stdout).tokens).toEqual(JSON.parse(underlines.stdout).tokens);
+    expect((await capstan("generate", "--max-tokns", "4")).stderr).toContain("unknown option '--max-tokns'");
+  });
+
+  it("reads stdin where a file is read, once", () => {
+    const feed = (input: string | Uint8Array, ...args: string[]) =>
+      spawnSync(NODE[0]!, [...NODE.slice(1), ...args], { cwd: root, input, encoding: "utf8" });
+    const chat = JSON.stringify([{ role: "user", content: "Hello" }]);
+    const reply = feed(chat, "generate", "--messages", "-", "--max_tokens", "2", "--json");
+    expect([reply.status, reply.stderr]).toEqual([0, ""]);
+    expect(JSON.parse(reply.stdout).tokens).toHaveLength(2);
+    const no_json = feed("[", "generate", "--messages", "-");
+    expect([no_json.status, no_json.stderr]).toEqual([
+      1,
+      expect.stringMatching(/^capstan: read stdin: need a JSON/),
+    ]);
+    const weights = readFileSync(join(root, "models/capstan-tiny/model.safetensors"));
+    expect(feed(weights, "cap", "-").stderr).toMatch(
+      /^capstan: read stdin: need metadata format "capstan.axis"/,
+    );
+    const twice = feed(chat, "project", "-", "--axis", "-");
+    expect([twice.status, twice.stderr]).toEqual([2, expect.stringContaining("one thing that reads it")]);
+  });
+
+  it("keeps what libraries print off the stdout of --json", () => {
+    const noise =
+      "data:text/javascript,setInterval(() => { console.log('noise'); process.stdout.write('x'); }, 1).unref()";
+    const args = ["--import", noise, ...NODE.slice(1), "generate", "--prompt", "x", "--max_tokens", "2"];
+    const { stdout, stderr } = spawnSync(NODE[0]!, [...args, "--json"], { cwd: root, encoding: "utf8" });
+    expect(stderr).toContain("noise");
+    // What was printed before the command was read is not the command's.
+    expect(JSON.parse(stdout.slice(stdout.indexOf("{")))).toMatchObject({ model: "capstan-tiny" });
   });
 
   it("generates: one JSON object on stdout, nothing on stderr, the same in Node and Deno", async () => {
@@ -207,24 +265,27 @@ describe("the command", () => {
   });
 });
 
-describe("Ctrl-C", () => {
-  it("ends a chat that waits for a line with 130", async () => {
+describe.each([
+  ["Ctrl-C", "SIGINT", 130],
+  ["SIGTERM", "SIGTERM", 143],
+] as const)("%s", (_, signal, exit_code) => {
+  it(`ends a chat that waits for a line with ${exit_code}`, async () => {
     const child = spawn(NODE[0]!, [...NODE.slice(1), "chat"], { cwd: root, stdio: ["pipe", "pipe", "pipe"] });
     const over = ended(child);
     await new Promise((resolve) => child.stdout.once("data", resolve));
-    child.kill("SIGINT");
-    expect((await over).code).toBe(130);
+    child.kill(signal);
+    expect((await over).code).toBe(exit_code);
   });
 
-  it("ends collect with 130 and files that a second call completes", async () => {
-    const out = join(scratch, "run");
+  it(`ends collect with ${exit_code} and files that a second call completes`, async () => {
+    const out = join(scratch, signal);
     const args = ["collect", "--out", out, "--limit", "6", "--max_tokens", "24", "--json"];
     const child = start(NODE, args);
     const over = ended(child);
     await untilLines(join(out, "responses.jsonl"), 64);
-    child.kill("SIGINT");
+    child.kill(signal);
     const first = await over;
-    expect(first.code).toBe(130);
+    expect(first.code).toBe(exit_code);
     expect(JSON.parse(first.stdout)).toMatchObject({ error: { code: "aborted" } });
     expect(readdirSync(out).filter((name) => name.endsWith(".tmp"))).toEqual([]);
     const kept = lines(join(out, "responses.jsonl")).length;

@@ -1,13 +1,17 @@
-import { createCli, runCli, SDK_VERBS } from "../sdk/cli/index.ts";
+import { createCli, runCli, SDK_VERBS, type Verbs } from "../sdk/cli/index.ts";
+import { argv, reserveStdout } from "../sdk/platform/index.ts";
 
-/** Puts the rooms' verbs together into the one command. */
+/** Every verb of the command, by name. */
+export const VERBS: Verbs = {
+  ...SDK_VERBS,
+  conformance: async () => (await import("../conformance/check/cli.ts")).addConformance,
+  bench: async () => (await import("../conformance/bench/cli.ts")).addBench,
+};
+
+/** Puts all verbs together into the one command. */
 export async function main(): Promise<void> {
-  const program = await createCli({
-    ...SDK_VERBS,
-    conformance: async () => (await import("../conformance/check/cli.ts")).addConformance,
-    bench: async () => (await import("../conformance/bench/cli.ts")).addBench,
-  });
-  await runCli(program);
+  if (argv().includes("--json")) reserveStdout();
+  await runCli(await createCli(VERBS));
 }
 
 // True where this file is what the runtime was asked to run (Deno); bin/capstan.mjs calls main itself.

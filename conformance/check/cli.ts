@@ -54,9 +54,9 @@ export function addConformance(program: Command): void {
     .option("--explain", "ask the f64 truth about every case: which site is the first to be over its bound")
     .option(
       "--report <file.html>",
-      "write a page: errors against bounds as a heat map, worst cells, greedy tokens",
+      "write a page: errors against bounds as a heat map, worst cells, greedy tokens (default: none)",
     )
-    .option("--junit <file.xml>", "write what passed and failed as JUnit's XML")
+    .option("--junit <file.xml>", "write what passed and failed as JUnit's XML (default: none)")
     .option("--json", "print one JSON object on stdout and nothing else")
     .addHelpText(
       "after",

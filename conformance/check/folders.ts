@@ -13,7 +13,16 @@ export async function caseFolders(io: Io, paths: readonly string[], action: stri
   if (paths.length === 0) return await ownCases();
   const folders: string[] = [];
   for (const path of paths) {
-    if ((await fileKind(path)) === "file") io.progress.update(`${path}: a file, passed over`);
+    const kind = await fileKind(path);
+    if (kind === "none") {
+      throw new CapstanError("not_found", {
+        action,
+        need: `a folder with a case.json at ${path}`,
+        found: "nothing there",
+        mend: "`capstan conformance make --model FOLDER --out CASE` writes one.",
+      });
+    }
+    if (kind === "file") io.progress.update(`${path}: a file, passed over`);
     else folders.push(path);
   }
   if (folders.length > 0) return folders;

@@ -30,6 +30,7 @@ def main():
     arguments.add_argument("--out", type=Path, required=True)
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--prompt")
+    arguments.add_argument("--messages", type=Path)
     arguments.add_argument("--n-prompt", type=int, default=32)
     arguments.add_argument("--n-new", type=int, default=16)
     arguments.add_argument("--hooks", action="store_true")
@@ -86,12 +87,27 @@ def write_case(folder, options):
 
 
 def prompt_of(model, options):
+    if options.messages is not None:
+        return torch.tensor(chat_of(options))
     if options.prompt is None:
         return torch.randint(sizes(model).vocab_size, (options.n_prompt,), generator=generator("make", options.seed))
     ids = transformers.AutoTokenizer.from_pretrained(options.model)(options.prompt)["input_ids"]
     if not ids:
         raise SystemExit("the prompt has no tokens")
     return torch.tensor(ids)
+
+
+def chat_of(options):
+    """Ids of a chat with the opening of the reply, unless the assistant's turn is the last and is continued."""
+    messages = json.loads(options.messages.read_text(encoding="utf-8"))
+    messages = messages["conversation"] if isinstance(messages, dict) else messages
+    tokenizer = transformers.AutoTokenizer.from_pretrained(options.model)
+    if tokenizer.chat_template is None:
+        raise SystemExit("the model's tokenizer has no chat template: give --prompt")
+    is_begun = messages[-1]["role"] == "assistant"
+    how = {"continue_final_message": True} if is_begun else {"add_generation_prompt": True}
+    text = tokenizer.apply_chat_template(messages, tokenize=False, **how)
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
 def ends_of(model):

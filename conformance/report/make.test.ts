@@ -1,11 +1,13 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
+import { loadTokenizer } from "../../sdk/index.ts";
 import { lacks, python } from "../testing/parts.ts";
 import { runConformance as run } from "../testing/run_conformance.ts";
 
 const reference = join(import.meta.dirname, "..", "reference");
+const tiny = join(import.meta.dirname, "..", "..", "models", "capstan-tiny");
 let folder: string;
 
 beforeAll(() => {
@@ -47,6 +49,43 @@ it.skipIf(lacks("python"))(
   },
   120_000,
 );
+
+it.skipIf(lacks("python"))(
+  "makes a case of a chat, or names the package that is missing",
+  async () => {
+    vi.stubEnv("CAPSTAN_PYTHON", python);
+    const out = join(folder, "chat-case");
+    const chat = join(folder, "chat.json");
+    writeFileSync(chat, JSON.stringify({ conversation: [{ role: "user", content: "Who are you?" }] }));
+    const made = await run("make", "--model", tiny, "--out", out, "--messages", chat);
+    if (made.code !== 0) {
+      expect(made.stderr).toMatch(/no package (torch|transformers|safetensors)\b.*pip install -r/);
+      return;
+    }
+    const { stdout, code } = await run(out, "--device", "wasm");
+    expect(code, stdout).toBe(0);
+    const { runs } = JSON.parse(readFileSync(join(out, "case.json"), "utf8"));
+    const model = await loadTokenizer(tiny);
+    expect(runs[0].n_prompt).toBe(
+      model.encodeChat([{ role: "user", content: "Who are you?" }]).tokens.length,
+    );
+    model.dispose();
+  },
+  120_000,
+);
+
+it.each([
+  [
+    "a prompt beside them",
+    ["--prompt", "x", "--messages", "x.json"],
+    2,
+    "need --prompt or --messages, found both",
+  ],
+  ["no such file", ["--messages", "none.json"], 1, "read none.json: need it to exist"],
+])("says what is wrong with messages: %s", async (_, args, expected, message) => {
+  const { stderr, code } = await run("make", "--model", tiny, "--out", join(folder, "no-case"), ...args);
+  expect([code, stderr]).toEqual([expected, expect.stringContaining(message)]);
+});
 
 it("does not write over what is there", async () => {
   const { stderr, code } = await make(folder);

@@ -1,5 +1,5 @@
-import { CapstanError, show } from "../../models/index.ts";
-import { readText } from "../../sdk/platform/index.ts";
+import { CapstanError, type ErrorCode, show } from "../../models/index.ts";
+import { fileKind, readText } from "../../sdk/platform/index.ts";
 import type { CaseReport, Pass } from "../check/report.ts";
 
 /** What a later command reads of a case that `capstan conformance --json` told of. */
@@ -29,14 +29,15 @@ export interface ReadRun {
  * @throws CapstanError `not_found`; `bad_file` naming the field that is missing or wrong
  */
 export async function readRunFile(path: string): Promise<ReadCase[]> {
-  const text = await readText(path);
-  const wrong = (need: string, found: string) =>
-    new CapstanError("bad_file", {
+  const wrong = (need: string, found: string, code: ErrorCode = "bad_file") =>
+    new CapstanError(code, {
       action: `read ${path}`,
       need,
       found,
-      mend: "Give what capstan conformance CASE... --json printed.",
+      mend: "`capstan conformance CASE... --json > FILE` writes one.",
     });
+  if ((await fileKind(path)) === "none") throw wrong("it to exist", "nothing there", "not_found");
+  const text = await readText(path);
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -19,7 +19,7 @@ export function addTable(conformance: Command): void {
     .command("table")
     .description("architecture x device x dtype, as a Markdown table of several runs")
     .argument("<runs...>", "what capstan conformance --json printed, a file for each device and dtype")
-    .option("--write <file.md>", `put it into a document, between ${MARKS.join(" and ")}`)
+    .option("--write <file.md>", `put it into a document, between ${MARKS.join(" and ")} (default: print it)`)
     .option("--json", "print one JSON object on stdout and nothing else")
     .action(verb((io, options: Options, runs: string[]) => run(io, runs, options)));
 }

@@ -21,6 +21,7 @@ export const SDK_VERBS: Verbs = {
   fit: async () => (await import("./verbs/fit.ts")).addFit,
   cap: async () => (await import("./verbs/cap.ts")).addCap,
   project: async () => (await import("./verbs/project.ts")).addProject,
+  plot: async () => (await import("./verbs/plot.ts")).addPlot,
   evaluate: async () => (await import("./verbs/evaluate.ts")).addEvaluate,
   pull: async () => (await import("./verbs/pull.ts")).addPull,
   doctor: async () => (await import("./verbs/doctor.ts")).addDoctor,
@@ -43,7 +44,8 @@ Examples:
   $ capstan chat --cap out/cap.safetensors        talk with a capped model
   $ capstan conformance                           does this machine compute what the reference computes?
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 ran but a check fell short, 130 interrupted.`,
+Options may be written with - or _ (--max-tokens is --max_tokens). Where a file is read, - is stdin.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 ran but a check fell short, 130 interrupted by Ctrl-C, 143 by SIGTERM.`,
     );
   const called = args[0] !== undefined && Object.hasOwn(verbs, args[0]) ? verbs[args[0]] : undefined;
   for (const read of called === undefined ? Object.values(verbs) : [called]) (await read())(program);
@@ -57,7 +59,7 @@ export async function runCli(program: Command, args: readonly string[] = argv())
     // Commander answers an unknown verb's --help with its own, as if all were well.
     const [verb] = args[0] === "help" ? args.slice(1) : args;
     if (verb !== undefined && !verb.startsWith("-")) checkVerb(program, verb);
-    await program.parseAsync([...args], { from: "user" });
+    await program.parseAsync(spellAsDeclared(program, args), { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     // Help and version are errors to commander, of code 0.
@@ -73,8 +75,28 @@ function checkVerb(program: Command, verb: string): void {
   program.error(`error: unknown command '${verb}'${meant}`, { code: "commander.unknownCommand" });
 }
 
-/** Commander ends the process where it is not told to throw, each subcommand by itself. */
+/** Commander ends the process unless asked to throw, each subcommand by itself. */
 function throwOnExit(command: Command): void {
   command.exitOverride();
   command.commands.forEach(throwOnExit);
+}
+
+/** The arguments with every option as it was declared: `--max-tokens` for `--max_tokens`, and the other way round. */
+export function spellAsDeclared(program: Command, args: readonly string[]): string[] {
+  const spelled = [...args];
+  let command = program;
+  for (let i = 0; i < spelled.length && spelled[i] !== "--"; i++) {
+    const [, name, value = ""] = /^--([^=]+)(=.*)?$/s.exec(spelled[i]!) ?? [];
+    if (name === undefined) {
+      command = command.commands.find((one) => one.name() === spelled[i]) ?? command;
+      continue;
+    }
+    const plain = (text: string) => text.replaceAll("-", "_");
+    const option = command.options.find(({ long }) => plain(long?.slice(2) ?? "") === plain(name));
+    if (option === undefined) continue;
+    spelled[i] = `${option.long}${value}`;
+    // What follows is its value, whatever it looks like.
+    if (option.required && value === "") i++;
+  }
+  return spelled;
 }

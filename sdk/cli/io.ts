@@ -1,14 +1,23 @@
 import type { Command } from "commander";
 import { CapstanError } from "../../models/index.ts";
-import { exitNow, isTty, onInterrupt, setExitCode, write } from "../platform/index.ts";
+import { every, exitNow, isTty, onInterrupt, setExitCode, write } from "../platform/index.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { ProgressLine } from "./progress.ts";
+import { Stdin } from "./stdin.ts";
 
 /** What a verb has in its hands while it runs. */
 export interface Io {
   readonly json: boolean;
-  /** Aborted by Ctrl-C; a second one ends the process at once. */
+  /** Aborted by Ctrl-C and SIGTERM; a second one ends the process at once. */
   readonly signal: AbortSignal;
+  /**
+   * From now on Ctrl-C asks `handler` first; where that returns true, it is done with. SIGTERM goes on ending the verb.
+   */
+  onCtrlC(handler: () => boolean): void;
+  /** What Ctrl-C does, for a terminal whose keys are read one by one. */
+  ctrlC(): void;
+  /** Stdin, where a verb reads it as a text; as a file (`--axis -`) it is in place before the verb begins. */
+  readonly stdin: Stdin;
   /** A line for people on stdout; nothing under `--json`. */
   print(text?: string): Promise<void>;
   /** Text as it comes (streamed tokens); nothing under `--json`. */
@@ -17,7 +26,7 @@ export interface Io {
   note(text: string): Promise<void>;
   /** The one machine-readable object; printed under `--json` alone. */
   result(value: unknown): Promise<void>;
-  /** The line of progress on stderr; silent where that is no terminal. */
+  /** Progress on stderr: a line rewritten in place on a terminal, elsewhere a line every 30 s. */
   readonly progress: ProgressLine;
 }
 
@@ -36,28 +45,50 @@ export function verb<A extends unknown[], O extends CommonOptions>(
   return async (...received) => {
     const options = received.at(-2) as O;
     const args = received.slice(0, -2) as A;
-    const abort = new AbortController();
-    const restore = onInterrupt(() => {
-      if (abort.signal.aborted) exitNow(EXIT.interrupted);
-      abort.abort(new Error("interrupted"));
-    });
-    const io = createIo(options.json === true, abort.signal);
+    const stop = new Interruption();
+    const io = createIo(options.json === true, stop);
     try {
+      await io.stdin.putInPlace(received.at(-1) as Command, options as Record<string, unknown>, args);
       const code = (await body(io, options, ...args)) ?? EXIT.done;
       // A verb may end well on Ctrl-C (chat does): it was interrupted all the same.
-      setExitCode(abort.signal.aborted ? EXIT.interrupted : code);
+      setExitCode(stop.code ?? code);
     } catch (error) {
       io.progress.clear();
-      setExitCode(await reportError(io, error));
+      setExitCode(await reportError(io, stop, error));
     } finally {
-      io.progress.clear();
-      restore();
+      io.progress.end();
+      await io.stdin.dispose();
+      stop.restore();
     }
   };
 }
 
-function createIo(json: boolean, signal: AbortSignal): Io {
-  const progress = new ProgressLine((text) => void write("stderr", text), isTty("stderr"));
+/** What Ctrl-C and SIGTERM do: the first lets files be completed, the second ends the process. */
+class Interruption {
+  readonly #abort = new AbortController();
+  readonly signal = this.#abort.signal;
+  /** What the process ends with, once it was interrupted. */
+  code: ExitCode | undefined;
+  /** Asked before Ctrl-C ends anything. */
+  handler: () => boolean = () => false;
+  readonly restore = onInterrupt((signal) => this.receive(signal));
+
+  receive(signal: "SIGINT" | "SIGTERM"): void {
+    const code = signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
+    if (this.signal.aborted) exitNow(code);
+    if (signal === "SIGINT" && this.handler()) return;
+    this.code = code;
+    this.#abort.abort(new Error("interrupted"));
+  }
+}
+
+function createIo(json: boolean, stop: Interruption): Io {
+  const progress = new ProgressLine({
+    write: (text) => void write("stderr", text),
+    is_tty: isTty("stderr"),
+    now: () => performance.now(),
+    every,
+  });
   const people = async (text: string) => {
     if (json) return;
     progress.clear();
@@ -65,7 +96,12 @@ function createIo(json: boolean, signal: AbortSignal): Io {
   };
   return {
     json,
-    signal,
+    signal: stop.signal,
+    onCtrlC: (handler) => {
+      stop.handler = handler;
+    },
+    ctrlC: () => stop.receive("SIGINT"),
+    stdin: new Stdin(stop.signal),
     progress,
     print: (text = "") => people(`${text}\n`),
     stream: people,
@@ -86,14 +122,14 @@ function plainJson(_key: string, value: unknown): unknown {
   return value;
 }
 
-async function reportError(io: Io, error: unknown): Promise<ExitCode> {
-  const interrupted = io.signal.aborted;
+async function reportError(io: Io, stop: Interruption, error: unknown): Promise<ExitCode> {
+  const interrupted = stop.code !== undefined;
   const code = error instanceof CapstanError ? error.code : "internal";
-  const text = error instanceof Error ? error.message : String(error);
+  const text = io.stdin.nameIn(error instanceof Error ? error.message : String(error));
   const message = interrupted ? "interrupted; files written so far are complete" : text;
   // It may be stdout itself that fails.
   await io.result({ error: { code: interrupted ? "aborted" : code, message } }).catch(() => {});
   await io.note(`capstan: ${message}`);
   if (code === "internal" && error instanceof Error && !interrupted) await io.note(error.stack ?? "");
-  return interrupted ? EXIT.interrupted : code === "bad_request" ? EXIT.usage : EXIT.failed;
+  return stop.code ?? (code === "bad_request" ? EXIT.usage : EXIT.failed);
 }

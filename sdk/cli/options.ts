@@ -44,17 +44,25 @@ export type SamplingOptions = Omit<
 
 export function addSamplingOptions(command: Command): Command {
   return command
-    .option("--max_tokens <n>", "longest reply", wholeNumber)
-    .option("--temperature <t>", "0 is greedy", realNumber)
-    .option("--top_k <k>", "keep the k likeliest tokens", wholeNumber)
-    .option("--top_p <p>", "keep the likeliest tokens that sum to p", realNumber)
-    .option("--min_p <p>", "keep tokens of at least p times the likeliest one's probability", realNumber)
-    .option("--repetition_penalty <x>", "above 1: repeat less", realNumber)
-    .option("--frequency_penalty <x>", "subtracted per occurrence", realNumber)
-    .option("--presence_penalty <x>", "subtracted once a token has occurred", realNumber)
-    .option("--seed <n>", "same seed, same device: same tokens", wholeNumber)
-    .option("--stop <text...>", "texts that end the reply")
-    .option("--stop_token_ids <id...>", "token ids that end the reply", wholeNumbers);
+    .option("--max_tokens <n>", "longest reply (default: what the context leaves)", wholeNumber)
+    .option("--temperature <t>", "0 is greedy (default: the model's)", realNumber)
+    .option("--top_k <k>", "keep the k likeliest tokens (default: the model's)", wholeNumber)
+    .option("--top_p <p>", "keep the likeliest tokens that sum to p (default: the model's)", realNumber)
+    .option(
+      "--min_p <p>",
+      "keep tokens of at least p times the likeliest one's probability (default: the model's)",
+      realNumber,
+    )
+    .option("--repetition_penalty <x>", "above 1: repeat less (default: the model's)", realNumber)
+    .option("--frequency_penalty <x>", "subtracted per occurrence (default: 0)", realNumber)
+    .option("--presence_penalty <x>", "subtracted once a token has occurred (default: 0)", realNumber)
+    .option("--seed <n>", "same seed, same device: same tokens (default: random)", wholeNumber)
+    .option("--stop <text...>", "texts that end the reply (default: none)")
+    .option(
+      "--stop_token_ids <id...>",
+      "token ids that end the reply (default: the model's alone)",
+      wholeNumbers,
+    );
 }
 
 const SAMPLING = [

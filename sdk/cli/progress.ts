@@ -1,27 +1,61 @@
-/** One line of progress, rewritten in place at most ten times a second; silent where there is no terminal. */
+/** Without a terminal: milliseconds between two lines of progress. */
+const LINE_MS = 30_000;
+
+/** What progress is written with; tests give their own. */
+export interface ProgressOutput {
+  write(text: string): void;
+  /** A terminal has one line, rewritten in place; anything else gets a line now and then. */
+  is_tty: boolean;
+  /** Milliseconds on any clock. */
+  now(): number;
+  /** Calls back every so many milliseconds until the returned function is called. */
+  every(ms: number, call: () => void): () => void;
+}
+
+/**
+ * Progress on stderr. On a terminal: one line, rewritten in place at most ten times a second. Elsewhere (a log, a
+ * file): the newest text as a line every 30 s, also while one step takes longer than that.
+ */
 export class ProgressLine {
-  readonly #write: (text: string) => void;
-  readonly #shown: boolean;
+  readonly #output: ProgressOutput;
   #last = 0;
   #length = 0;
+  #text = "";
+  #stop: (() => void) | undefined;
 
-  constructor(write: (text: string) => void, shown: boolean) {
-    this.#write = write;
-    this.#shown = shown;
+  constructor(output: ProgressOutput) {
+    this.#output = output;
   }
 
   update(text: string): void {
-    const now = performance.now();
-    if (!this.#shown || now - this.#last < 100) return;
+    if (!this.#output.is_tty) {
+      this.#keep(text);
+      return;
+    }
+    const now = this.#output.now();
+    if (now - this.#last < 100) return;
     this.#last = now;
-    this.#write(`\r${text.padEnd(this.#length)}`);
+    this.#output.write(`\r${text.padEnd(this.#length)}`);
     this.#length = text.length;
   }
 
+  /** Removes the line before something else is written; the progress of what goes on is shown again. */
   clear(): void {
-    if (this.#length > 0) this.#write(`\r${" ".repeat(this.#length)}\r`);
+    if (this.#length > 0) this.#output.write(`\r${" ".repeat(this.#length)}\r`);
     this.#length = 0;
     this.#last = 0;
+  }
+
+  /** Nothing is shown any more: the verb is at its end. */
+  end(): void {
+    this.clear();
+    this.#stop?.();
+    this.#stop = undefined;
+  }
+
+  #keep(text: string): void {
+    this.#text = text;
+    this.#stop ??= this.#output.every(LINE_MS, () => this.#output.write(`${this.#text}\n`));
   }
 }
 

@@ -48,6 +48,7 @@ export {
   type Runtime,
   readLines,
   readStdin,
+  reserveStdout,
   runtime,
   runtimeName,
   type Stream,
@@ -58,3 +59,5 @@ export {
 export { randomSeed } from "./random.ts";
 export { RangeReader } from "./range_reader.ts";
 export { has_system } from "./system.ts";
+export { isTerminal, openTerminal, type Terminal } from "./terminal.ts";
+export { every } from "./timers.ts";

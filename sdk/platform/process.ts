@@ -32,7 +32,9 @@ export function isTty(stream: Stream): boolean {
 export function write(stream: Stream, text: string): Promise<void> {
   guard(stream);
   return new Promise((resolve, reject) => {
-    process()[stream].write(text, (error) => {
+    const to = process()[stream];
+    const send = (stream === "stdout" ? writers.stdout : undefined) ?? to.write.bind(to);
+    send(text, (error) => {
       if (error && (error as { code?: unknown }).code !== "EPIPE")
         reject(asFileError("write to", stream, error));
       else resolve();
@@ -49,12 +51,39 @@ function guard(stream: Stream): void {
   process()[stream].on("error", () => {});
 }
 
-/** All of stdin as text; for `--prompt -` and pipes. */
-export async function readStdin(): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const chunk of process().stdin) text += decoder.decode(chunk as Uint8Array, { stream: true });
-  return text + decoder.decode();
+/**
+ * Keeps stdout for `write` alone: what a library prints there (`console.log`, a warning) goes to stderr, so that what a
+ * machine reads stays whole.
+ */
+export function reserveStdout(): void {
+  const { stdout, stderr } = process();
+  writers.stdout ??= stdout.write.bind(stdout);
+  stdout.write = stderr.write.bind(stderr);
+  // Deno's console does not go by process.stdout.
+  console.log = console.info = console.debug = console.error;
+}
+
+const writers: { stdout?: NodeJS.WriteStream["write"] } = {};
+
+/** All bytes of stdin. Rejects with the signal's reason when that is aborted. */
+export async function readStdin(signal: AbortSignal): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  const { stdin } = process();
+  const stop = () => stdin.destroy(signal.reason as Error);
+  signal.throwIfAborted();
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    for await (const chunk of stdin) chunks.push(chunk as Uint8Array);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+  const bytes = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
 }
 
 /** The code the process will end with, once nothing is left to do. */

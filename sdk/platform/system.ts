@@ -7,6 +7,7 @@ import type * as os from "node:os";
 import type * as path from "node:path";
 import type nodeProcess from "node:process";
 import type * as readline from "node:readline";
+import type * as stream from "node:stream";
 import type * as timers from "node:timers";
 import type * as url from "node:url";
 import { CapstanError } from "../../models/index.ts";
@@ -22,6 +23,7 @@ interface SystemModules {
   "node:path": typeof path;
   "node:process": typeof nodeProcess;
   "node:readline": typeof readline;
+  "node:stream": typeof stream;
   "node:timers": typeof timers;
   "node:url": typeof url;
 }

@@ -3,16 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Drift } from "../science/drift.ts";
+import type { Projection } from "../science/project.ts";
 import { fakeAxis } from "./fake_axis.ts";
-import {
-  canDrawPng,
-  drawDrift,
-  drawPersonaSpace,
-  driftPlot,
-  personaSpace,
-  savePlot,
-  toSvg,
-} from "./index.ts";
+import { canDrawPng, PLOT_KINDS, type PlotInputs, type PlotKind, plot, savePlot, toSvg } from "./index.ts";
 
 const installed = await import("vega-lite").then(
   () => true,
@@ -34,6 +27,33 @@ const drift: Drift = {
   warnings: [],
 };
 
+const rate = (of: number) => ({ rate: of, low: of - 0.05, high: of + 0.04, n: 40 });
+const projection = (values: number[]): Projection => ({
+  layer: 5,
+  threshold: 4.2,
+  turns: values.flatMap((p, i) => [
+    { turn: 2 * i, role: "user", tokens: 4, projection: 1, drift: null, alert: false },
+    { turn: 2 * i + 1, role: "assistant", tokens: 9, projection: p, drift: p - values[0]!, alert: p < 4.2 },
+  ]),
+  window: 100,
+  windows: [{ context: 0, start: 0, end: 2 * values.length }],
+  tokens: { ids: new Int32Array(0), turns: [], projections: new Float32Array(0) },
+  warnings: [],
+});
+
+/** An input of every kind. */
+const INPUTS: { [K in PlotKind]: () => PlotInputs[K] } = {
+  "persona-space": () => fakeAxis(24),
+  drift: () => [drift, { name: "a chat", uncapped: projection([9, 5, 2]), capped: projection([9, 6, 5]) }],
+  evaluation: () => ({
+    suites: {
+      jailbreak: { uncapped: rate(0.9), capped: rate(0.06), control: rate(0.88) },
+      sums: { uncapped: rate(0.7) },
+    } as never,
+  }),
+};
+const draw = (kind: PlotKind) => toSvg(plot(kind, INPUTS[kind]() as never));
+
 /** What a reader sees: the texts of a picture, one a line. */
 function textsOf(svg: string): string {
   return svg.replace(/<[^>]*>/g, "\n").replace(/\n+/g, "\n");
@@ -47,7 +67,7 @@ describe.skipIf(!installed)("plots", () => {
   afterAll(() => rm(folder, { recursive: true }));
 
   it("persona space names every role, the Assistant, and the figures of the fit", async () => {
-    const texts = textsOf(await toSvg(personaSpace(fakeAxis(24))));
+    const texts = textsOf(await toSvg(plot("persona-space", fakeAxis(24))));
     for (const text of [
       "helper role 0",
       "far role 23",
@@ -62,32 +82,74 @@ describe.skipIf(!installed)("plots", () => {
   });
 
   it("persona space of many roles goes without their names", async () => {
-    const texts = textsOf(await toSvg(personaSpace(fakeAxis(120))));
+    const texts = textsOf(await toSvg(plot("persona-space", fakeAxis(120))));
     expect(texts).not.toContain("helper role 0");
     expect(texts).toContain("120 roles");
   });
 
   it("drift shows both runs, the threshold, and leaves an empty reply out", async () => {
-    const texts = textsOf(await toSvg(driftPlot([drift, { ...drift, name: "work" }])));
+    const texts = textsOf(await toSvg(plot("drift", [drift, { ...drift, name: "work" }])));
     for (const text of ["theatrical", "work", "uncapped", "capped", "Dashed: percentile 25"])
       expect(texts).toContain(text);
     expect(texts).not.toMatch(/NaN|undefined/);
-    const points = driftPlot([drift]).data as { values: object[] };
+    const points = plot("drift", [drift]).data as { values: object[] };
     expect(points.values).toHaveLength(7);
   });
 
+  it("draws what project read, uncapped and capped", async () => {
+    const texts = textsOf(await toSvg(plot("drift", INPUTS.drift().slice(1), { model: "smol" })));
+    for (const text of ["a chat", "smol, layer 5", "the threshold of the alerts, 4.20"])
+      expect(texts).toContain(text);
+    const { values } = plot("drift", INPUTS.drift().slice(1)).data as { values: { turn: number }[] };
+    expect(values.map(({ turn }) => turn)).toEqual([1, 2, 3, 1, 2, 3]);
+  });
+
+  it("draws suites of any name, with what was measured of them", async () => {
+    const texts = textsOf(await draw("evaluation"));
+    for (const text of ["jailbreak (n 40)", "sums (n 40)", "uncapped", "capped", "control"])
+      expect(texts).toContain(text);
+    expect(texts).not.toMatch(/NaN|undefined/);
+  });
+
+  it.each(Object.keys(PLOT_KINDS) as PlotKind[])(
+    "draws the same bytes of the same input: %s",
+    async (kind) => {
+      const first = await draw(kind);
+      for (const other of Object.keys(INPUTS) as PlotKind[]) await draw(other);
+      expect(await draw(kind)).toBe(first);
+    },
+  );
+
   it("files are written as their names say", async () => {
-    const paths = [
-      ...(await drawPersonaSpace(fakeAxis(12), join(folder, "space"))),
-      ...(await drawDrift([drift], join(folder, "drift"))),
-    ];
-    expect(paths.length).toBe((await canDrawPng()) ? 4 : 2);
-    for (const path of paths) {
+    for (const ending of (await canDrawPng()) ? ["svg", "png"] : ["svg"]) {
+      const path = join(folder, `space.${ending}`);
+      await savePlot(plot("persona-space", fakeAxis(12)), path);
       const start = (await readFile(path)).subarray(0, 4).toString("latin1");
       expect(start).toBe(path.endsWith(".png") ? "\x89PNG" : "<svg");
     }
-    await expect(savePlot(driftPlot([drift]), "x.pdf")).rejects.toThrow(
+    await expect(savePlot(plot("drift", [drift]), "x.pdf")).rejects.toThrow(
       /ends in .svg or .png, found "x.pdf"/,
     );
+  });
+});
+
+describe("what no plot can be drawn of", () => {
+  it.each([
+    ["persona-space", "axis.safetensors", {}, "need an axis: what fit or readAxis gave"],
+    ["persona-space", fakeAxis(4), { layer: 1 }, "need a layer of 0 to 0"],
+    ["drift", [], {}, "need a list of conversations"],
+    ["drift", [{ name: "x", uncapped: { turns: [] } }], {}, "need a list of conversations"],
+    [
+      "drift",
+      [{ name: "x", uncapped: projection([1, 2]), capped: projection([1]) }],
+      {},
+      "the same conversation",
+    ],
+    ["evaluation", { suites: {} }, {}, "need what evaluate gave"],
+    ["evaluation", { suites: { x: { uncapped: { rate: 1 } } } }, {}, "need what evaluate gave"],
+    ["pie", fakeAxis(4), {}, "need a kind: persona-space, drift, evaluation"],
+    ["drift", [drift], { colour: "red" }, "colour"],
+  ])("is refused: %s", (kind, input, options, message) => {
+    expect(() => plot(kind as "drift", input as never, options as never)).toThrow(message);
   });
 });

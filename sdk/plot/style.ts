@@ -40,3 +40,4 @@ export const PALETTE = [
 
 export const UNCAPPED = "#d55e00";
 export const CAPPED = "#0072b2";
+export const CONTROL = "#9a9a9a";

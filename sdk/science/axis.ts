@@ -2,7 +2,7 @@ import { CapstanError, type Hook, show } from "../../models/index.ts";
 import * as rules from "../options.ts";
 import { type Rules, readOptions } from "../options.ts";
 import { writeFileAtomic } from "../platform/index.ts";
-import { type AxisData, decodeAxis, encodeAxis } from "./axis_file.ts";
+import { AXIS_MADE_BY, type AxisData, decodeAxis, encodeAxis } from "./axis_file.ts";
 import { checkLayer, checkPercentile, type LayerRange, layersOf, residPost } from "./layers.ts";
 import type { LeftOut } from "./scored_roles.ts";
 import { percentileOfSorted } from "./stats.ts";
@@ -189,7 +189,7 @@ export class Axis {
  * @throws CapstanError `not_found`, `bad_file`
  */
 export async function readAxis(input: FileInput): Promise<Axis> {
-  return new Axis(decodeAxis(await TensorFile.read(input, "axis.safetensors")));
+  return new Axis(decodeAxis(await TensorFile.read(input, "axis.safetensors", AXIS_MADE_BY)));
 }
 
 /** What a file of the experiment says of the model it was made on. */

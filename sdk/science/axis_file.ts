@@ -70,6 +70,8 @@ export interface AxisData {
 }
 
 const FORMAT = "capstan.axis";
+/** For the error where there is no axis. */
+export const AXIS_MADE_BY = "An axis is what `capstan fit RUN --out FILE` writes (or `axis.save`).";
 /** Percentiles that the metadata spells out by layer; any other comes from `projections.responses`. */
 const SPELLED = [0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100];
 
@@ -121,7 +123,7 @@ function spelledPercentiles({ responses, n_layers }: AxisData): { p: number[]; l
 
 /** Reads the file back. Throws `bad_file`. */
 export function decodeAxis(file: TensorFile): AxisData {
-  file.expectFormat(FORMAT, 1);
+  file.expectFormat(FORMAT, 1, AXIS_MADE_BY);
   const [n_layers, d_model] = file.shape("axis") as [number, number];
   const names = file.json<string[]>("roles");
   const [, n_components] = file.shape("pca.components") as [number, number];

@@ -111,6 +111,7 @@ export class Caps {
 }
 
 const FORMAT = "capstan.cap";
+const MADE_BY = "Caps are what `capstan cap AXIS --out FILE` writes (or `caps.save`).";
 
 /**
  * Caps a model to its Assistant: in each layer of a range, the projection on the axis is kept from falling
@@ -212,8 +213,8 @@ function capsOf(
  * @throws CapstanError `not_found`, `bad_file`
  */
 export async function readCaps(input: FileInput): Promise<Caps> {
-  const file = await TensorFile.read(input, "cap.safetensors");
-  file.expectFormat(FORMAT, 1);
+  const file = await TensorFile.read(input, "cap.safetensors", MADE_BY);
+  file.expectFormat(FORMAT, 1, MADE_BY);
   const [n] = file.shape("layers") as [number];
   const d_model = file.json<number>("d_model");
   return new Caps({

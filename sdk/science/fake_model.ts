@@ -150,6 +150,7 @@ export function fakeModel(options: FakeOptions = {}): Model {
         args === undefined ? render(messages) : encodeChat(messages, args.add_generation_prompt!);
       return { tokens: Int32Array.from(tokens), spans };
     },
+    session: async ({ hooks }: { hooks: readonly Hook[] }) => fakeSession(hooks),
     forward: async (tokens: readonly number[] | Int32Array, call?: ForwardOptions) =>
       forward([...tokens], call),
   } as unknown as Model;
@@ -157,6 +158,20 @@ export function fakeModel(options: FakeOptions = {}): Model {
 
 function refusal(code: "bad_request" | "context_overflow", need: string, found: string): CapstanError {
   return new CapstanError(code, { action: "use the fake model", need, found });
+}
+
+/** Reads its whole past again at every call. */
+function fakeSession(hooks: readonly Hook[]) {
+  const past: number[] = [];
+  return {
+    forward: async (tokens: Int32Array) => {
+      past.push(...tokens);
+      const { projections } = forward(past, { hooks });
+      const own = Object.entries(projections).map(([name, values]) => [name, values.slice(-tokens.length)]);
+      return { projections: Object.fromEntries(own) };
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
 }
 
 function mapSource(files: Record<string, string>): FileSource {

@@ -60,3 +60,4 @@ export type { RuleData } from "./rules.ts";
 export { countThatFits, type LeftOut } from "./scored_roles.ts";
 export { percentile, type Rate, wilson } from "./stats.ts";
 export type { FileInput } from "./tensor_file.ts";
+export type { Window } from "./windows.ts";

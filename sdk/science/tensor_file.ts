@@ -1,5 +1,5 @@
 import { CapstanError, show } from "../../models/index.ts";
-import { readFile } from "../platform/index.ts";
+import { fileKind, readFile } from "../platform/index.ts";
 import { decodeSafetensors, encodeSafetensors, type Tensor } from "../safetensors/index.ts";
 import type { FileSource } from "../types.ts";
 
@@ -40,21 +40,26 @@ export class TensorFile {
     this.#tensors = tensors;
   }
 
-  static async read(input: FileInput, what: string): Promise<TensorFile> {
-    if (typeof input === "string") return new TensorFile(await readFile(input), input);
+  /** @param mend for the error where there is no such file: what makes one */
+  static async read(input: FileInput, what: string, mend?: string): Promise<TensorFile> {
+    if (typeof input === "string") {
+      if ((await fileKind(input)) === "none") throw noFile(input, mend);
+      return new TensorFile(await readFile(input), input);
+    }
     if (input instanceof Uint8Array) return new TensorFile(input, what);
     const size = await input.files.size(input.name);
-    if (size === undefined) {
-      const parts = { action: `read ${input.name}`, need: "the file", found: "none of that name" };
-      throw new CapstanError("not_found", parts);
-    }
+    if (size === undefined) throw noFile(input.name, mend);
     return new TensorFile(await input.files.read(input.name, 0, size), input.name);
   }
 
-  /** Checks what kind of file it is. */
-  expectFormat(format: string, version: number): void {
+  /**
+   * Checks what kind of file it is.
+   *
+   * @param mend for the error: what makes one of this format
+   */
+  expectFormat(format: string, version: number, mend?: string): void {
     if (this.#metadata.format !== JSON.stringify(format)) {
-      throw this.#bad(`metadata format "${format}"`, this.#metadata.format ?? "none");
+      throw this.#bad(`metadata format "${format}"`, this.#metadata.format ?? "none", mend);
     }
     const found = this.json<number>("format_version");
     if (found !== version) throw this.#bad(`format_version ${version}`, show(found));
@@ -113,7 +118,13 @@ export class TensorFile {
     return found;
   }
 
-  #bad(need: string, found: string): CapstanError {
-    return new CapstanError("bad_file", { action: `read ${this.name}`, need, found });
+  #bad(need: string, found: string, mend?: string): CapstanError {
+    const parts = { action: `read ${this.name}`, need, found };
+    return new CapstanError("bad_file", mend === undefined ? parts : { ...parts, mend });
   }
+}
+
+function noFile(name: string, mend: string | undefined): CapstanError {
+  const parts = { action: `read ${name}`, need: "it to exist", found: "nothing there" };
+  return new CapstanError("not_found", mend === undefined ? parts : { ...parts, mend });
 }

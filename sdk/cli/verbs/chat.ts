@@ -1,8 +1,10 @@
 import type { Command } from "commander";
 import { CapstanError } from "../../../models/index.ts";
-import { generate } from "../../generate.ts";
-import { readLines } from "../../platform/index.ts";
-import type { GenerateOptions, Message, Model } from "../../types.ts";
+import type { Model } from "../../types.ts";
+import { readCapsFor } from "../caps.ts";
+import { commandList, runCommand } from "../chat/commands.ts";
+import { openLines } from "../chat/lines.ts";
+import { Talk } from "../chat/talk.ts";
 import { type Io, verb } from "../io.ts";
 import {
   addModelOptions,
@@ -12,36 +14,52 @@ import {
   type SamplingOptions,
   samplingOf,
 } from "../options.ts";
-import { readCapsFor } from "./generate.ts";
 
 interface Options extends ModelOptions, SamplingOptions {
   system?: string;
   cap?: string;
+  axis?: string;
 }
 
 export function addChat(program: Command): void {
   const command = program
     .command("chat")
-    .description("talk with a model, one line a turn; /reset starts over, /quit or Ctrl-D ends")
-    .option("--system <text>", "a system message")
-    .option("--cap <file>", "apply the caps of a .cap.safetensors file");
+    .description("talk with a model, one line a turn; /help lists what else a line may be")
+    .option("--system <text>", "a system message (default: none)")
+    .option("--cap <file>", "apply the caps of a .cap.safetensors file (default: none)")
+    .option(
+      "--axis <file>",
+      "what /drift projects on (default: axis.safetensors beside the caps, else here)",
+    );
   addModelOptions(addSamplingOptions(command)).addHelpText(
     "after",
     `
 Examples:
   $ capstan chat
-  $ capstan chat --system "You are a ghost of the old theatre." --cap out/cap.safetensors`,
+  $ capstan chat --system "You are a ghost of the old theatre." --cap out/cap.safetensors
+
+A line is said to the model, unless it is one of:
+${commandList().join("\n")}
+
+Ctrl-C stops a reply; at an empty line, twice, it ends the chat with exit code 130.`,
   );
   command.action(
     verb(async (io, options: Options) => {
+      if (io.stdin.reader !== undefined) {
+        const found = `${io.stdin.reader} before it`;
+        throw new CapstanError("bad_request", { action: "chat", need: "stdin for what is said", found });
+      }
       const model = await loadModel(io, options);
       try {
-        const caps = options.cap === undefined ? undefined : await readCapsFor(io, model, options.cap);
-        await talk(io, model, options, {
-          ...samplingOf(options),
-          hooks: caps?.hooks ?? [],
-          signal: io.signal,
+        const { cap, axis, system } = options;
+        const caps = cap === undefined ? undefined : { path: cap, caps: await readCapsFor(io, model, cap) };
+        const talk = new Talk(io, model, {
+          ...(system === undefined ? {} : { system }),
+          ...(caps === undefined ? {} : { cap: caps }),
+          ...(axis === undefined ? {} : { axis }),
+          generation: { ...samplingOf(options), signal: io.signal },
         });
+        await converse(io, model, talk);
       } finally {
         await model.dispose();
       }
@@ -49,38 +67,33 @@ Examples:
   );
 }
 
-async function talk(io: Io, model: Model, options: Options, generation: GenerateOptions): Promise<void> {
-  const start: Message[] = options.system === undefined ? [] : [{ role: "system", content: options.system }];
-  let messages = [...start];
-  await io.print(`${model.id} on ${model.device.description}. /reset starts over, /quit ends.`);
-  await io.stream("> ");
-  for await (const line of readLines(io.signal)) {
-    const text = line.trim();
-    if (text === "/quit") break;
-    if (text === "/reset") messages = [...start];
-    else if (text !== "")
-      messages = await turn(io, model, [...messages, { role: "user", content: text }], generation);
-    await io.stream("> ");
+async function converse(io: Io, model: Model, talk: Talk): Promise<void> {
+  await io.print(`${model.id} on ${model.device.description}. /help lists commands, /quit ends.`);
+  const lines = openLines(io);
+  let asked_to_end = false;
+  io.onCtrlC(() => {
+    if (talk.stop() || lines.erase()) return true;
+    // In a pipe nobody sees that a second one is needed.
+    if (asked_to_end || !lines.is_terminal) return false;
+    asked_to_end = true;
+    void lines.interject("Ctrl-C again, Ctrl-D or /quit ends the chat.");
+    return true;
+  });
+  try {
+    for (;;) {
+      const line = await lines.next();
+      if (line === undefined) break;
+      asked_to_end = false;
+      const text = line.trim();
+      if (text.startsWith("//")) await talk.say(text.slice(1));
+      else if (text.startsWith("/")) {
+        if (await runCommand(talk, text)) break;
+      } else if (text !== "") await talk.say(text);
+    }
+  } finally {
+    lines.close();
   }
   await io.print();
-  await io.result({ model: model.id, conversation: messages });
-}
-
-/** One reply; a turn that does not fit is said and dropped, and the talk goes on. */
-async function turn(
-  io: Io,
-  model: Model,
-  messages: Message[],
-  generation: GenerateOptions,
-): Promise<Message[]> {
-  try {
-    const reply = generate(model, messages, generation);
-    for await (const token of reply) await io.stream(token.text);
-    await io.print();
-    return [...messages, { role: "assistant", content: (await reply.result).text }];
-  } catch (error) {
-    if (!(error instanceof CapstanError) || error.code !== "context_overflow") throw error;
-    await io.note(`capstan: ${error.message} Type /reset to start over.`);
-    return messages.slice(0, -1);
-  }
+  const { messages, cap, is_capped } = talk;
+  await io.result({ model: model.id, conversation: messages, cap: cap?.path ?? null, capped: is_capped });
 }

@@ -1,18 +1,21 @@
 import type { Command } from "commander";
 import { CapstanError } from "../../../models/index.ts";
 import { generate } from "../../generate.ts";
-import { joinPath, makeFolder, remove, shortPath } from "../../platform/index.ts";
-import { drawDrift, drawPersonaSpace } from "../../plot/index.ts";
+import { joinPath, makeFolder, packageFile, remove, shortPath } from "../../platform/index.ts";
+import { canDrawPng, type PlotSpec, plot, savePlot } from "../../plot/index.ts";
 import {
   type Axis,
   type Caps,
+  type CollectOptions,
   cap,
   collect,
   type Drift,
   drift,
+  type Evaluation,
   evaluate,
   fit,
   passes,
+  type Recipe,
   readDemoCases,
   readDriftScripts,
   readRecipe,
@@ -20,17 +23,22 @@ import {
 import { contentText } from "../../tokenizer/index.ts";
 import type { Model } from "../../types.ts";
 import { type Io, verb } from "../io.ts";
+import { addJudgingOptions, type JudgingOptions, judgeOf } from "../judging.ts";
 import { modelArguments, command as nextCommand, pathArgument } from "../next.ts";
-import { addModelOptions, loadModel, type ModelOptions, wholeNumber } from "../options.ts";
+import { addModelOptions, DEFAULT_MODEL, loadModel, type ModelOptions, wholeNumber } from "../options.ts";
 import { count, duration } from "../progress.ts";
 import { showProgress } from "../science.ts";
 import { summarize } from "./collect.ts";
 import { printEvaluation } from "./evaluate.ts";
 import { axisSummary, printAxis } from "./fit.ts";
 
-interface Options extends ModelOptions {
+interface Options extends ModelOptions, JudgingOptions {
   out: string;
   limit: number;
+  roles?: string;
+  questions?: string;
+  responses?: number;
+  max_tokens?: number;
 }
 
 export function addDemo(program: Command): void {
@@ -38,10 +46,14 @@ export function addDemo(program: Command): void {
     .command("demo")
     .description("the whole experiment: collect, fit, cap, generate, evaluate, plot")
     .option("--out <folder>", "where its files go", "capstan-demo")
-    .option("--limit <n>", "prompts of each group in the table", wholeNumber, 30);
-  addModelOptions(command).addHelpText(
+    .option("--limit <n>", "prompts of each group in the table", wholeNumber, 30)
+    .option("--roles <folder>", "folder of <role>.json (default: the recipe's, else the embedded model's)")
+    .option("--questions <file>", "JSON lines { id, question } (default: as of --roles)")
+    .option("--responses <n>", "replies of each role (default: all, without a recipe 3)", wholeNumber)
+    .option("--max_tokens <n>", "longest reply of a role (default: the recipe's, else 32)", wholeNumber);
+  addModelOptions(addJudgingOptions(command, "the recipe's (default)")).addHelpText(
     "after",
-    "\nExamples:\n  $ capstan demo\n  $ capstan demo --out results --json",
+    "\nExamples:\n  $ capstan demo\n  $ capstan demo --out results --json\n  $ capstan demo --model ./my-chat-model --judge all",
   );
   command.action(
     verb(async (io, options: Options) => {
@@ -63,26 +75,16 @@ export function addDemo(program: Command): void {
 async function runDemo(io: Io, model: Model, options: Options, began: number): Promise<void> {
   const file = (name: string) => joinPath(options.out, name);
   await makeFolder(options.out);
-  const { axis, collected } = await makeAxis(io, model, file("run"));
+  const recipe = await readRecipe(model);
+  const { axis, collected } = await makeAxis(io, model, recipe, options);
   const caps = cap(axis);
   await axis.save(file("axis.safetensors"));
   await caps.save(file("cap.safetensors"));
 
   const replies = await compareReplies(io, model, caps);
-  await io.print("Does the cap hold on prompts it has never seen, and does it cost anything?");
-  const evaluation = await evaluate(model, {
-    axis,
-    caps,
-    limit: options.limit,
-    controls: 1,
-    signal: io.signal,
-    on_progress: showProgress(io),
-  });
-  await printEvaluation(io, evaluation);
-  await io.print(`  (${options.limit} of each kind, 95 % intervals; capstan evaluate runs them all)\n`);
-
-  const drifts = await playDrift(io, model, axis, caps);
-  const pictures = await drawPictures(io, axis, drifts, model, options.out);
+  const evaluation = recipe.suites?.test === undefined ? null : await tryCap(io, model, axis, caps, options);
+  const drifts = await playDrift(io, model, recipe, axis, caps);
+  const pictures = await drawPictures(io, axis, drifts, evaluation, model, options.out);
   const files = [file("axis.safetensors"), file("cap.safetensors"), ...pictures];
   const seconds = (performance.now() - began) / 1000;
   await io.print(`Wrote, in ${duration(seconds)}:`);
@@ -90,7 +92,7 @@ async function runDemo(io: Io, model: Model, options: Options, began: number): P
   const named = modelArguments(model);
   const cap_path = pathArgument(shortPath(file("cap.safetensors")));
   await io.print(`\nNext: ${nextCommand("chat", ...named, "--cap", cap_path)}`);
-  await io.print(`Next: ${nextCommand("evaluate", ...named)}`);
+  if (evaluation !== null) await io.print(`Next: ${nextCommand("evaluate", ...named)}`);
   await io.result({
     model: model.id,
     device: model.device,
@@ -105,19 +107,29 @@ async function runDemo(io: Io, model: Model, options: Options, began: number): P
   });
 }
 
-/** The two pictures; a machine without vega goes without them, and is told. */
+/** The pictures; a machine without vega goes without them, and stderr says so. */
 async function drawPictures(
   io: Io,
   axis: Axis,
   drifts: Drift[],
+  evaluation: Evaluation | null,
   model: Model,
   folder: string,
 ): Promise<string[]> {
   try {
-    return [
-      ...(await drawPersonaSpace(axis, joinPath(folder, "persona-space"))),
-      ...(drifts.length === 0 ? [] : await drawDrift(drifts, joinPath(folder, "drift"), { model: model.id })),
-    ];
+    const pictures: Record<string, PlotSpec> = { "persona-space": plot("persona-space", axis) };
+    if (drifts.length > 0) pictures.drift = plot("drift", drifts, { model: model.id });
+    if (evaluation !== null) pictures.evaluation = plot("evaluation", evaluation, { model: model.id });
+    const endings = (await canDrawPng()) ? ["svg", "png"] : ["svg"];
+    const paths: string[] = [];
+    for (const [name, spec] of Object.entries(pictures)) {
+      for (const ending of endings) {
+        const path = joinPath(folder, `${name}.${ending}`);
+        await savePlot(spec, path);
+        paths.push(path);
+      }
+    }
+    return paths;
   } catch (error) {
     if (!(error instanceof CapstanError) || error.code !== "unsupported") throw error;
     await io.note(`capstan: no pictures: ${error.message}`);
@@ -125,19 +137,79 @@ async function drawPictures(
   }
 }
 
-async function makeAxis(io: Io, model: Model, folder: string): Promise<{ axis: Axis; collected: object }> {
+async function tryCap(io: Io, model: Model, axis: Axis, caps: Caps, { limit }: Options): Promise<Evaluation> {
+  await io.print("Does the cap hold on prompts it has never seen, and does it cost anything?");
+  const on_progress = showProgress(io);
+  const evaluation = await evaluate(model, {
+    axis,
+    caps,
+    limit,
+    controls: 1,
+    signal: io.signal,
+    on_progress,
+  });
+  await printEvaluation(io, evaluation);
+  await io.print(`  (${limit} of each kind, 95 % intervals; capstan evaluate runs them all)\n`);
+  return evaluation;
+}
+
+/** A file of the embedded model, whose roles and conversations serve models without their own. */
+const embedded = (name: string) => packageFile(`models/${DEFAULT_MODEL}/${name}`);
+
+/** What collect is given: the recipe's, where the model has one and nothing else was asked for. */
+function collecting(io: Io, recipe: Recipe, options: Options): CollectOptions {
+  const { responses, max_tokens } = options;
+  const judge = judgeOf(io, options);
+  if ((judge ?? undefined) === undefined && recipe.judge === undefined) {
+    throw new CapstanError("bad_request", {
+      action: "demo",
+      need: "a judge of the responses",
+      found: "none, and a model whose folder names none",
+      mend: "Try --judge all: every response counts as in its role.",
+    });
+  }
+  const own = recipe.roles !== undefined;
+  const roles = options.roles ?? (own ? undefined : embedded("roles"));
+  const questions = options.questions ?? (own ? undefined : embedded("questions.jsonl"));
+  const limit = responses ?? (own ? undefined : 3);
+  const longest = max_tokens ?? (own ? undefined : 32);
+  return {
+    ...(roles === undefined ? {} : { roles }),
+    ...(questions === undefined ? {} : { questions }),
+    ...(limit === undefined ? {} : { limit }),
+    ...(longest === undefined ? {} : { max_tokens: longest }),
+    ...(judge === undefined ? {} : { judge }),
+  };
+}
+
+async function makeAxis(
+  io: Io,
+  model: Model,
+  recipe: Recipe,
+  options: Options,
+): Promise<{ axis: Axis; collected: object }> {
+  const folder = joinPath(options.out, "run");
+  const given = collecting(io, recipe, options);
   await io.print("Collecting the model's replies in many roles, with its residual stream after every layer");
   // A demo shows the work; a run left by an earlier one would leave nothing to do.
   await remove(folder);
   const began = performance.now();
-  const run = await collect(model, { out: folder, signal: io.signal, on_progress: showProgress(io) });
+  const run = await collect(model, {
+    ...given,
+    out: folder,
+    signal: io.signal,
+    on_progress: showProgress(io),
+  });
   const seconds = (performance.now() - began) / 1000;
   const collected = { ...summarize(run), seconds };
   await io.print(
     `  ${count(collected.responses)} replies in ${collected.roles} roles, ${count(collected.tokens)} tokens ` +
       `in ${duration(seconds)} (${count(collected.tokens / seconds)} tok/s)\n`,
   );
-  const axis = await fit(run, { signal: io.signal });
+  const axis = await fit(run, {
+    ...(options.judge === undefined ? {} : { min_count: 1 }),
+    signal: io.signal,
+  });
   await printAxis(io, axis);
   await io.print();
   return { axis, collected };
@@ -168,8 +240,11 @@ async function compareReplies(io: Io, model: Model, caps: Caps): Promise<object[
   return shown;
 }
 
-async function playDrift(io: Io, model: Model, axis: Axis, caps: Caps): Promise<Drift[]> {
-  const scripts = await readDriftScripts(model, await readRecipe(model));
+async function playDrift(io: Io, model: Model, recipe: Recipe, axis: Axis, caps: Caps): Promise<Drift[]> {
+  const scripts =
+    recipe.drift === undefined
+      ? (await readDriftScripts(model, recipe, embedded("drift.json"))).slice(0, 2)
+      : await readDriftScripts(model, recipe);
   const drifts = [];
   for (const script of scripts) {
     drifts.push(await drift(model, script, { axis, caps, signal: io.signal, on_progress: showProgress(io) }));

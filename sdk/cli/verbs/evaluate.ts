@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { type Evaluation, evaluate, type Rate, readAxis } from "../../science/index.ts";
+import { readCapsFor } from "../caps.ts";
 import { type Io, verb } from "../io.ts";
 import { addEndpointOptions, endpointOf, type JudgingOptions } from "../judging.ts";
 import { addModelOptions, loadModel, type ModelOptions, wholeNumber } from "../options.ts";
 import { showProgress } from "../science.ts";
-import { readCapsFor } from "./generate.ts";
 
 interface Options extends ModelOptions, JudgingOptions {
   axis?: string;

@@ -1,9 +1,10 @@
 import { type Command, Option } from "commander";
 import { CapstanError } from "../../../models/index.ts";
 import { generate } from "../../generate.ts";
-import { readStdin, readText } from "../../platform/index.ts";
+import { readText } from "../../platform/index.ts";
 import type { Caps } from "../../science/index.ts";
 import type { Message, Model, Prompt } from "../../types.ts";
+import { readCapsFor } from "../caps.ts";
 import { type Io, verb } from "../io.ts";
 import {
   addModelOptions,
@@ -13,6 +14,7 @@ import {
   type SamplingOptions,
   samplingOf,
 } from "../options.ts";
+import { DASH } from "../stdin.ts";
 
 interface Options extends ModelOptions, SamplingOptions {
   prompt?: string;
@@ -29,9 +31,9 @@ export function addGenerate(program: Command): void {
   const command = program
     .command("generate")
     .description("write a reply to a prompt, capped or not")
-    .option("--prompt <text>", "what the user says; - reads stdin")
-    .option("--system <text>", "a system message before it")
-    .option("--messages <file>", "a JSON list of { role, content } instead of a prompt")
+    .option("--prompt <text>", "what the user says; - reads stdin (default: none)")
+    .option("--system <text>", "a system message before it (default: none)")
+    .option("--messages <file>", "a JSON list of { role, content } instead of a prompt (default: none)")
     .option("--raw", "continue the prompt's text as it is, without the chat template")
     .addOption(
       new Option(
@@ -45,7 +47,7 @@ export function addGenerate(program: Command): void {
       "--continue_final_message",
       "with --messages: go on with the last message instead of answering it",
     )
-    .option("--cap <file>", "apply the caps of a .cap.safetensors file")
+    .option("--cap <file>", "apply the caps of a .cap.safetensors file (default: none)")
     .option("--logprobs", "with --json: the log-probability of each token");
   addModelOptions(addSamplingOptions(command)).addHelpText(
     "after",
@@ -58,7 +60,7 @@ Examples:
   );
   command.action(
     verb(async (io, options: Options) => {
-      const prompt = await readPrompt(options);
+      const prompt = await readPrompt(io, options);
       const model = await loadModel(io, options);
       try {
         const caps = options.cap === undefined ? undefined : await readCapsFor(io, model, options.cap);
@@ -109,7 +111,7 @@ async function run(
   });
 }
 
-async function readPrompt(options: Options): Promise<Prompt> {
+async function readPrompt(io: Io, options: Options): Promise<Prompt> {
   if (options.messages !== undefined)
     return parseMessages(options.messages, await readText(options.messages));
   if (options.prompt === undefined) {
@@ -121,9 +123,9 @@ async function readPrompt(options: Options): Promise<Prompt> {
     });
   }
   const is_rendered = options.special === "parse";
-  const given = options.prompt === "-" ? await readStdin() : options.prompt;
+  const given = options.prompt === DASH ? await io.stdin.text("--prompt -") : options.prompt;
   // The line break that a shell adds is not part of what somebody says; of a rendered chat every one counts.
-  const text = options.prompt === "-" && !is_rendered ? given.trimEnd() : given;
+  const text = options.prompt === DASH && !is_rendered ? given.trimEnd() : given;
   if (options.raw === true || is_rendered) return text;
   const system: Message[] = options.system === undefined ? [] : [{ role: "system", content: options.system }];
   return [...system, { role: "user", content: text }];
@@ -148,13 +150,4 @@ function parseMessages(file: string, text: string): Message[] {
     need: "a JSON list of messages, or an object with a conversation",
     found: typeof value,
   });
-}
-
-/** Reads a cap file and checks it against the model; a cap made on another model is said aloud. */
-export async function readCapsFor(io: Io, model: Model, path: string): Promise<Caps> {
-  // Only a capped call reads the experiment's code.
-  const { checkFits, readCaps } = await import("../../science/index.ts");
-  const caps = await readCaps(path);
-  for (const warning of checkFits(model, caps, "caps")) await io.note(`capstan: ${warning}`);
-  return caps;
 }

@@ -1,14 +1,17 @@
 import type { Command } from "commander";
 import { project, readAxis } from "../../science/index.ts";
+import { readCapsFor } from "../caps.ts";
 import { verb } from "../io.ts";
 import { addModelOptions, loadModel, type ModelOptions, realNumber, wholeNumber } from "../options.ts";
-import { readCapsFor } from "./generate.ts";
+import { showProgress } from "../science.ts";
+import { printTurns } from "../turns.ts";
 
 interface Options extends ModelOptions {
   axis: string;
   cap?: string;
   layer?: number;
   threshold?: number;
+  window?: number;
 }
 
 export function addProject(program: Command): void {
@@ -17,9 +20,18 @@ export function addProject(program: Command): void {
     .description("project a conversation on the axis, turn by turn; alerts below a threshold")
     .argument("<transcript>", "JSON: a list of messages, or { model, conversation }")
     .option("--axis <file>", "file that fit wrote", "axis.safetensors")
-    .option("--cap <file>", "run it under the caps of a .cap.safetensors file")
-    .option("--layer <i>", "default: the axis's target layer", wholeNumber)
-    .option("--threshold <p>", "default: percentile 25 of the collected responses", realNumber);
+    .option("--cap <file>", "run it under the caps of a .cap.safetensors file (default: none)")
+    .option("--layer <i>", "where it is read (default: the axis's target layer)", wholeNumber)
+    .option(
+      "--threshold <p>",
+      "below it a reply is an alert (default: percentile 25 of the responses)",
+      realNumber,
+    )
+    .option(
+      "--window <tokens>",
+      "read a longer conversation in windows of whole messages, each with the system message (default: n_ctx)",
+      wholeNumber,
+    );
   addModelOptions(command).addHelpText(
     "after",
     "\nExamples:\n  $ capstan project conversation.json --axis out/axis.safetensors\n  $ capstan project conversation.json --json",
@@ -35,16 +47,12 @@ export function addProject(program: Command): void {
           hooks: caps?.hooks ?? [],
           ...(options.layer === undefined ? {} : { layer: options.layer }),
           ...(options.threshold === undefined ? {} : { threshold: options.threshold }),
+          ...(options.window === undefined ? {} : { window: options.window }),
           signal: io.signal,
+          on_progress: showProgress(io),
         });
         for (const warning of result.warnings) await io.note(`capstan: ${warning}`);
-        await io.print(`layer ${result.layer}, alert below ${result.threshold.toFixed(2)}`);
-        for (const { turn, role, tokens, projection, drift, alert } of result.turns) {
-          const value = projection === null ? "-" : projection.toFixed(2);
-          const moved = drift === null ? "" : `  drift ${drift.toFixed(2)}`;
-          const line = `${String(turn).padStart(3)} ${role.padEnd(10)} ${String(tokens).padStart(5)} tokens  ${value.padStart(8)}`;
-          await io.print(`${line}${moved}${alert ? "  ALERT" : ""}`);
-        }
+        await printTurns(io, result);
         await io.result(result);
         return undefined;
       } finally {

@@ -1,0 +1,133 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Command, Option } from "commander";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createCli } from "../sdk/cli/index.ts";
+import { VERBS } from "./capstan.ts";
+
+const root = join(import.meta.dirname, "..");
+
+/**
+ * Options that no test gives a verb yet, as `verb --option`. A new option does not go here: it gets a test that calls
+ * the verb with it, in one of the files of `TESTS`.
+ */
+const UNTRIED: ReadonlySet<string> = new Set<string>([
+  "bench --cache",
+  "bench --device",
+  "bench --dtype",
+  "bench --peers",
+  "bench --rounds",
+  "bench --shape",
+  "conformance make --json",
+  "conformance make --seed",
+  "evaluate --run",
+  "pull --include",
+]);
+
+const scratch = mkdtempSync(join(tmpdir(), "capstan-options-"));
+afterAll(() => rmSync(scratch, { recursive: true }));
+const file = (name: string) => join(scratch, name);
+
+const MODEL = "--device wasm --dtype f32 --n_ctx 900";
+const SAMPLING =
+  "--temperature 0.5 --top_k 9 --top_p 0.9 --min_p 0.01 --repetition_penalty 1.1 --frequency_penalty 0.1 --presence_penalty 0.1 --seed 3 --stop END --stop_token_ids 5 --max_tokens 4";
+
+/** Calls that work, one after the other, in a folder of their own; what one writes a later one reads. */
+const CALLS = [
+  `collect ${MODEL} --roles ROLES --questions QUESTIONS --samples 1 --limit 12 --max_tokens 8 --seed 2 --temperature 0.7 --top_p 0.8 --out run --json`,
+  "fit run --min_count 1 --target_layer 3 --out axis.safetensors --json",
+  "cap axis.safetensors --layers 2:4 --percentile 30 --out cap.safetensors --json",
+  `generate ${MODEL} ${SAMPLING} --prompt Hi --system Yo --cap cap.safetensors --logprobs --json`,
+  "generate --prompt Hi --raw --special text --max_tokens 2",
+  `chat ${MODEL} ${SAMPLING} --system Yo --cap cap.safetensors --axis axis.safetensors --json`,
+  `project chat.json ${MODEL} --axis axis.safetensors --layer 2 --threshold 1 --window 500 --json`,
+  `project chat.json --axis axis.safetensors --cap cap.safetensors --layer 2 --threshold 1 --json`,
+  "plot persona-space axis.safetensors --layer 2 --out space.svg --json",
+  "plot drift drift.json --capped drift.json --title smol --out drift.svg --json",
+  `evaluate ${MODEL} --suites dev --limit 1 --controls 1 --axis axis.safetensors --cap cap.safetensors --json`,
+  `demo ${MODEL} --judge all --roles ROLES --questions QUESTIONS --responses 2 --max_tokens 6 --limit 1 --out demo --json`,
+  "conformance CASE --device wasm --dtype f32 --runtime here --explain --report cases.html --junit cases.xml --json",
+].map((call) => call.split(" "));
+
+/** Test files that call the command with options. */
+const TESTS = [
+  "bin/capstan.test.ts",
+  "bin/chat.test.ts",
+  "bin/memory.test.ts",
+  "bin/pull.test.ts",
+  "conformance/check/cli.test.ts",
+  "conformance/distance/distance.test.ts",
+  "conformance/report/diff.test.ts",
+  "conformance/report/make.test.ts",
+  "conformance/report/report.test.ts",
+  "conformance/report/table.test.ts",
+].map((path) => readFileSync(join(root, path), "utf8"));
+
+function commandsOf(command: Command, path: readonly string[] = []): { path: string; command: Command }[] {
+  return command.commands.flatMap((one) => {
+    const own = [...path, one.name()];
+    return [{ path: own.join(" "), command: one }, ...commandsOf(one, own)];
+  });
+}
+
+const commands = commandsOf(await createCli(VERBS, []));
+const options = commands.flatMap(({ path, command }) =>
+  command.options.map((option) => ({ name: `${path} ${option.long}`, path, command, option })),
+);
+
+/** Whether a test calls this verb with this option, in either spelling. */
+function isTried(path: string, option: Option): boolean {
+  const verb = path.split(" ").at(-1)!;
+  const flag = option.long!.replaceAll(/(?<=\w)[-_]/g, "[-_]");
+  const calls = CALLS.filter((call) => call[0] === path && call.includes(option.long!));
+  if (calls.length > 0) return true;
+  return TESTS.some(
+    (text) => new RegExp(`"${verb}"`).test(text) && new RegExp(`["\\s]${flag}["=\\s]`).test(text),
+  );
+}
+
+describe("calls that work", () => {
+  beforeAll(() => {
+    writeFileSync(file("chat.json"), '[{"role":"user","content":"Hi"},{"role":"assistant","content":"Yo"}]');
+    const turn = { turn: 1, role: "assistant", tokens: 3, projection: 2, drift: 0, alert: false };
+    writeFileSync(file("drift.json"), JSON.stringify({ layer: 2, threshold: 1, turns: [turn] }));
+  });
+
+  it.each(CALLS.map((call) => [call.join(" "), call] as const))("%s", (_, call) => {
+    const paths: Record<string, string> = {
+      ROLES: join(root, "models/capstan-tiny/roles"),
+      CASE: join(root, "conformance/reference/llama-tied"),
+      QUESTIONS: join(root, "models/capstan-tiny/questions.jsonl"),
+    };
+    const args = [join(root, "bin/capstan.mjs"), ...call.map((arg) => paths[arg] ?? arg)];
+    const done = spawnSync(process.execPath, args, { cwd: scratch, input: "Hello\n", encoding: "utf8" });
+    expect(done.status, done.stderr).toBe(0);
+    if (call.includes("--json")) expect(JSON.parse(done.stdout)).not.toHaveProperty("error");
+  });
+});
+
+describe("every option of every verb", () => {
+  it("is there to be looked at", () => {
+    expect(commands.map(({ path }) => path)).toEqual(
+      expect.arrayContaining(["chat", "plot", "conformance make"]),
+    );
+    expect(options.length).toBeGreaterThan(80);
+  });
+
+  it("is in --help, with its default where it takes a value", () => {
+    const wrong = options.filter(({ command, option }) => {
+      const help = command.helpInformation().replaceAll(/\s+/g, " ");
+      const says =
+        option.mandatory || /default/.test(option.description) || option.defaultValue !== undefined;
+      return !help.includes(option.flags) || !(option.isBoolean() || says);
+    });
+    expect(wrong.map(({ name }) => name)).toEqual([]);
+  });
+
+  it("is given to its verb by a test, unless it is named as untried; none is named in vain", () => {
+    const untried = options.filter(({ path, option }) => !isTried(path, option)).map(({ name }) => name);
+    expect(untried.sort()).toEqual([...UNTRIED].sort());
+  });
+});
