@@ -266,6 +266,7 @@ describe("an evaluation in a folder", () => {
     expect(await evaluate(model, { ...options, out: folder })).toEqual({ ...whole, out: folder });
     expect(await contents()).toEqual(expected);
     await truncate(path, text.length - 11);
+    await truncate(join(folder, "judgements.jsonl"), 20);
     await evaluate(model, { ...options, out: folder });
     expect(await contents()).toEqual(expected);
     await writeFile(join(folder, "evaluation.json"), "{}");
@@ -274,6 +275,16 @@ describe("an evaluation in a folder", () => {
     );
     await rm(join(folder, "evaluation.json"));
     await expect(evaluate(model, { ...options, out: folder })).rejects.toThrow(/replies\.jsonl without it/);
+  });
+
+  it("refuses a second writer, and lets the next one in", async () => {
+    const first = evaluate(model, { ...options, out: folder });
+    await expect(Promise.all([first, evaluate(model, { ...options, out: folder })])).rejects.toThrow(
+      /need no other process at work on it/,
+    );
+    await first.catch(() => {});
+    await evaluate(model, { ...options, out: folder });
+    expect(await contents()).toEqual(expected);
   });
 
   it("keeps its collection beside the replies, by the model's recipe", async () => {

@@ -1,4 +1,5 @@
 import { CapstanError } from "../../../models/index.ts";
+import { removeLeftovers } from "../../run/contents.ts";
 import { readLines, toLine } from "../../run/lines.ts";
 import { folderStore, memoryStore, type RunStore } from "../../run/store.ts";
 import { continued, type EvaluationManifest, parseEvaluation } from "./manifest.ts";
@@ -55,6 +56,7 @@ export class EvaluationFolder implements AsyncDisposable {
     const store = out === undefined ? memoryStore() : typeof out === "string" ? folderStore(out) : out;
     const lock = await store.lock();
     try {
+      await removeLeftovers(store);
       const [replies, judgements] = await begin(store, manifest);
       return new EvaluationFolder(store, lock, replies, judgements);
     } catch (error) {
