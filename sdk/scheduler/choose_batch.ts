@@ -11,7 +11,7 @@ export function chooseBatch(
   active: readonly ScheduledSequence[],
   last: readonly BatchSlot[],
   limits: { max_step_tokens: number; max_step_sequences: number },
-  served: (scheduled: ScheduledSequence) => number,
+  admission: { served(scheduled: ScheduledSequence): number },
 ): BatchSlot[] {
   const isolated = active.find(({ is_isolated }) => is_isolated);
   const single: BatchSlot[] = [];
@@ -22,7 +22,7 @@ export function chooseBatch(
     if (slot === "waits") return [];
     if (slot !== "ends") (slot.count === 1 ? single : longer).push(slot);
   }
-  longer.sort((a, b) => served(a.scheduled) - served(b.scheduled));
+  longer.sort((a, b) => admission.served(a.scheduled) - admission.served(b.scheduled));
   const chosen = [...single, ...longer].slice(0, limits.max_step_sequences);
   let left = limits.max_step_tokens;
   for (const slot of chosen) {

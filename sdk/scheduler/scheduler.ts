@@ -239,8 +239,7 @@ export class Scheduler {
   /** Gives the device a step of all that can run; false when that is nothing. */
   async #dispatchStep(): Promise<boolean> {
     const last = this.#in_flight.at(-1)?.slots ?? [];
-    const served = (scheduled: ScheduledSequence) => this.#admission.served(scheduled);
-    const slots = chooseBatch(this.#active, last, this.limits, served);
+    const slots = chooseBatch(this.#active, last, this.limits, this.#admission);
     if (slots.length === 0) return false;
     try {
       if (!(await this.#reserve(slots))) return false;

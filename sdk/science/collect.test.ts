@@ -310,7 +310,7 @@ describe("roles in files", () => {
     expect(Object.keys(run.manifest.roles)).toEqual(["default", ...NAMES.slice(0, 3)]);
     expect(run.skipped).toEqual([
       { role: "bard", code: "bad_file", reason: expect.stringContaining("bard.json: need JSON") },
-      { role: "clerk", code: "bad_file", reason: expect.stringContaining("clerk.json: need a role") },
+      { role: "clerk", code: "bad_file", reason: expect.stringContaining("clerk.json: need instruction") },
     ]);
     // Once the file is right, the same folder takes the role in.
     await writeFile(join(folder, "bard.json"), JSON.stringify(ROLES[NAMES[5]!]));
