@@ -42,8 +42,7 @@ describe("npm pack", () => {
   });
 
   it("leaves out tests, sources and what only they need", () => {
-    const unwanted =
-      /\.test\.|fixtures|fake_|training|\.rs$|(?<!\.d)\.ts$|testing\/(?!soak|limited|pipelined)/;
+    const unwanted = /\.test\.|fixtures|fake_|training|\.rs$|(?<!\.d)\.ts$|conformance\/(testing|runtimes)\//;
     expect(project.files.filter((path) => unwanted.test(path))).toEqual([]);
   });
 
@@ -114,7 +113,7 @@ describe("types", () => {
         writeFileSync(join(project.folder, `example_${i}.ts`), programOf(text));
         return `example_${i}.ts`;
       });
-    const entries = ["", "/models", "/safetensors", "/conformance"];
+    const entries = ["", "/models", "/safetensors", "/plots", "/conformance"];
     const use = entries.map((name, i) => `export * as e${i} from "capstan${name}";`).join("\n");
     writeFileSync(join(project.folder, "use.ts"), use);
     const strict = { strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true };

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -52,7 +52,8 @@ async function deno(
 describe("deno.json", () => {
   it("says what package.json says", () => {
     expect(config).toMatchObject({ version: npm.version, license: npm.license });
-    const shared = Object.keys(npm.exports).filter((name) => name !== "./package.json");
+    // Files of data are no modules: JSR serves them by their paths.
+    const shared = Object.keys(npm.exports).filter((name) => !/json$|schemas/.test(name));
     expect(Object.keys(config.exports)).toEqual([...shared, "./cli"]);
     const wanted = { ...npm.dependencies, ...npm.optionalDependencies };
     const imports = Object.entries(wanted).map(([name, version]) => [name, `npm:${name}@${version}`]);
@@ -78,10 +79,11 @@ describe("deno publish --dry-run", () => {
 
   it("warns of nothing but imports by a name that is known when they are made", () => {
     const warned = [...result.err.matchAll(/warning\[([\w-]+)\][\s\S]*?--> (\S+?):/g)];
-    // A package of the user's choice that may be missing, each in a runtime that JSR's readers do not need it in.
+    // A package that may be missing, each in a runtime that JSR's readers do not need it in; and a judge of the user's own.
     expect(warned.map(([, what, where]) => [what, where!.slice(root.length + 1)])).toEqual([
       ["unanalyzable-dynamic-import", "conformance/bench/peers.ts"],
       ["unanalyzable-dynamic-import", "conformance/hosts/workerd_host.ts"],
+      ["unanalyzable-dynamic-import", "sdk/platform/modules.ts"],
       ["unanalyzable-dynamic-import", "sdk/platform/webgpu.ts"],
     ]);
   });
@@ -89,11 +91,17 @@ describe("deno publish --dry-run", () => {
   it("takes what the code needs, and neither tests nor what only they need", () => {
     const needed = ["LICENSE", "README.md", "package.json", "models/capstan-tiny/model.safetensors"];
     const wasm = ["core-wasm/pkg/capstan_core_bg.wasm", "core-wasm/text/pkg/capstan_text.wasm"];
-    expect(files).toEqual(expect.arrayContaining([...needed, ...wasm, ...sources()]));
+    expect(files).toEqual(expect.arrayContaining([...needed, ...wasm, ...schemas(), ...sources()]));
     const unwanted =
-      /\.test\.ts$|fixtures|fake_|training|conformance\/(testing|reference)|\.rs$|node_modules/;
+      /\.test\.ts$|fixtures|fake_|training|conformance\/(testing|runtimes|reference)|\.rs$|node_modules/;
     expect(files.filter((name) => unwanted.test(name))).toEqual([]);
   });
+
+  function schemas(): string[] {
+    return readdirSync(join(root, "sdk/schemas"))
+      .filter((name) => name.endsWith(".schema.json"))
+      .map((name) => `sdk/schemas/${name}`);
+  }
 
   function sources(): string[] {
     return Object.values(config.exports).map((path) => path.slice(2));

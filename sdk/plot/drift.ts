@@ -1,12 +1,11 @@
 import type { Drift, DriftTurn } from "../science/drift.ts";
-import type { PlotSpec } from "./render.ts";
-import { CAPPED, CONFIG, UNCAPPED } from "./style.ts";
+import { CAPPED, CONFIG, UNCAPPED, type VegaSpec } from "./style.ts";
 
 /**
  * Conversations along the Assistant axis (paper, figure 7): the mean projection of each reply, uncapped and
  * capped, with the threshold below which a model is hardly its Assistant. One panel a conversation.
  */
-export function driftPlot(drifts: readonly Drift[], options: { model?: string } = {}): PlotSpec {
+export function driftPlot(drifts: readonly Drift[], options: { model?: string } = {}): VegaSpec {
   const values = drifts.flatMap((drift) => [
     ...pointsOf(drift, "uncapped", drift.uncapped),
     ...pointsOf(drift, "capped", drift.capped ?? []),

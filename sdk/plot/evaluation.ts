@@ -1,6 +1,5 @@
 import type { Evaluation } from "../science/index.ts";
-import type { PlotSpec } from "./render.ts";
-import { CAPPED, CONFIG, CONTROL, UNCAPPED } from "./style.ts";
+import { CAPPED, CONFIG, CONTROL, UNCAPPED, type VegaSpec } from "./style.ts";
 
 /** Name, field of a suite's result, colour. */
 const RUNS = [
@@ -13,7 +12,7 @@ const RUNS = [
 export function evaluationPlot(
   { suites }: Pick<Evaluation, "suites">,
   options: { model?: string } = {},
-): PlotSpec {
+): VegaSpec {
   const values = Object.entries(suites).flatMap(([suite, result]) =>
     RUNS.flatMap(([run]) => {
       const rate = result[run];

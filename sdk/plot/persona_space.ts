@@ -1,6 +1,5 @@
 import type { Axis } from "../science/axis.ts";
-import type { PlotSpec, SubSpec } from "./render.ts";
-import { CONFIG, PALETTE } from "./style.ts";
+import { CONFIG, PALETTE, type SubSpec, type VegaSpec } from "./style.ts";
 
 /** Rows above this many go without a name each. */
 const MAX_NAMES = 90;
@@ -14,7 +13,7 @@ const STEP = 2.5;
  * Persona space at a layer (paper, figures 2 and 3): the roles ordered along the Assistant axis, and beside it
  * their two first principal components. Colours are groups; the default is marked.
  */
-export function personaSpace(axis: Axis, options: { layer?: number } = {}): PlotSpec {
+export function personaSpace(axis: Axis, options: { layer?: number } = {}): VegaSpec {
   const layer = options.layer ?? axis.target_layer;
   const points = axis.points(layer);
   const places = [...points.map(place), assistantPlace(axis, layer)];

@@ -5,7 +5,16 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Drift } from "../science/drift.ts";
 import type { Projection } from "../science/project.ts";
 import { fakeAxis } from "./fake_axis.ts";
-import { canDrawPng, PLOT_KINDS, type PlotInputs, type PlotKind, plot, savePlot, toSvg } from "./index.ts";
+import {
+  canDrawPng,
+  PLOT_KINDS,
+  type PlotInputs,
+  type PlotKind,
+  type PlotSpec,
+  plot,
+  savePlot,
+  toSvg,
+} from "./index.ts";
 
 const installed = await import("vega-lite").then(
   () => true,
@@ -26,6 +35,9 @@ const drift: Drift = {
   asks: true,
   warnings: [],
 };
+
+/** The points of a drift's plot. */
+const valuesOf = (spec: PlotSpec) => (spec as { data: { values: { turn: number }[] } }).data.values;
 
 const rate = (of: number) => ({ rate: of, low: of - 0.05, high: of + 0.04, n: 40 });
 const projection = (values: number[]): Projection => ({
@@ -92,15 +104,14 @@ describe.skipIf(!installed)("plots", () => {
     for (const text of ["theatrical", "work", "uncapped", "capped", "Dashed: percentile 25"])
       expect(texts).toContain(text);
     expect(texts).not.toMatch(/NaN|undefined/);
-    const points = plot("drift", [drift]).data as { values: object[] };
-    expect(points.values).toHaveLength(7);
+    expect(valuesOf(plot("drift", [drift]))).toHaveLength(7);
   });
 
   it("draws what project read, uncapped and capped", async () => {
     const texts = textsOf(await toSvg(plot("drift", INPUTS.drift().slice(1), { model: "smol" })));
     for (const text of ["a chat", "smol, layer 5", "the threshold of the alerts, 4.20"])
       expect(texts).toContain(text);
-    const { values } = plot("drift", INPUTS.drift().slice(1)).data as { values: { turn: number }[] };
+    const values = valuesOf(plot("drift", INPUTS.drift().slice(1)));
     expect(values.map(({ turn }) => turn)).toEqual([1, 2, 3, 1, 2, 3]);
   });
 

@@ -4,10 +4,11 @@ import { writeFileAtomic } from "../platform/index.ts";
 
 /** Draws vega-lite specs. The libraries are large and optional, so they are loaded when a plot is asked for. */
 
-/** A plot as data: a vega-lite specification. */
-export type PlotSpec = TopLevelSpec;
-/** A plot within a plot. */
-export type SubSpec = Extract<TopLevelSpec, { hconcat: unknown }>["hconcat"][number];
+/**
+ * A plot as data: a vega-lite specification, `TopLevelSpec` of vega-lite's types. These types are not named here, for
+ * the package may be missing where a program is checked, and they need the DOM's.
+ */
+export type PlotSpec = object;
 
 /**
  * A plot as SVG text.
@@ -19,7 +20,7 @@ export async function toSvg(spec: PlotSpec): Promise<string> {
     optional("vega", () => import("vega")),
     optional("vega-lite", () => import("vega-lite")),
   ]);
-  const compiled = lite.compile(spec, { logger: vega.logger(vega.Error) }).spec;
+  const compiled = lite.compile(spec as TopLevelSpec, { logger: vega.logger(vega.Error) }).spec;
   const view = new vega.View(vega.parse(compiled), { renderer: "none", logLevel: vega.Error });
   try {
     return await view.toSVG();

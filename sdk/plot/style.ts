@@ -1,4 +1,9 @@
-import type { Config } from "vega-lite";
+import type { Config, TopLevelSpec } from "vega-lite";
+
+/** What the plots are made as, typed whole. */
+export type VegaSpec = TopLevelSpec;
+/** A plot within a plot. */
+export type SubSpec = Extract<VegaSpec, { hconcat: unknown }>["hconcat"][number];
 
 /** How every plot looks: fonts that most systems have, quiet axes, colours that the colour-blind can tell apart. */
 export const CONFIG: Config = {

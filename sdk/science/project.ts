@@ -27,7 +27,7 @@ export interface ProjectOptions {
   /** Hooks to run it under, such as caps. */
   hooks?: readonly Hook[];
   /**
-   * Tokens that are read at once, from 1 to the model's `n_ctx`, its default. A longer conversation is read in windows
+   * Tokens that are read at once, from 1 to the model's `n_ctx`. Default: `n_ctx`. A longer conversation is read in windows
    * of whole messages, each with the system message: `Projection.windows`.
    */
   window?: number;
