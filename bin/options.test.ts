@@ -36,7 +36,7 @@ const SAMPLING =
 
 const JUDGE =
   "--judge URL --judge_model m --judge_concurrency 3 --judge_rate 500 --judge_timeout 30 --judge_retries 2 --judge_temperature 0.5 --judge_max_tokens 20";
-const COLLECT = `${MODEL} --roles ROLES 0:6 --questions QUESTIONS 0:20 --samples 1 --limit 12 --max_tokens 8 --seed 2 --temperature 0.7 --top_p 0.8 --questions_per_role 9 --questions_per_instruction 3 --model_name Nova --template_args {"x":1} --layers 0:8 --concurrency 9 --skip_bad_roles`;
+const COLLECT = `${MODEL} --roles ROLES 0:6 --questions QUESTIONS 0:6 --samples 1 --limit 12 --max_tokens 8 --seed 2 --temperature 0.7 --top_p 0.8 --questions_per_role 9 --questions_per_instruction 3 --model_name Nova --template_args {"x":1} --layers 0:8 --concurrency 9 --skip_bad_roles`;
 
 /** Calls that work, one after the other, in a folder of their own; what one writes a later one reads. */
 const CALLS = [
