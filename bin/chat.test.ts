@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { lacks } from "../conformance/testing/parts.ts";
+import { deno_path, lacks } from "../conformance/testing/parts.ts";
 import { type PtyProgram, startInPty } from "../conformance/testing/pty.ts";
 import { collect, fit, load, cap as makeCaps } from "../sdk/index.ts";
 
@@ -13,7 +13,7 @@ const file = (name: string) => join(scratch, name);
 afterAll(() => rmSync(scratch, { recursive: true }));
 
 const NODE = [process.execPath, "bin/capstan.mjs"];
-const DENO = ["node_modules/.bin/deno", "run", "-A", "bin/capstan.ts"];
+const DENO = [deno_path, "run", "-A", "--no-lock", "bin/capstan.ts"];
 const GREEDY = ["--temperature", "0", "--max_tokens", "24"];
 
 beforeAll(async () => {
@@ -162,12 +162,9 @@ describe("the lines of a chat", () => {
   });
 });
 
-const HAS_PTY = !lacks("pty");
+const RUNTIMES = [["Node", NODE], ...(lacks("deno") ? [] : [["Deno", DENO] as const])] as const;
 
-describe.skipIf(!HAS_PTY).each([
-  ["Node", NODE],
-  ["Deno", DENO],
-] as const)("a chat in a terminal, in %s", (_, command) => {
+describe.skipIf(lacks("pty")).each(RUNTIMES)("a chat in a terminal, in %s", (_, command) => {
   const start = (...args: string[]) => startInPty([...command, "chat", ...GREEDY, ...args], { cwd: root });
 
   /** Waits for a prompt with this typed behind it. */

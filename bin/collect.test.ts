@@ -93,6 +93,24 @@ describe("capstan collect", () => {
     }
   });
 
+  it("reads questions from stdin", async () => {
+    const args = ["--roles", "pirate", "--questions", "-", "--limit", "1", "--max_tokens", "2", "--json"];
+    const child = spawn(
+      process.execPath,
+      ["bin/capstan.mjs", "collect", ...args, "--out", join(scratch, "in")],
+      {
+        cwd: root,
+      },
+    );
+    child.stdin.end('{"id": "mine", "question": "Who?"}');
+    const code = await new Promise((resolve) => child.on("close", resolve));
+    const run = await Run.open(join(scratch, "in"));
+    expect([code, [...run.responses.keys()].sort()]).toEqual([
+      0,
+      ["default_p0_qmine_s0", "pirate_p0_qmine_s0"],
+    ]);
+  });
+
   it("takes some roles, questions and layers, notes what does not fit, and goes on", async () => {
     const { code, stdout, stderr } = await collect(
       "some",

@@ -41,7 +41,7 @@ beforeAll(async () => {
 
 function start(args: readonly string[]): ChildProcess {
   const command = ["bin/capstan.mjs", "evaluate", ...args];
-  return spawn(process.execPath, command, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+  return spawn(process.execPath, command, { cwd: root, stdio: "pipe" });
 }
 
 async function ended(child: ChildProcess): Promise<{ code: number | null; stdout: string; stderr: string }> {
@@ -100,6 +100,15 @@ describe("capstan evaluate", () => {
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout).toMatch(/^ {2}manners +1 {2}\d+ % \[\d+, \d+\] +- +-$/m);
     expect(stdout).toMatch(/^ {2}sums +1 /m);
+  });
+
+  it("reads a suite from stdin", async () => {
+    const messages = [{ role: "user", content: "What is three plus four?" }];
+    const child = start(["--uncapped", "--suites", "-", "--json"]);
+    child.stdin!.end(JSON.stringify({ id: "x", messages, check: { kind: "only_number", value: "7" } }));
+    const { code, stdout, stderr } = await ended(child);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(JSON.parse(stdout).suites).toMatchObject({ stdin: { uncapped: { n: 1 } } });
   });
 
   it("has an endpoint judge replies, which are kept with its scores", async () => {

@@ -115,6 +115,17 @@ describe("the next command", () => {
     expect(await typed(`echo Hello | ${nextOf(capped)}`)).toMatchObject({ code: 0 });
   });
 
+  it("of a demo on a model of one's own works as printed; the demo says how much it does", async () => {
+    const demo = await capstan("demo", "--model", "./it's my model", "--judge", "all", "--out", "the demo");
+    expect(demo).toMatchObject({ code: 0 });
+    expect(demo.stdout).toContain("Collecting 39 replies of at most 24 tokens");
+    expect(demo.stdout).toContain("--roles 0:45 --responses 20 --max_tokens 128 would make more of it");
+    expect(await typed(`echo Hello | ${nextOf(demo)}`)).toMatchObject({ code: 0 });
+    const more = ["--roles", "pirate,clerk", "--responses", "2", "--max_tokens", "3", "--json"];
+    const own = await capstan("demo", "--model", model, "--judge", "all", "--out", "the demo", ...more);
+    expect(JSON.parse(own.stdout)).toMatchObject({ collected: { responses: 6, roles: 3 } });
+  });
+
   it("names the roles that were left out, and why, in text and JSON", async () => {
     const run = await unscoredRun("left");
     await using stub = await stubEndpoint(({ prompt }) => {

@@ -1,17 +1,21 @@
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import type { Command, Option } from "commander";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createCli } from "../sdk/cli/index.ts";
+import { type StubEndpoint, stubEndpoint } from "../sdk/science/judge/fixtures/stub.ts";
 import { VERBS } from "./capstan.ts";
 
 const root = join(import.meta.dirname, "..");
+const tiny = join(root, "models/capstan-tiny");
 
 /**
  * Options that no test gives a verb yet, as `verb --option`. A new option does not go here: it gets a test that calls
- * the verb with it, in one of the files of `TESTS`.
+ * the verb with it, in one of the files of `TESTS`. The bench writes 540 MB of weights, needs a GPU or the peers'
+ * packages, and takes minutes: its parts are tested in `conformance/bench`.
  */
 const UNTRIED: ReadonlySet<string> = new Set<string>([
   "bench --cache",
@@ -20,10 +24,6 @@ const UNTRIED: ReadonlySet<string> = new Set<string>([
   "bench --peers",
   "bench --rounds",
   "bench --shape",
-  "conformance make --json",
-  "conformance make --seed",
-  "evaluate --run",
-  "pull --include",
 ]);
 
 const scratch = mkdtempSync(join(tmpdir(), "capstan-options-"));
@@ -34,10 +34,18 @@ const MODEL = "--device wasm --dtype f32 --n_ctx 900";
 const SAMPLING =
   "--temperature 0.5 --top_k 9 --top_p 0.9 --min_p 0.01 --repetition_penalty 1.1 --frequency_penalty 0.1 --presence_penalty 0.1 --seed 3 --stop END --stop_token_ids 5 --max_tokens 4";
 
+const JUDGE =
+  "--judge URL --judge_model m --judge_concurrency 3 --judge_rate 500 --judge_timeout 30 --judge_retries 2 --judge_temperature 0.5 --judge_max_tokens 20";
+const COLLECT = `${MODEL} --roles ROLES 0:6 --questions QUESTIONS 0:6 --samples 1 --limit 12 --max_tokens 8 --seed 2 --temperature 0.7 --top_p 0.8 --questions_per_role 9 --questions_per_instruction 3 --model_name Nova --template_args {"x":1} --layers 0:8 --concurrency 9 --skip_bad_roles`;
+
 /** Calls that work, one after the other, in a folder of their own; what one writes a later one reads. */
 const CALLS = [
-  `collect ${MODEL} --roles ROLES --questions QUESTIONS --samples 1 --limit 12 --max_tokens 8 --seed 2 --temperature 0.7 --top_p 0.8 --out run --json`,
-  "fit run --min_count 1 --target_layer 3 --out axis.safetensors --json",
+  `collect ${COLLECT} ${JUDGE} --out run --dry_run --json`,
+  `collect ${COLLECT} ${JUDGE} --out run --json`,
+  `judge run ${JUDGE} --roles ROLES --dry_run --json`,
+  `judge run ${JUDGE} --roles ROLES --json`,
+  "judge run --judge all --json",
+  "fit run --judge_id all --min_count 1 --target_layer 3 --out axis.safetensors --json",
   "cap axis.safetensors --layers 2:4 --percentile 30 --out cap.safetensors --json",
   `generate ${MODEL} ${SAMPLING} --prompt Hi --system Yo --cap cap.safetensors --logprobs --json`,
   "generate --prompt Hi --raw --special text --max_tokens 2",
@@ -47,7 +55,9 @@ const CALLS = [
   "plot persona-space axis.safetensors --layer 2 --out space.svg --json",
   "plot drift drift.json --capped drift.json --title smol --out drift.svg --json",
   `evaluate ${MODEL} --suites dev --limit 1 --controls 1 --axis axis.safetensors --cap cap.safetensors --json`,
-  `demo ${MODEL} --judge all --roles ROLES --questions QUESTIONS --responses 2 --max_tokens 6 --limit 1 --out demo --json`,
+  `evaluate ${MODEL} --uncapped --suites judged.jsonl --concurrency 4 ${JUDGE} --out replies --json`,
+  "evaluate --model RECIPE --suites dev --limit 1 --controls 0 --run evaluated --json",
+  `demo ${MODEL} ${JUDGE} --roles ROLES --questions QUESTIONS --responses 2 --max_tokens 6 --limit 1 --out demo --json`,
   "conformance CASE --device wasm --dtype f32 --runtime here --explain --report cases.html --junit cases.xml --json",
 ].map((call) => call.split(" "));
 
@@ -88,23 +98,57 @@ function isTried(path: string, option: Option): boolean {
   );
 }
 
+/** Roles with a prompt for a judge, as a run by an endpoint needs them. */
+function writeRoles(folder: string): void {
+  mkdirSync(folder);
+  for (const role of ["actor", "baker", "clerk", "diver", "envoy", "fencer"]) {
+    const instruction = [{ pos: `You are a ${role}.` }, { pos: `Answer as a ${role} would.` }];
+    const eval_prompt = `Is it a ${role}? {question} {answer}`;
+    writeFileSync(join(folder, `${role}.json`), JSON.stringify({ instruction, eval_prompt }));
+  }
+}
+
+/** The embedded model with a recipe that is soon done. */
+function writeModel(folder: string): void {
+  mkdirSync(folder);
+  const files = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
+  for (const name of [...files, "roles", "questions.jsonl", "judge.json", "evaluate"])
+    symlinkSync(join(tiny, name), join(folder, name));
+  const recipe = JSON.parse(readFileSync(join(tiny, "capstan.json"), "utf8"));
+  const small = { ...recipe.collect, max_tokens: 16, min_count: 1, questions_per_instruction: 1 };
+  writeFileSync(join(folder, "capstan.json"), JSON.stringify({ ...recipe, collect: small }));
+}
+
 describe("calls that work", () => {
-  beforeAll(() => {
+  let stub: StubEndpoint;
+  beforeAll(async () => {
+    stub = await stubEndpoint(() => "3");
+    writeRoles(file("roles"));
+    writeModel(file("recipe"));
     writeFileSync(file("chat.json"), '[{"role":"user","content":"Hi"},{"role":"assistant","content":"Yo"}]');
     const turn = { turn: 1, role: "assistant", tokens: 3, projection: 2, drift: 0, alert: false };
     writeFileSync(file("drift.json"), JSON.stringify({ layer: 2, threshold: 1, turns: [turn] }));
+    const check = { kind: "judge", prompt: "Is {answer} kind?", min: 2 };
+    const item = { id: "x", messages: [{ role: "user", content: "Hi" }], max_tokens: 4, check };
+    writeFileSync(file("judged.jsonl"), JSON.stringify(item));
   });
+  afterAll(() => stub[Symbol.asyncDispose]());
 
-  it.each(CALLS.map((call) => [call.join(" "), call] as const))("%s", (_, call) => {
-    const paths: Record<string, string> = {
-      ROLES: join(root, "models/capstan-tiny/roles"),
+  it.each(CALLS.map((call) => [call.join(" "), call] as const))("%s", async (_, call) => {
+    const given: Record<string, string> = {
+      ROLES: file("roles"),
+      RECIPE: file("recipe"),
       CASE: join(root, "conformance/reference/llama-tied"),
-      QUESTIONS: join(root, "models/capstan-tiny/questions.jsonl"),
+      QUESTIONS: join(tiny, "questions.jsonl"),
+      URL: stub.url,
     };
-    const args = [join(root, "bin/capstan.mjs"), ...call.map((arg) => paths[arg] ?? arg)];
-    const done = spawnSync(process.execPath, args, { cwd: scratch, input: "Hello\n", encoding: "utf8" });
-    expect(done.status, done.stderr).toBe(0);
-    if (call.includes("--json")) expect(JSON.parse(done.stdout)).not.toHaveProperty("error");
+    const args = [join(root, "bin/capstan.mjs"), ...call.map((arg) => given[arg] ?? arg)];
+    const child = spawn(process.execPath, args, { cwd: scratch });
+    child.stdin.end("Hello\n");
+    const closed = new Promise<number | null>((resolve) => child.on("close", resolve));
+    const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
+    expect(code, stderr).toBe(0);
+    if (call.includes("--json")) expect(JSON.parse(stdout)).not.toHaveProperty("error");
   });
 });
 

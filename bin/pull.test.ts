@@ -96,6 +96,12 @@ describe("capstan pull", () => {
     expectWhole();
   });
 
+  it("fetches what --include names, and nothing else", async () => {
+    const { code, stdout } = await ended(start("--include", "*.json", "*.txt"));
+    expect([code, JSON.parse(stdout).fetched_bytes]).toEqual([0, 2]);
+    expect(readdirSync(join(folder(), "snapshots", COMMIT))).toEqual(["config.json"]);
+  });
+
   it("of a model that is not there exits with 1 and one line", async () => {
     const { code, stderr } = await ended(
       spawn(deno_path, ["run", "-A", "--no-lock", "bin/capstan.ts", "pull", "org/none"], {

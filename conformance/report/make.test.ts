@@ -21,7 +21,7 @@ afterEach(() => vi.unstubAllEnvs());
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const make = (out: string) =>
-  run("make", "--model", join(folder, "model"), "--out", out, "--hooks", "--sites");
+  run("make", "--model", join(folder, "model"), "--out", out, "--hooks", "--sites", "--seed", "3", "--json");
 
 it("says how to get Python where it is not there, and writes nothing", async () => {
   vi.stubEnv("CAPSTAN_PYTHON", join(folder, "no-python"));

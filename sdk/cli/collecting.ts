@@ -83,7 +83,7 @@ export function addCollectingOptions(command: Command): Command {
 }
 
 /** Items apart by commas; commander hands those apart by spaces one by one. */
-function items(text: string, before: readonly string[] = []): string[] {
+export function items(text: string, before: readonly string[] = []): string[] {
   return [...before, ...text.split(",").filter((item) => item !== "")];
 }
 

@@ -19,11 +19,11 @@ export interface JudgingOptions {
   judge_max_tokens?: number;
 }
 
-/** @param left_out what happens without `--judge`, for the help */
-export function addJudgingOptions(command: Command, left_out: string): Command {
+/** @param otherwise for the help: what `--judge none` means, and the default */
+export function addJudgingOptions(command: Command, otherwise: string): Command {
   command.option(
     "--judge <judge>",
-    `who scores the responses: the URL of an OpenAI-compatible endpoint; all (each counts as fully in role, unasked); a file of rules (.json), of scores (.jsonl) or of code (.mjs); none (${left_out})`,
+    `who scores the responses: the URL of an OpenAI-compatible endpoint; all (each counts as fully in role, unasked); a file of rules (.json), of scores (.jsonl) or of code (.mjs); ${otherwise}`,
   );
   return addEndpointOptions(command);
 }
@@ -32,7 +32,10 @@ export function addJudgingOptions(command: Command, left_out: string): Command {
 export function addEndpointOptions(command: Command): Command {
   const { concurrency, timeout_s, retries, temperature, max_tokens } = JUDGE_DEFAULTS;
   return command
-    .option("--judge_model <name>", "the endpoint's model; its key is CAPSTAN_JUDGE_KEY of the environment")
+    .option(
+      "--judge_model <name>",
+      "the endpoint's model, which it needs; its key is CAPSTAN_JUDGE_KEY of the environment (default: none)",
+    )
     .option("--judge_concurrency <n>", `requests in flight at once (default: ${concurrency})`, wholeNumber)
     .option("--judge_rate <n>", "requests a second at the most (default: no limit)", realNumber)
     .option("--judge_timeout <s>", `seconds a request may take (default: ${timeout_s})`, realNumber)

@@ -7,6 +7,8 @@ export const DASH = "-";
 
 /** Placeholders in `--help` that stand for a file to be read: `--axis <file>`, `[axis]`, `<runs...>`. */
 const FILES = new Set(["file", "axis", "transcript", "runs", "inputs", "a", "b"]);
+/** Options that take files among other things: a suite's name, a question's id. */
+const MAY_BE_FILES = new Set(["suites", "questions"]);
 /** Options of such a placeholder that write the file. */
 const WRITTEN = new Set(["out"]);
 
@@ -37,7 +39,8 @@ export class Stdin {
   async putInPlace(command: Command, options: Record<string, unknown>, args: unknown[]): Promise<void> {
     for (const option of command.options) {
       const name = option.attributeName();
-      if (!FILES.has(placeholder(option.flags)) || WRITTEN.has(name)) continue;
+      const is_read = FILES.has(placeholder(option.flags)) || MAY_BE_FILES.has(name);
+      if (!is_read || WRITTEN.has(name)) continue;
       options[name] = await this.#pathOf(options[name], `--${option.name()} -`);
     }
     for (const [i, argument] of command.registeredArguments.entries()) {

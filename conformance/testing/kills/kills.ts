@@ -14,6 +14,11 @@ export type Ending = "SIGKILL" | "SIGINT" | "SIGTERM";
 /** The code of a verb that heard a signal. */
 const CODES: Readonly<Record<Ending, number | null>> = { SIGKILL: null, SIGINT: 130, SIGTERM: 143 };
 
+/** Whether a call ended by the signal: heard, or, while it started and did not listen yet, as any process (to a shell the same code). */
+function isEndedBy(ending: Ending, { code, signal }: Ended): boolean {
+  return code === null ? signal === ending : code === CODES[ending];
+}
+
 export interface KillOptions {
   /** Times the verb is ended. */
   count: number;
@@ -44,6 +49,7 @@ const MOST_A_FOLDER = 4;
 
 interface Ended {
   code: number | null;
+  signal: NodeJS.Signals | null;
   seconds: number;
   stderr: string;
 }
@@ -83,8 +89,8 @@ export async function killAtRandom(verb: KilledVerb, options: KillOptions): Prom
         );
         break;
       }
-      if (ended.code !== CODES[ending] || is_last) {
-        report.wrong.push(`${where}: ended with ${ended.code}: ${ended.stderr}`);
+      if (!isEndedBy(ending, ended) || is_last) {
+        report.wrong.push(`${where}: ended with ${ended.code ?? ended.signal}: ${ended.stderr}`);
         break;
       }
       if (ending !== "SIGKILL") report.wrong.push(...leftBehind(folder).map((one) => `${where}: ${one}`));
@@ -114,11 +120,11 @@ async function call(
     stderr = (stderr + text).slice(-2000);
   });
   const timer = kill && setTimeout(() => child.kill(kill.ending), 1000 * kill.after_s);
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.on("error", reject).on("close", (code) => resolve(code));
+  const how = await new Promise<Pick<Ended, "code" | "signal">>((resolve, reject) => {
+    child.on("error", reject).on("close", (code, signal) => resolve({ code, signal }));
   });
   clearTimeout(timer);
-  return { code, stderr, seconds: (performance.now() - began) / 1000 };
+  return { ...how, stderr, seconds: (performance.now() - began) / 1000 };
 }
 
 /** What a verb that heard its signal leaves beside its files: nothing. */

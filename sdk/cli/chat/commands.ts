@@ -90,11 +90,14 @@ async function setCap(talk: Talk, argument: string): Promise<undefined> {
 
 async function showDrift(talk: Talk, argument: string): Promise<undefined> {
   const { io, model, messages, hooks } = talk;
+  const { project, readAxis } = await import("../../science/index.ts");
+  // A file that was named is looked at in any case.
+  const named = argument === "" ? undefined : await readAxis(argument);
   if (!messages.some(({ role }) => role === "assistant"))
     throw wrong("/drift", "a reply to project", "none so far");
-  const { project, readAxis } = await import("../../science/index.ts");
   const path = argument === "" ? await axisPath(talk) : argument;
-  const result = await project(model, messages, { axis: await readAxis(path), hooks, signal: io.signal });
+  const axis = named ?? (await readAxis(path));
+  const result = await project(model, messages, { axis, hooks, signal: io.signal });
   for (const warning of result.warnings) await io.note(`capstan: ${warning}`);
   await io.print(`on ${path}${hooks.length > 0 ? ", under the caps" : ""}`);
   await printTurns(io, result);

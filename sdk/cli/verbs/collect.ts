@@ -28,7 +28,7 @@ export function addCollect(program: Command): void {
     .option("--out <folder>", "where the run is kept", "run");
   addJudgingOptions(
     addCollectingOptions(command),
-    "score them later; default: the model's recipe, else none",
+    "none, to score them later (default: the model's recipe, else none)",
   ).option("--dry_run", "print how many responses and calls of the judge it takes; generate and ask nothing");
   addModelOptions(command).addHelpText(
     "after",

@@ -15,6 +15,7 @@ import {
   evaluate,
   fit,
   passes,
+  planCollect,
   type Recipe,
   readDemoCases,
   readDriftScripts,
@@ -22,6 +23,7 @@ import {
 } from "../../science/index.ts";
 import { contentText } from "../../tokenizer/index.ts";
 import type { Model } from "../../types.ts";
+import { collectingOf, items } from "../collecting.ts";
 import { type Io, verb } from "../io.ts";
 import { addJudgingOptions, type JudgingOptions, judgeOf } from "../judging.ts";
 import { modelArguments, command as nextCommand, pathArgument } from "../next.ts";
@@ -35,11 +37,29 @@ import { axisSummary, printAxis } from "./fit.ts";
 interface Options extends ModelOptions, JudgingOptions {
   out: string;
   limit: number;
-  roles?: string;
-  questions?: string;
+  roles?: string[];
+  questions?: string[];
   responses?: number;
   max_tokens?: number;
 }
+
+/** What a model without a recipe does, so that one of some hundred million weights is done in minutes on two cores. */
+const FEW = { responses: 3, max_tokens: 24, conversations: 1 } as const;
+/** Of the embedded model's roles, from near the Assistant to far. */
+const FEW_ROLES = [
+  "librarian",
+  "clerk",
+  "mechanic",
+  "nurse",
+  "teacher",
+  "storyteller",
+  "sailor",
+  "pirate",
+  "jester",
+  "prophet",
+  "poltergeist",
+  "werewolf",
+] as const;
 
 export function addDemo(program: Command): void {
   const command = program
@@ -47,13 +67,29 @@ export function addDemo(program: Command): void {
     .description("the whole experiment: collect, fit, cap, generate, evaluate, plot")
     .option("--out <folder>", "where its files go", "capstan-demo")
     .option("--limit <n>", "prompts of each group in the table", wholeNumber, 30)
-    .option("--roles <folder>", "folder of <role>.json (default: the recipe's, else the embedded model's)")
-    .option("--questions <file>", "JSON lines { id, question } (default: as of --roles)")
-    .option("--responses <n>", "replies of each role (default: all, without a recipe 3)", wholeNumber)
-    .option("--max_tokens <n>", "longest reply of a role (default: the recipe's, else 32)", wholeNumber);
-  addModelOptions(addJudgingOptions(command, "the recipe's (default)")).addHelpText(
+    .option(
+      "--roles <from...>",
+      `as in collect; names and ranges without a folder are of the embedded model's (default: the recipe's, else ${FEW_ROLES.length} of those)`,
+      items,
+    )
+    .option(
+      "--questions <from...>",
+      "as in collect; without a file, of the embedded model's (default: as of --roles)",
+      items,
+    )
+    .option(
+      "--responses <n>",
+      `replies of each role (default: all, without a recipe ${FEW.responses})`,
+      wholeNumber,
+    )
+    .option(
+      "--max_tokens <n>",
+      `longest reply of a role (default: the recipe's, else ${FEW.max_tokens}, in conversations too)`,
+      wholeNumber,
+    );
+  addModelOptions(addJudgingOptions(command, "none is the recipe's (default: the recipe's)")).addHelpText(
     "after",
-    "\nExamples:\n  $ capstan demo\n  $ capstan demo --out results --json\n  $ capstan demo --model ./my-chat-model --judge all",
+    "\nExamples:\n  $ capstan demo\n  $ capstan demo --out results --json\n  $ capstan demo --model ./my-chat-model --judge all\n  $ capstan demo --model ./my-chat-model --judge all --roles 0:45 --responses 20 --max_tokens 128",
   );
   command.action(
     verb(async (io, options: Options) => {
@@ -83,7 +119,7 @@ async function runDemo(io: Io, model: Model, options: Options, began: number): P
 
   const replies = await compareReplies(io, model, caps);
   const evaluation = recipe.suites?.test === undefined ? null : await tryCap(io, model, axis, caps, options);
-  const drifts = await playDrift(io, model, recipe, axis, caps);
+  const drifts = await playDrift(io, model, recipe, axis, caps, options);
   const pictures = await drawPictures(io, axis, drifts, evaluation, model, options.out);
   const files = [file("axis.safetensors"), file("cap.safetensors"), ...pictures];
   const seconds = (performance.now() - began) / 1000;
@@ -157,8 +193,7 @@ async function tryCap(io: Io, model: Model, axis: Axis, caps: Caps, { limit }: O
 const embedded = (name: string) => packageFile(`models/${DEFAULT_MODEL}/${name}`);
 
 /** What collect is given: the recipe's, where the model has one and nothing else was asked for. */
-function collecting(io: Io, recipe: Recipe, options: Options): CollectOptions {
-  const { responses, max_tokens } = options;
+async function collecting(io: Io, recipe: Recipe, options: Options): Promise<CollectOptions> {
   const judge = judgeOf(io, options);
   if ((judge ?? undefined) === undefined && recipe.judge === undefined) {
     throw new CapstanError("bad_request", {
@@ -168,18 +203,40 @@ function collecting(io: Io, recipe: Recipe, options: Options): CollectOptions {
       mend: "Try --judge all: every response counts as in its role.",
     });
   }
-  const own = recipe.roles !== undefined;
-  const roles = options.roles ?? (own ? undefined : embedded("roles"));
-  const questions = options.questions ?? (own ? undefined : embedded("questions.jsonl"));
-  const limit = responses ?? (own ? undefined : 3);
-  const longest = max_tokens ?? (own ? undefined : 32);
-  return {
-    ...(roles === undefined ? {} : { roles }),
-    ...(questions === undefined ? {} : { questions }),
-    ...(limit === undefined ? {} : { limit }),
-    ...(longest === undefined ? {} : { max_tokens: longest }),
+  const { roles, questions } = options;
+  const given = {
+    ...(await collectingOf({
+      ...(roles === undefined ? {} : { roles }),
+      ...(questions === undefined ? {} : { questions }),
+    })),
+    ...(options.responses === undefined ? {} : { limit: options.responses }),
+    ...(options.max_tokens === undefined ? {} : { max_tokens: options.max_tokens }),
     ...(judge === undefined ? {} : { judge }),
   };
+  if (recipe.roles !== undefined) return given;
+  const few = given.roles === undefined ? { roles: embedded("roles"), only_roles: [...FEW_ROLES] } : {};
+  return {
+    ...few,
+    questions: embedded("questions.jsonl"),
+    limit: FEW.responses,
+    max_tokens: FEW.max_tokens,
+    ...given,
+  };
+}
+
+/** What is going to be done, and how to have more of it. */
+async function printPlan(io: Io, model: Model, recipe: Recipe, given: CollectOptions): Promise<void> {
+  const { missing } = await planCollect(model, given);
+  const longest = given.max_tokens ?? recipe.collect?.max_tokens;
+  const of_tokens = longest === undefined ? "" : ` of at most ${longest} tokens`;
+  await io.print(
+    `Collecting ${count(missing)} replies${of_tokens} in many roles, with the residual stream after every layer`,
+  );
+  if (recipe.roles !== undefined) return;
+  await io.print(
+    `  (no capstan.json with roles in the model's folder: the embedded model's serve, ${given.limit} replies a role;\n` +
+      "  --roles 0:45 --responses 20 --max_tokens 128 would make more of it)",
+  );
 }
 
 async function makeAxis(
@@ -189,8 +246,8 @@ async function makeAxis(
   options: Options,
 ): Promise<{ axis: Axis; collected: object }> {
   const folder = joinPath(options.out, "run");
-  const given = collecting(io, recipe, options);
-  await io.print("Collecting the model's replies in many roles, with its residual stream after every layer");
+  const given = await collecting(io, recipe, options);
+  await printPlan(io, model, recipe, given);
   // A demo shows the work; a run left by an earlier one would leave nothing to do.
   await remove(folder);
   const began = performance.now();
@@ -240,14 +297,30 @@ async function compareReplies(io: Io, model: Model, caps: Caps): Promise<object[
   return shown;
 }
 
-async function playDrift(io: Io, model: Model, recipe: Recipe, axis: Axis, caps: Caps): Promise<Drift[]> {
-  const scripts =
-    recipe.drift === undefined
-      ? (await readDriftScripts(model, recipe, embedded("drift.json"))).slice(0, 2)
-      : await readDriftScripts(model, recipe);
+async function playDrift(
+  io: Io,
+  model: Model,
+  recipe: Recipe,
+  axis: Axis,
+  caps: Caps,
+  options: Options,
+): Promise<Drift[]> {
+  const own = recipe.drift !== undefined;
+  const scripts = own
+    ? await readDriftScripts(model, recipe)
+    : (await readDriftScripts(model, recipe, embedded("drift.json"))).slice(-FEW.conversations);
+  const max_tokens = own ? undefined : (options.max_tokens ?? FEW.max_tokens);
   const drifts = [];
   for (const script of scripts) {
-    drifts.push(await drift(model, script, { axis, caps, signal: io.signal, on_progress: showProgress(io) }));
+    drifts.push(
+      await drift(model, script, {
+        axis,
+        caps,
+        ...(max_tokens === undefined ? {} : { max_tokens }),
+        signal: io.signal,
+        on_progress: showProgress(io),
+      }),
+    );
   }
   for (const { name, uncapped, capped } of drifts) {
     const line = (turns: Drift["uncapped"]) =>

@@ -34,7 +34,10 @@ export function addEvaluate(program: Command): void {
     .option("--concurrency <n>", "prompts in flight at once (default: 64)", wholeNumber)
     .option("--out <folder>", "keep the replies here, and go on where it stopped (default: in memory)")
     .option("--run <folder>", "keep the collection here (default: run in --out, else in memory)")
-    .option("--judge <url>", "OpenAI-compatible endpoint that scores replies for checks of kind judge");
+    .option(
+      "--judge <url>",
+      "OpenAI-compatible endpoint that scores replies for checks of kind judge (default: none)",
+    );
   addModelOptions(addEndpointOptions(command)).addHelpText(
     "after",
     `

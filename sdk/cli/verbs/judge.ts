@@ -24,7 +24,7 @@ export function addJudge(program: Command): void {
     .command("judge")
     .description("score the responses of a run; what is scored already is not asked again")
     .argument("[run]", "folder that collect wrote", "run");
-  addJudgingOptions(command, "not here")
+  addJudgingOptions(command, "one must be named (default: none)")
     .option(
       "--roles <folder>",
       "folder of <role>.json with the eval_prompt to ask (default: those the run was collected with)",
