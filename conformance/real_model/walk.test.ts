@@ -115,7 +115,7 @@ class Walk {
     );
     await chat.shows(/> /);
     chat.type("Who are you?\r");
-    await chat.shows(/Who are you\?\r?\n[\s\S]*?> /);
+    await chat.shows(/Who are you\?\r*\n[\s\S]*?> /);
     chat.type("/cap off\r");
     await chat.shows(/caps off[\s\S]*> /);
     chat.type("/cap on\r");

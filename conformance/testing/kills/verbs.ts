@@ -76,17 +76,21 @@ async function scoreContents(folder: string): Promise<Map<string, string>> {
   return found;
 }
 
-/** Suites of checks that need no judge, and one of checks that do. */
-async function prepareEvaluation(folder: string): Promise<void> {
+/** A suite of checks that need a judge, at one place: an evaluation's summary names it. */
+let judged_suite = "";
+
+async function prepareEvaluation(): Promise<void> {
   judging ??= prepareJudging();
   await judging;
+  if (judged_suite !== "") return;
+  judged_suite = join(mkdtempSync(join(tmpdir(), "capstan-kills-suite-")), "judged.jsonl");
   const items = Array.from({ length: 12 }, (_, i) => ({
     id: i,
     messages: [{ role: "user", content: `What is ${i} plus four?` }],
     max_tokens: 8,
     check: { kind: "judge", prompt: `Item ${i}: {question} {answer}`, min: 1 },
   }));
-  writeFileSync(join(folder, "judged.jsonl"), items.map((item) => JSON.stringify(item)).join("\n"));
+  writeFileSync(judged_suite, items.map((item) => JSON.stringify(item)).join("\n"));
 }
 
 /** Every file byte for byte: an evaluation's replies stand in the order of its prompts. */
@@ -116,7 +120,7 @@ export const KILLED_VERBS = {
   evaluate: {
     prepare: prepareEvaluation,
     args: (folder) => [
-      ...["evaluate", "--uncapped", "--suites", join(folder, "judged.jsonl"), "dev"],
+      ...["evaluate", "--uncapped", "--suites", judged_suite, "dev"],
       ...["--limit", "5", "--concurrency", "6"],
       ...["--judge", stub_url, "--judge_model", "m", "--judge_concurrency", "4"],
       ...["--out", join(folder, "replies"), "--json"],
