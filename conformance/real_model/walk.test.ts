@@ -137,11 +137,12 @@ class Walk {
 
 describe.skipIf(lacks("real-model") || lacks("pty"))("docs/experiment.md", () => {
   it.each([
-    ["Node", "npx capstan"],
-    ["Deno", "deno run -A ../node_modules/capstan/bin/capstan.mjs"],
+    ["Node", () => "npx capstan"],
+    ["Deno", () => `deno run -A ${join(installed.folder, "node_modules/capstan/bin/capstan.mjs")}`],
   ])(
     "leads from a folder of a real model to pictures, in %s",
-    async (name, launcher) => {
+    async (name, call) => {
+      const launcher = call();
       const walk = new Walk(name.toLowerCase(), launcher);
       const said = new Map<string, { stdout: string; stderr: string }>();
       for (const { kind, line } of steps) {
