@@ -1,4 +1,4 @@
-// `npm run runtimes`: the table of docs/runtimes.md, written anew from what each runtime does. Needs all of them.
+// `npm run runtimes`: the table of docs/runtimes.md, written again from what each runtime does. Needs all of them.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { build, install, installDeno, root } from "./steps.mjs";

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { createTruthDevice } from "../../conformance/truth/index.ts";
 import { CapstanError } from "../../models/index.ts";
 import { generate } from "../generate.ts";
@@ -54,16 +54,29 @@ describe("a queue", () => {
     await Promise.all(taken);
   });
 
-  it("asks for patience by how fast replies have ended", async () => {
+  it("asks to wait by how fast replies have ended", async () => {
     await open({ max_queue: 1 });
-    const many = () => Array.from({ length: 600 }, (_, i) => write(i, { max_tokens: 8 }));
-    const first = many();
-    const before = errorOf(() => write(0, { queue: "refuse" })).retry_after!;
-    await Promise.all(first.slice(0, 300));
-    const after = errorOf(() => write(0, { queue: "refuse" })).retry_after!;
-    expect(Number.isInteger(after)).toBe(true);
-    expect([before, after].every((seconds) => seconds >= 1 && seconds <= 300)).toBe(true);
+    const refused = () => errorOf(() => write(0, { queue: "refuse" })).retry_after;
+    const fill = () => Array.from({ length: MOST_SEQUENCES + 1 }, (_, i) => write(i, {}));
+    const first = fill();
+    // Nothing has ended yet.
+    expect(refused()).toBe(1);
     await Promise.all(first);
+    const now = vi.spyOn(performance, "now");
+    try {
+      // Of the last 32 ends one came every 4 s.
+      for (let i = 0; i < 32; i++) {
+        now.mockReturnValue(4000 * i);
+        await write(i, {});
+      }
+      now.mockReturnValue(4000 * 32);
+      const others = fill();
+      // Half of those that wait will have begun.
+      expect(refused()).toBe((4 * (MOST_SEQUENCES + 1)) / 2);
+      await Promise.all(others);
+    } finally {
+      now.mockRestore();
+    }
   });
 });
 

@@ -101,8 +101,12 @@ export class Admission {
     return chosen;
   }
 
-  /** It waits no longer. */
+  /** It runs from now on. */
   admit(scheduled: ScheduledSequence): void {
+    this.#unqueue(scheduled);
+  }
+
+  #unqueue(scheduled: ScheduledSequence): void {
     for (const queue of [this.#preempted, this.#clients.get(scheduled.task.client)?.waiting ?? []]) {
       const at = queue.indexOf(scheduled);
       if (at < 0) continue;
@@ -119,7 +123,7 @@ export class Admission {
 
   /** Its task has ended. */
   leave(scheduled: ScheduledSequence): void {
-    this.admit(scheduled);
+    this.#unqueue(scheduled);
     this.#client(scheduled).n_present--;
     this.#ends.note();
     if (--this.#n_present > 0) return;

@@ -9,7 +9,7 @@ import { type Opened, ROWS } from "./rows.ts";
 
 /**
  * The table of runtimes in docs/runtimes.md, cell by cell, against what each runtime does here. `npm run runtimes`
- * writes it anew (`CAPSTAN_WRITE_RUNTIMES=1`).
+ * writes it again (`CAPSTAN_WRITE_RUNTIMES=1`).
  */
 
 const PATIENCE = 600_000;
@@ -55,7 +55,7 @@ describe.each(COLUMNS)("$name", (column) => {
   });
 });
 
-it("has a row for every feature and a column for every runtime, and is written anew when asked", () => {
+it("has a row for every feature and a column for every runtime, and is written again when asked", () => {
   const header = ["", ...COLUMNS.map(({ name }) => name)];
   if (writes) {
     const rows = ROWS.map(({ name }) => [

@@ -5,7 +5,7 @@ import { sleep } from "../../abort.ts";
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 30_000;
 
-/** What a pacer tells time by and waits with; tests put theirs here. */
+/** The clock that a pacer reads and waits by; tests put theirs here. */
 export interface Clock {
   /** Milliseconds. */
   now(): number;
