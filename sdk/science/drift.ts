@@ -10,6 +10,7 @@ import type { Caps } from "./caps.ts";
 import { checkCheck, passes, type TextCheck } from "./evaluate/checks.ts";
 import { checkAxis, checkModel } from "./inputs.ts";
 import { checkLayer, residPost } from "./layers.ts";
+import { quietArgs } from "./model_name.ts";
 import { hasSystemRole } from "./plan.ts";
 import { type OnProgress, ProgressMeter } from "./progress.ts";
 import { hashSeed } from "./random.ts";
@@ -38,7 +39,7 @@ export interface DriftOptions {
   temperature?: number;
   /** A whole number from 0. Default: 0. */
   seed?: number;
-  /** Further arguments of the chat template, such as `enable_thinking: false`. */
+  /** Further arguments of the chat template. Default: `enable_thinking: false` where the template has that switch. */
   template_args?: TemplateArgs;
   /** Most tokens of each reply, from 1. Default: 64. */
   max_tokens?: number;
@@ -151,7 +152,7 @@ async function play(
       mean: [site],
       temperature: options.temperature ?? 0,
       repetition_penalty: 1,
-      template_args: options.template_args ?? {},
+      template_args: quietArgs(model, options.template_args),
       max_tokens: options.max_tokens ?? 64,
       seed: hashSeed(options.seed ?? 0, `${script.name} turn ${index}`),
       ...(options.signal === undefined ? {} : { signal: options.signal }),

@@ -26,7 +26,7 @@ export async function answerAll(
   const missing = planned.filter((reply) => !folder.replies.has(keyOf(namesOf(reply))));
   const done = planned.length - missing.length;
   const meter = new ProgressMeter("evaluate", planned.length, done, options.on_progress);
-  const { template_args = {} } = options;
+  const { template_args } = options;
   const greedy = { temperature: 0, repetition_penalty: 1, seed: 0, template_args };
   const work = async (one: PlannedReply, signal: AbortSignal) => {
     const { item, condition } = one;

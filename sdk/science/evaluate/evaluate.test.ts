@@ -312,3 +312,14 @@ describe("an evaluation in a folder", () => {
     expect(calls.generate).toBe(0);
   });
 });
+
+it("thinking is off where the template has that switch, unless it is asked for", async () => {
+  const thinks = fakeModel({ chat_template: "{% if enable_thinking %}<think>{% endif %}" });
+  const argsOf = async (given: Partial<EvaluateOptions>) => {
+    const files = new Map<string, Uint8Array>();
+    await evaluate(thinks, { ...options, ...given, limit: 1, out: memoryStore(files) });
+    return JSON.parse(new TextDecoder().decode(files.get("evaluation.json"))).template_args;
+  };
+  expect(await argsOf({})).toEqual({ enable_thinking: false });
+  expect(await argsOf({ template_args: { enable_thinking: true } })).toEqual({ enable_thinking: true });
+});

@@ -9,6 +9,7 @@ import { fit as fitAxis } from "../fit.ts";
 import { checkAxis, checkModel } from "../inputs.ts";
 import { endpointJudge } from "../judge/index.ts";
 import type { LayerRange } from "../layers.ts";
+import { quietArgs } from "../model_name.ts";
 import { type Recipe, readRecipe } from "../recipe.ts";
 import { answerAll, judgeAll } from "./answer.ts";
 import { type Condition, conditionsOf, hooksDigest, suiteDigests } from "./conditions.ts";
@@ -59,14 +60,18 @@ export interface Evaluation {
 export async function evaluate(model: Model, given: EvaluateOptions = {}): Promise<Evaluation> {
   checkModel(model, "evaluate");
   const { judge, ...rest } = readOptions("evaluate", given, OPTIONS);
-  const options = { ...rest, judge: judge !== undefined && "url" in judge ? endpointJudge(judge) : judge };
+  const options: ReadOptions = {
+    ...rest,
+    judge: judge !== undefined && "url" in judge ? endpointJudge(judge) : judge,
+    template_args: quietArgs(model, rest.template_args),
+  };
   if (options.axis !== undefined) checkAxis(options.axis, "evaluate");
   const recipe = await readRecipe(model);
   // Read first: a mistake must not cost a collection.
   const all = await readSuites(options.suites ?? "test", model, recipe);
   const items = limited(all, options.limit);
   checkJudge(items, options.judge);
-  checkPrompts(model, items, options.template_args ?? {});
+  checkPrompts(model, items, options.template_args);
   const { axis, caps } = await axisAndCaps(model, recipe, options);
   const warnings = [
     ...new Set([
@@ -143,7 +148,7 @@ async function fitByRecipe(model: Model, options: ReadOptions): Promise<Axis> {
   const collected = await collect(model, {
     ...(run === undefined ? {} : { out: run }),
     ...(signal === undefined ? {} : { signal }),
-    ...(template_args === undefined ? {} : { template_args }),
+    template_args,
     ...(on_progress === undefined ? {} : { on_progress }),
     ...(concurrency === undefined ? {} : { concurrency }),
   });
@@ -163,7 +168,7 @@ async function manifestOf(
     model: { id: model.id, digest: model.digest },
     dtype: model.device.dtype,
     sampling: { temperature: 0 },
-    template_args: options.template_args ?? {},
+    template_args: options.template_args,
     suites: await suiteDigests(items),
     conditions: Object.fromEntries(await Promise.all(digests)),
   };

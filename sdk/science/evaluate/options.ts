@@ -30,7 +30,7 @@ export interface EvaluateOptions {
   run?: string | RunStore;
   /** Who scores replies for checks of kind `judge`: an endpoint, or code. No default. */
   judge?: ReplyJudge | EndpointOptions;
-  /** Further arguments of the chat template, such as `enable_thinking: false`. Default: none. */
+  /** Further arguments of the chat template. Default: `enable_thinking: false` where the template has that switch. */
   template_args?: TemplateArgs;
   /** Prompts in flight at once, from 1. Default: 64. */
   concurrency?: number;
@@ -40,8 +40,11 @@ export interface EvaluateOptions {
   on_progress?: OnProgress;
 }
 
-/** With its judge made ready. */
-export type ReadOptions = Omit<EvaluateOptions, "judge"> & { judge: ReplyJudge | undefined };
+/** With its judge made ready and its defaults put in. */
+export type ReadOptions = Omit<EvaluateOptions, "judge"> & {
+  judge: ReplyJudge | undefined;
+  template_args: TemplateArgs;
+};
 
 const store = rules.anyOf(rules.text, rules.having("a store", "append"));
 
