@@ -310,7 +310,7 @@ describe("capstan judge", () => {
     kill_at = Number.POSITIVE_INFINITY;
     expect((await capstan("judge", run, ...against(stub))).code).toBe(0);
     expect(scoresIn(run), `killed after ${kills.join(", ")} requests`).toBe(scoresIn(unbroken));
-    // Asked again: those in flight, and those whose score was on its way to the disk.
+    // Asked again: the eight requests in flight at each kill. A request holds its place until its score is on the disk.
     expect(stub.asked.length - began).toBeLessThanOrEqual(N + 3 * 8);
   });
 });

@@ -27,7 +27,7 @@ export function toJudge(run: Run, judge: Judge): { total: number; missing: strin
 
 /**
  * Scores every response that this judge has not scored. Scores are kept as they come, in whatever order, so that a kill
- * costs those in flight; once all are there, they are put in the order of the responses.
+ * costs an endpoint's requests in flight and no more; once all are there, they are put in the order of the responses.
  *
  * @throws CapstanError `judge`, `network`, `access_denied`, `aborted`: what was scored is kept
  */
@@ -44,9 +44,10 @@ export async function scoreRun(
     const refusals = new Refusals(run.scoresOf(judge.id).size > 0);
     const work = async (response: ResponseRecord, signal: AbortSignal) => {
       const score = await scoreOf(judge, response, signal);
-      for (const record of refusals.sift(recordOf(judge, response, score), score.refusal)) keeper.add(record);
+      const kept = keeper.add(refusals.sift(recordOf(judge, response, score), score.refusal));
+      // An endpoint's answers are paid for: its next request waits until this answer cannot be lost.
+      if (judge.concurrency !== undefined || keeper.under_way >= MOST_UNDER_WAY) await kept;
       meter.item(0, response.role);
-      await keeper.keepPace();
     };
     try {
       await eachOf(run.read(missing), work, {
@@ -76,49 +77,50 @@ function recordOf(judge: Judge, { key, role }: ResponseRecord, found: Score): Sc
   };
 }
 
-/** Gathered records at which the next answer waits for the disk. */
-const MOST_PENDING = 1024;
+/** Records under way to the disk at which a judge that costs nothing waits for them. */
+const MOST_UNDER_WAY = 1024;
 
 /** Writes records as they come: while one write is under way, what comes is gathered for the next. */
 class Keeper {
   readonly #run: Run;
   #pending: ScoreRecord[] = [];
-  #writing: Promise<void> | undefined;
-  #failure: unknown;
+  #under_way = 0;
+  #next: Promise<void> | null = null;
+  #last: Promise<void> = Promise.resolve();
 
   constructor(run: Run) {
     this.#run = run;
   }
 
-  add(record: ScoreRecord): void {
-    this.#pending.push(record);
-    this.#writing ??= this.#write();
+  get under_way(): number {
+    return this.#under_way;
   }
 
-  /** Waits where much has been gathered (a fast judge must not run ahead of the disk). Throws what a write threw. */
-  async keepPace(): Promise<void> {
-    if (this.#failure === undefined && this.#pending.length < MOST_PENDING) return;
-    await this.flush();
-  }
-
-  async flush(): Promise<void> {
-    await this.#writing;
-    if (this.#failure !== undefined) throw this.#failure;
-  }
-
-  async #write(): Promise<void> {
-    // What else comes in this turn of the event loop goes along.
-    await Promise.resolve();
-    try {
-      while (this.#pending.length > 0) {
-        const batch = this.#pending;
-        this.#pending = [];
-        await this.#run.addScores(batch);
-      }
-    } catch (error) {
-      this.#failure = error;
+  /** Settles once these and all before them are on the disk. After a write that failed, nothing is written. */
+  add(records: readonly ScoreRecord[]): Promise<void> {
+    if (records.length === 0) return this.#last;
+    this.#pending.push(...records);
+    this.#under_way += records.length;
+    if (this.#next === null) {
+      this.#next = this.#last = this.#writeAfter(this.#last);
+      // Whoever waits is told; what nobody waits for is told by the next one.
+      this.#next.catch(() => {});
     }
-    this.#writing = undefined;
+    return this.#next;
+  }
+
+  /** Waits until all are on the disk. Throws what a write threw. */
+  async flush(): Promise<void> {
+    await this.#last;
+  }
+
+  async #writeAfter(last: Promise<void>): Promise<void> {
+    await last;
+    const batch = this.#pending;
+    this.#pending = [];
+    this.#next = null;
+    await this.#run.addScores(batch);
+    this.#under_way -= batch.length;
   }
 }
 
