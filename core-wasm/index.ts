@@ -1,5 +1,6 @@
 /** The CPU device: a Rust engine in WebAssembly, behind the `Device` contract of `models/device.ts`. */
-export { createWasmDevice } from "./device.ts";
-export { type Engine, engineUrl, loadEngine } from "./engine.ts";
-export { headerLength, type SafetensorsHeader, type TensorPlace } from "./safetensors.ts";
+export { type Feature, wasmFeatures } from "./builds/features.ts";
+export { createWasmDevice } from "./engine/device.ts";
+export { type Engine, engineUrl, loadEngine } from "./engine/engine.ts";
+export { headerLength, type SafetensorsHeader, type TensorPlace } from "./engine/safetensors.ts";
 export type { BufferSource, WasmModule } from "./webassembly.ts";

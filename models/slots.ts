@@ -5,7 +5,7 @@ const LAST_USE = (1 << (31 - SLOT_BITS)) - 1;
 
 /**
  * Ids for slots that are used again and again. An id holds its slot and how often the slot was used before, so that a
- * freed id is refused even when its slot serves something else. As `core-wasm/src/slots.rs`.
+ * freed id is refused even when its slot serves something else. As `core-wasm/engine/src/slots.rs`.
  */
 export class Slots {
   /** How often each slot was used. */

@@ -1,12 +1,9 @@
-import { provideEngine } from "../../sdk/platform/engine.ts";
 import { type Answer, fromJson, type Job, runJob, toJson } from "./job.ts";
 
 /** The module Worker of a page that asks its server for cases, one after the other, and tells what became of each. */
 const page = globalThis as unknown as { postMessage(line: string | null): void };
 
 const base = new URL("../", import.meta.url);
-const engine = await fetch(new URL("engine/capstan_core_bg.wasm", base));
-provideEngine(await engine.arrayBuffer());
 
 for (;;) {
   const job = (await ask("next", null)) as Job | null;

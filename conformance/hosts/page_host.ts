@@ -102,7 +102,8 @@ class PageServer implements AsyncDisposable {
   static async start(): Promise<PageServer> {
     const cases = new CaseFolders();
     cases.folders[`${cases.prefix}code/`] = await bundleFolder();
-    cases.folders[`${cases.prefix}engine/`] = packageFile("dist/core-wasm/pkg");
+    // Beside the bundle's folder, as core-wasm/builds/table.ts has it.
+    cases.folders[`${cases.prefix}pkg/`] = packageFile("dist/core-wasm/pkg");
     const answer = (path: string, body: string) => page.#answer(path, body);
     const server = await serveLocally({ folders: cases.folders, answer });
     const page: PageServer = new PageServer(server, cases);

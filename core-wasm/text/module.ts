@@ -1,15 +1,18 @@
 import { CapstanError } from "../../models/errors.ts";
+import { pickBuild } from "../builds/pick.ts";
+import { TEXT_BUILDS } from "../builds/table.ts";
 import { type BufferSource, type WasmModule, wasm_api } from "../webassembly.ts";
 import { TextInstance } from "./instance.ts";
 import { OpenTokenizer } from "./tokenizer.ts";
 
 /**
- * Where the module's binary lies, for platform code to read.
+ * Where the module's binary for this runtime lies, for platform code to read. In workerd, whose modules have no URL,
+ * the binary is imported (`sdk/platform/workerd.ts`).
  *
- * A function, for workerd's modules have no URL: there the binary is imported (`sdk/platform/workerd.ts`).
+ * @throws CapstanError `unsupported` where the runtime can run no build
  */
 export function textUrl(): URL {
-  return new URL("./pkg/capstan_text.wasm", import.meta.url);
+  return pickBuild("the tokenizer module", TEXT_BUILDS).url();
 }
 
 /** A tokenizer.json, read. */

@@ -59,7 +59,7 @@ export function packageFile(name: string): string {
 
 /**
  * Path of a file that stands beside the code, in source and in `dist/` alike:
- * `codeFile("core-wasm/pkg/capstan_bg.wasm")`.
+ * `codeFile("core-wasm/pkg/capstan_core_bg.wasm")`.
  */
 export function codeFile(name: string): string {
   return pathOf(new URL(`../../${name}`, codeUrl()));

@@ -12,7 +12,8 @@ export function provideText(wasm: BufferSource | WasmModule): void {
 
 /** The tokenizers' module of this package: read and compiled when text is first needed, once a process. */
 export function textModule(): Promise<TextModule> {
-  loaded ??= (provided === undefined ? readAsset(textUrl()) : Promise.resolve(provided))
+  loaded ??= Promise.resolve()
+    .then(() => provided ?? readAsset(textUrl()))
     .then(loadText)
     .catch((error: unknown) => {
       loaded = undefined;

@@ -1,4 +1,4 @@
-import { headerLength } from "../../core-wasm/safetensors.ts";
+import { headerLength } from "../../core-wasm/engine/safetensors.ts";
 import { CapstanError, show } from "../../models/index.ts";
 import type { FileSource } from "../types.ts";
 import { type Dtype, toFloat32 } from "./dtypes.ts";

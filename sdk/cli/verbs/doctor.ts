@@ -1,6 +1,6 @@
 import type { Command } from "commander";
+import { wasmFeatures } from "../../../core-wasm/index.ts";
 import { chooseDevice, describeWebGpu } from "../../devices.ts";
-import { describeWasm } from "../../platform/engine.ts";
 import { cpu, memory, packageVersion, runtimeName, systemName } from "../../platform/index.ts";
 import { EXIT } from "../exit.ts";
 import { verb } from "../io.ts";
@@ -22,7 +22,7 @@ export function addDoctor(program: Command): void {
           system: systemName(),
           cpu: cpu(),
           memory: { available, total, assumed },
-          wasm: describeWasm(),
+          wasm: wasmFeatures(),
           webgpu: { available: webgpu.adapter !== null, ...webgpu },
           auto: await chooseDevice(),
         };

@@ -1,6 +1,6 @@
-import type { Device, DeviceLoadOptions, DeviceModel, WeightSource } from "../models/device.ts";
-import { CapstanError } from "../models/errors.ts";
-import type { Program } from "../models/program.ts";
+import type { Device, DeviceLoadOptions, DeviceModel, WeightSource } from "../../models/device.ts";
+import { CapstanError } from "../../models/errors.ts";
+import type { Program } from "../../models/program.ts";
 import type { Engine } from "./engine.ts";
 import { loadWeights, STORED_DTYPES } from "./load.ts";
 import { WasmModel } from "./model.ts";

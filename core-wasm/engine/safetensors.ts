@@ -1,4 +1,4 @@
-import { CapstanError } from "../models/errors.ts";
+import { CapstanError } from "../../models/errors.ts";
 
 /** A tensor of a file: bytes [start, end) counted from the file's start. */
 export interface TensorPlace {

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { CapstanError } from "../models/errors.ts";
-import { engineUrl, headerLength, loadEngine } from "./index.ts";
+import { CapstanError } from "../../models/errors.ts";
+import { engineUrl, headerLength, loadEngine } from "../index.ts";
 
 const engine = await loadEngine(readFileSync(engineUrl()));
 const encode = (text: string) => new TextEncoder().encode(text);

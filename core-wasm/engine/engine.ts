@@ -1,16 +1,18 @@
-import { CapstanError } from "../models/errors.ts";
-import { Instance } from "./instance.ts";
+import { CapstanError } from "../../models/errors.ts";
+import { pickBuild } from "../builds/pick.ts";
+import { ENGINE_BUILDS } from "../builds/table.ts";
+import { type BufferSource, type WasmModule, wasm_api } from "../webassembly.ts";
+import { type Imports, Instance } from "./instance.ts";
 import type { SafetensorsHeader } from "./safetensors.ts";
-import { type BufferSource, type WasmModule, wasm_api } from "./webassembly.ts";
 
 /**
- * Where the engine's binary lies, for platform code to read: the door itself reads no files. This is the one
- * place that chooses the build.
+ * Where the engine's binary for this runtime lies, for platform code to read: nothing here reads files. In workerd,
+ * whose modules have no URL, the binary is imported (`sdk/platform/workerd.ts`).
  *
- * A function, for workerd's modules have no URL: there the binary is imported (`sdk/platform/workerd.ts`).
+ * @throws CapstanError `unsupported` where the runtime can run no build
  */
 export function engineUrl(): URL {
-  return new URL("./pkg/capstan_core_bg.wasm", import.meta.url);
+  return pickBuild("the engine", ENGINE_BUILDS).url();
 }
 
 /**
@@ -28,8 +30,8 @@ export class Engine {
   }
 
   /** A new instance, with memory of its own. */
-  instantiate(): Instance {
-    return new Instance(this.#module);
+  instantiate(imports: Imports = {}): Instance {
+    return new Instance(this.#module, imports);
   }
 
   /**

@@ -1,17 +1,25 @@
-import { CapstanError } from "../models/errors.ts";
-import type { InitOutput } from "./pkg/capstan_core.js";
-import { type WasmModule, wasm_api } from "./webassembly.ts";
-import { WordReader } from "./words.ts";
+import { CapstanError } from "../../models/errors.ts";
+import type { InitOutput } from "../pkg/capstan_core.js";
+import { type WasmMemory, type WasmModule, wasm_api } from "../webassembly.ts";
+import { WordReader } from "./packed.ts";
 
 /** The engine's exports (`src/ffi.rs`), as wasm-pack wrote their types. */
-export type EngineExports = Omit<InitOutput, "memory"> & {
-  readonly memory: { readonly buffer: ArrayBuffer };
-};
+type EngineExports = Omit<InitOutput, "memory">;
+
+/** What a build takes from outside: one with threads has its memory shared, all others export their own. */
+export interface Imports {
+  readonly env?: { readonly memory: WasmMemory };
+}
+
+interface Live {
+  readonly exports: EngineExports;
+  readonly memory: WasmMemory;
+}
 
 /** Exports that return a status and may leave something in the output. */
 type Call = Exclude<
   keyof EngineExports,
-  "memory" | "start" | "input" | "release_input" | "output_ptr" | "output_len" | "panic_ptr" | "panic_len"
+  "start" | "input" | "release_input" | "output_ptr" | "output_len" | "panic_ptr" | "panic_len"
 >;
 
 /** An element of a chunk of weights that is NaN, infinite or too large. */
@@ -28,15 +36,18 @@ export class BadElement extends Error {
  * One instance of the engine with its own memory. Memory of WebAssembly never shrinks: dropping the instance is
  * what frees it, so every model has one of its own.
  *
- * Views of the memory are made anew after each call, because a call may grow it and detach them.
+ * Views of the memory hold until the next call, which may grow it and detach them.
  */
 export class Instance {
-  #exports: EngineExports | undefined;
+  #live: Live | undefined;
   #lost = "a disposed one";
 
-  constructor(module: WasmModule) {
+  constructor(module: WasmModule, imports: Imports = {}) {
     try {
-      this.#exports = new wasm_api.Instance(module, {}).exports as EngineExports;
+      const exports = new wasm_api.Instance(module, imports).exports as EngineExports & {
+        memory: WasmMemory;
+      };
+      this.#live = { exports, memory: imports.env?.memory ?? exports.memory };
     } catch (cause) {
       throw new CapstanError(
         "out_of_memory",
@@ -44,21 +55,21 @@ export class Instance {
         { cause },
       );
     }
-    this.#exports.start();
+    this.#live.exports.start();
   }
 
   /** Drops the instance; calls after it throw `device_lost`. */
   dispose(): void {
-    this.#exports = undefined;
+    this.#live = undefined;
   }
 
   get disposed(): boolean {
-    return this.#exports === undefined;
+    return this.#live === undefined;
   }
 
   /** Bytes of its memory so far, weights included. */
   get memory_bytes(): number {
-    return this.#live("measure memory").memory.buffer.byteLength;
+    return this.#usable("measure memory").memory.buffer.byteLength;
   }
 
   /**
@@ -70,7 +81,7 @@ export class Instance {
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     const at = this.#trapped(action, (exports) => exports.input(length)) >>> 0;
     if (at === 0) throw outOfMemory(action, `no memory for ${length} bytes`);
-    const area = new Uint8Array(this.#live(action).memory.buffer, at, length);
+    const area = new Uint8Array(this.#usable(action).memory.buffer, at, length);
     let offset = 0;
     for (const part of parts) {
       area.set(part, offset);
@@ -117,7 +128,7 @@ export class Instance {
   floats(address: number, count: number, width: number, stride = width): Float32Array {
     const copy = new Float32Array(count * width);
     if (copy.length === 0) return copy;
-    const memory = new Float32Array(this.#live("read results").memory.buffer, address);
+    const memory = new Float32Array(this.#usable("read results").memory.buffer, address);
     if (width === stride) copy.set(memory.subarray(0, copy.length));
     else
       for (let row = 0; row < count; row++)
@@ -126,35 +137,31 @@ export class Instance {
   }
 
   #output(action: string): Uint8Array {
-    const { memory, output_ptr, output_len } = this.#live(action);
-    return new Uint8Array(memory.buffer, output_ptr() >>> 0, output_len() >>> 0);
+    const { exports, memory } = this.#usable(action);
+    return new Uint8Array(memory.buffer, exports.output_ptr() >>> 0, exports.output_len() >>> 0);
   }
 
-  #live(action: string): EngineExports {
-    if (this.#exports !== undefined) return this.#exports;
+  #usable(action: string): Live {
+    if (this.#live !== undefined) return this.#live;
     throw new CapstanError("device_lost", { action, need: "a living device", found: this.#lost });
   }
 
-  /** A trap leaves the engine's state half changed: it is lost, with what it said last. */
+  /** A trap leaves the engine's state half changed: the instance is lost, and the panic's message kept. */
   #trapped<T>(action: string, work: (exports: EngineExports) => T): T {
-    const exports = this.#live(action);
+    const { exports, memory } = this.#usable(action);
     try {
       return work(exports);
     } catch (cause) {
-      const panic = new Uint8Array(
-        exports.memory.buffer,
-        exports.panic_ptr() >>> 0,
-        exports.panic_len() >>> 0,
-      );
-      const said = new TextDecoder().decode(panic.slice()) || String(cause);
-      this.#exports = undefined;
-      this.#lost = `one that failed before (${said})`;
+      const panic = new Uint8Array(memory.buffer, exports.panic_ptr() >>> 0, exports.panic_len() >>> 0);
+      const message = new TextDecoder().decode(panic.slice()) || String(cause);
+      this.#live = undefined;
+      this.#lost = `one that failed before (${message})`;
       throw new CapstanError(
         "internal",
         {
           action,
           need: "the engine to run to its end",
-          found: said,
+          found: message,
           mend: "The model must be loaded again.",
         },
         { cause },
@@ -166,7 +173,7 @@ export class Instance {
 function outOfMemory(action: string, found: string): CapstanError {
   return new CapstanError("out_of_memory", {
     action,
-    need: "room in WebAssembly's memory (4 GiB at most)",
+    need: "space in WebAssembly's memory (4 GiB at most)",
     found,
     mend: "A smaller dtype, context or batch takes less.",
   });

@@ -1,4 +1,4 @@
-import type { DeviceLoadOptions, FileDtype, StoredDtype, WeightSource } from "../models/device.ts";
+import type { DeviceLoadOptions, FileDtype, StoredDtype, WeightSource } from "../../models/device.ts";
 import {
   autoDtype,
   badElement,
@@ -9,11 +9,11 @@ import {
   storedDtypes,
   streamParts,
   type WeightPart,
-} from "../models/load_weights.ts";
-import { readExactly } from "../models/part.ts";
-import type { Program } from "../models/program.ts";
+} from "../../models/load_weights.ts";
+import { readExactly } from "../../models/part.ts";
+import type { Program } from "../../models/program.ts";
 import { BadElement, type Instance } from "./instance.ts";
-import { WordReader } from "./words.ts";
+import { WordReader } from "./packed.ts";
 
 /** Types that the engine stores matrices in. */
 export const STORED_DTYPES = ["f32", "f16", "bf16"] as const satisfies readonly StoredDtype[];

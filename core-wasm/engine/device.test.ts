@@ -2,11 +2,11 @@ import { readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, describe, expect, it } from "vitest";
-import { stepEntry } from "../conformance/contract/entry.ts";
-import { sampling } from "../conformance/contract/params.ts";
-import { Random } from "../conformance/contract/random.ts";
-import { randomFill, type Tiny, tiny } from "../conformance/contract/tiny.ts";
-import type { DeviceLoadOptions, DeviceModel, StepEntry } from "../models/index.ts";
+import { stepEntry } from "../../conformance/contract/entry.ts";
+import { sampling } from "../../conformance/contract/params.ts";
+import { Random } from "../../conformance/contract/random.ts";
+import { randomFill, type Tiny, tiny } from "../../conformance/contract/tiny.ts";
+import type { DeviceLoadOptions, DeviceModel, StepEntry } from "../../models/index.ts";
 import {
   allSites,
   buildProgram,
@@ -14,10 +14,10 @@ import {
   planHooks,
   readDecoder,
   tensorSpecs,
-} from "../models/index.ts";
-import { createWasmDevice, engineUrl, loadEngine } from "./index.ts";
+} from "../../models/index.ts";
+import { createWasmDevice, engineUrl, loadEngine } from "../index.ts";
+import { wasm_api } from "../webassembly.ts";
 import { Instance } from "./instance.ts";
-import { wasm_api } from "./webassembly.ts";
 
 // The contract (conformance/contract) says what every device owes; here is what only this one promises.
 const module = new wasm_api.Module(readFileSync(engineUrl()));

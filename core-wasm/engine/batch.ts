@@ -1,9 +1,9 @@
-import type { SampleParams, StepEntry, StepResult } from "../models/device.ts";
-import type { DeviceHook } from "../models/hooks.ts";
-import { ropeRowsByLength } from "../models/rope.ts";
-import type { RopeSpec } from "../models/spec.ts";
+import type { SampleParams, StepEntry, StepResult } from "../../models/device.ts";
+import type { DeviceHook } from "../../models/hooks.ts";
+import { ropeRowsByLength } from "../../models/rope.ts";
+import type { RopeSpec } from "../../models/spec.ts";
 import type { Instance } from "./instance.ts";
-import type { WordReader, WordWriter } from "./words.ts";
+import type { WordReader, WordWriter } from "./packed.ts";
 
 const LOGITS = { none: 0, last: 1, all: 2 } as const;
 const HOOK_OPS = { clamp: 0, shift: 1, remove: 2, project: 3 } as const;

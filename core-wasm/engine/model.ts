@@ -1,4 +1,4 @@
-import { checkRopeLengths } from "../models/check_batch.ts";
+import { checkRopeLengths } from "../../models/check_batch.ts";
 import type {
   AccumulatorId,
   BlockId,
@@ -7,17 +7,17 @@ import type {
   HookSetId,
   StepEntry,
   StepResult,
-} from "../models/device.ts";
-import { CapstanError } from "../models/errors.ts";
-import { resolveFollows } from "../models/follow.ts";
-import type { DeviceHook, SiteId } from "../models/hooks.ts";
-import type { Program } from "../models/program.ts";
-import { ropeRows } from "../models/rope.ts";
-import type { RopeSpec } from "../models/spec.ts";
+} from "../../models/device.ts";
+import { CapstanError } from "../../models/errors.ts";
+import { resolveFollows } from "../../models/follow.ts";
+import type { DeviceHook, SiteId } from "../../models/hooks.ts";
+import type { Program } from "../../models/program.ts";
+import { ropeRows } from "../../models/rope.ts";
+import type { RopeSpec } from "../../models/spec.ts";
 import { readResults, writeBatch, writeHooks } from "./batch.ts";
 import type { Instance } from "./instance.ts";
 import type { ModelSizes } from "./load.ts";
-import { WordReader, WordWriter } from "./words.ts";
+import { WordReader, WordWriter } from "./packed.ts";
 
 /** Positions that rope tables start with. */
 const FIRST_POSITIONS = 256;
