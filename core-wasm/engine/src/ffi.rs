@@ -9,13 +9,13 @@ use std::cell::RefCell;
 
 use crate::batch::{Floats, read_batch, write_results};
 use crate::error::{Error, Result, bad_request, zeros};
+use crate::formats::FileDtype;
 use crate::header;
 use crate::hooks::Accumulator;
 use crate::kv::BLOCK;
 use crate::model::Model;
 use crate::program::{Buffer, Program};
 use crate::step::step;
-use crate::weights::FileDtype;
 use crate::words::{Reader, Writer};
 
 #[derive(Default)]

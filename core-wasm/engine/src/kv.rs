@@ -5,8 +5,8 @@
 //! that 16 weights against a block add to 16 outputs.
 
 use crate::error::{Result, check_room};
+use crate::formats::{Aligned, GROUP};
 use crate::slots::Slots;
-use crate::weights::{Aligned, GROUP};
 
 /// Tokens in a block.
 pub const BLOCK: usize = GROUP;

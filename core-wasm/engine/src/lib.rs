@@ -8,6 +8,7 @@
 mod batch;
 mod error;
 mod ffi;
+mod formats;
 mod header;
 mod hooks;
 mod kernels;
@@ -19,7 +20,6 @@ mod sample;
 mod simd;
 mod slots;
 mod step;
-mod weights;
 mod words;
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use crate::batch::{Entry, EntryResult};
 use crate::error::{Result, bad_request, check_room, zeros};
+use crate::formats::source::convert;
+use crate::formats::{FileDtype, Matrix};
 use crate::hooks::{Accumulator, HookSet};
 use crate::kernels::attention;
 use crate::kernels::experts;
@@ -11,8 +13,6 @@ use crate::kernels::rows::Rows;
 use crate::kv::{BLOCK, KvCache};
 use crate::program::{Buffer, Op, Program, Site, WeightKind, WeightSlot, Widths};
 use crate::slots::Slots;
-use crate::weights::convert::convert;
-use crate::weights::{FileDtype, Matrix};
 use crate::words::Reader;
 
 pub enum Weight {

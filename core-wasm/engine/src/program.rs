@@ -4,10 +4,10 @@
 use serde::Deserialize;
 
 use crate::error::{Result, bad_request};
+use crate::formats::StoredDtype;
 use crate::kernels::act::Activation;
 use crate::kernels::norm::NormKind;
 use crate::kernels::rope::{QScale, RopeLayout};
-use crate::weights::StoredDtype;
 
 pub type Site = u32;
 

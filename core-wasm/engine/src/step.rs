@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use crate::batch::{Entry, EntryResult, NonFinite};
 use crate::error::Result;
+use crate::formats::Matrix;
 use crate::hooks::{Accumulator, Hook, HookSet, Place};
 use crate::kernels::act::{act, gated};
 use crate::kernels::attention::{Attention, Sequence, attention, soften};
@@ -18,7 +19,6 @@ use crate::model::{Model, State, Weight};
 use crate::program::{Buffer, Columns, Op, Program, Site};
 use crate::sample::{logprobs, sample};
 use crate::slots::Slots;
-use crate::weights::Matrix;
 
 /// Results in the batch's order. On an error nothing was run and nothing changed.
 pub fn step(model: &mut Model, batch: &[Entry]) -> Result<Vec<EntryResult>> {

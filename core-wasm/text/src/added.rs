@@ -110,9 +110,8 @@ impl Finder {
     /// What a token that was found takes of the text; `None` where it may not stand there.
     fn fit(&self, text: &str, token: &AddedToken, found: Range<usize>, done: usize) -> Option<Range<usize>> {
         let (before, after) = (&text[..found.start], &text[found.end..]);
-        let is_inside_word = || {
-            before.chars().next_back().is_some_and(is_word) || after.chars().next().is_some_and(is_word)
-        };
+        let is_inside_word =
+            || before.chars().next_back().is_some_and(is_word) || after.chars().next().is_some_and(is_word);
         if token.single_word && is_inside_word() {
             return None;
         }

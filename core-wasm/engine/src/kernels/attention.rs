@@ -10,9 +10,9 @@ use super::panel::{block_of, one_row, two_rows};
 use super::rows::Rows;
 use super::vector::{Wide, add};
 use crate::error::{Result, zeros};
+use crate::formats::GROUP;
 use crate::kv::{BLOCK, KvCache};
 use crate::simd::F32x4;
-use crate::weights::GROUP;
 
 /// Queries that share a pass over the blocks.
 const TILE: usize = 8;

@@ -6,8 +6,8 @@ use super::matmul::matmul;
 use super::rows::Rows;
 use super::vector::add_scaled;
 use crate::error::Result;
+use crate::formats::Matrix;
 use crate::simd::F32x4;
-use crate::weights::Matrix;
 
 /// Turns each row of router logits into `[ids, shares]` of its `top_k` largest, the lower id first on a tie. The
 /// shares are of a softmax over all, made to sum to 1 with `renormalise`. `logits` is used up.
@@ -124,9 +124,9 @@ pub fn experts(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::{FileDtype, StoredDtype};
     use crate::kernels::matmul::SCRATCH;
     use crate::testing::{bytes, random, rows};
-    use crate::weights::{FileDtype, StoredDtype};
 
     #[test]
     fn chooses_the_largest_the_lower_on_a_tie() {

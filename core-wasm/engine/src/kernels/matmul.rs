@@ -4,7 +4,7 @@ use super::panel::{
     MOST, block_of, one_row, one_row_bf16, one_row_f16, one_row_wide, two_rows, widen_bf16, widen_f16,
 };
 use super::rows::Rows;
-use crate::weights::{GROUP, Matrix, Panels};
+use crate::formats::{GROUP, Matrix, Panels};
 
 /// Columns of a panel taken at a time: 16 rows of them in f32 are 16 kB, half of a first-level cache.
 const SLICE: usize = 256;
@@ -85,8 +85,8 @@ fn slice(out: &mut Rows, column: usize, x: &Rows, k: core::ops::Range<usize>, pa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::{FileDtype, StoredDtype};
     use crate::testing::{bytes, random, rows};
-    use crate::weights::{FileDtype, StoredDtype};
 
     #[test]
     fn every_shape_matches_f64_and_single_rows_match_batches_bit_for_bit() {

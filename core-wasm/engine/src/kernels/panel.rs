@@ -13,8 +13,8 @@
 
 use half::{bf16, f16};
 
+use crate::formats::GROUP;
 use crate::simd::F32x4;
-use crate::weights::GROUP;
 
 /// The longest block.
 pub const MOST: usize = 256;

@@ -1,7 +1,7 @@
 //! A buffer of rows, the only shape activations have here.
 
 use crate::error::{Result, zeros};
-use crate::weights::GROUP;
+use crate::formats::GROUP;
 
 /// `count` rows of `width` floats. Each lies in room for whole groups of 16, so that kernels write whole groups.
 #[derive(Default)]

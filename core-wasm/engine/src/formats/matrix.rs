@@ -8,7 +8,7 @@ use half::{bf16, f16};
 use serde::Deserialize;
 
 use super::aligned::Aligned;
-use super::convert::{Element, FileDtype, convert};
+use super::source::{Element, FileDtype, convert};
 use crate::error::Result;
 
 /// Rows of a group: four vectors of four.
