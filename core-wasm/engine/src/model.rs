@@ -2,12 +2,10 @@
 
 use crate::batch::{Entry, EntryResult};
 use crate::error::{Result, bad_request, check_room, zeros};
-use crate::formats::source::convert;
 use crate::formats::{FileDtype, Matrix};
 use crate::hooks::{Accumulator, HookSet};
 use crate::kernels::attention;
 use crate::kernels::experts;
-use crate::kernels::matmul;
 use crate::kernels::rope::RopeTable;
 use crate::kernels::rows::Rows;
 use crate::kv::{BLOCK, KvCache};
@@ -17,7 +15,7 @@ use crate::words::Reader;
 
 pub enum Weight {
     /// One, or one for each expert.
-    Matrices(Vec<Matrix>),
+    Matrices(Vec<Box<dyn Matrix>>),
     Vector(Vec<f32>),
 }
 
@@ -36,7 +34,8 @@ pub struct State {
     buffers: Vec<Rows>,
     pub attention: attention::Scratch,
     pub experts: experts::Scratch,
-    pub widened: Vec<f32>,
+    /// What products work in (`Matrix::scratch`).
+    pub multiplying: Vec<f32>,
     pub sampling: Vec<f32>,
     /// Captures and projections of the last step.
     pub values: Vec<f32>,
@@ -49,7 +48,7 @@ impl State {
             buffers: Widths::BUFFERS.map(|buffer| Rows::new(program.buffers.of(buffer))).into(),
             attention: attention::Scratch::default(),
             experts: experts::Scratch::new(program.d_model, d_expert, n_experts),
-            widened: zeros(matmul::SCRATCH)?,
+            multiplying: Vec::new(),
             sampling: Vec::new(),
             values: Vec::new(),
         })
@@ -92,7 +91,7 @@ impl Model {
 
     pub fn weight_bytes(&self) -> usize {
         let bytes = |weight: &Weight| match weight {
-            Weight::Matrices(matrices) => matrices.iter().map(Matrix::bytes).sum(),
+            Weight::Matrices(matrices) => matrices.iter().map(|matrix| matrix.bytes()).sum(),
             Weight::Vector(vector) => size_of_val(vector.as_slice()),
         };
         self.weights.iter().map(bytes).sum()
@@ -106,7 +105,7 @@ impl Model {
         };
         match weight {
             Weight::Matrices(matrices) => {
-                let (height, row_bytes) = (matrices[0].rows, matrices[0].cols * dtype.size());
+                let (height, row_bytes) = (matrices[0].rows(), matrices[0].cols() * dtype.size());
                 let rows = bytes.len() / row_bytes;
                 match matrices.get_mut(start / height) {
                     Some(matrix)
@@ -121,7 +120,7 @@ impl Model {
                 if start + bytes.len() / dtype.size() > vector.len() {
                     return bad_request(format!("elements within weight {slot}"));
                 }
-                convert(bytes, dtype, |index, value| vector[start + index] = value)
+                dtype.decode_finite(bytes, &mut vector[start..])
             }
         }
     }
@@ -201,6 +200,7 @@ impl Model {
         }
         let blocks = |entry: &Entry| (entry.position + entry.tokens.len()).div_ceil(BLOCK);
         let n_blocks = batch.iter().map(blocks).max().unwrap_or(0);
+        self.reserve_multiplying(n_rows)?;
         if self.program.experts().0 > 0 {
             self.state.experts.reserve(n_rows)?;
         }
@@ -208,6 +208,20 @@ impl Model {
         if batch.iter().any(|entry| entry.sample.is_some()) {
             let room = self.program.d_vocab.saturating_sub(self.state.sampling.len());
             self.state.sampling.try_reserve_exact(room)?;
+        }
+        Ok(())
+    }
+
+    fn reserve_multiplying(&mut self, n_rows: usize) -> Result<()> {
+        // Those of one slot are of one size and format.
+        let of = |weight: &Weight| match weight {
+            Weight::Matrices(matrices) => matrices[0].scratch(n_rows),
+            Weight::Vector(_) => 0,
+        };
+        let needed = self.weights.iter().map(of).max().unwrap_or(0);
+        if self.state.multiplying.len() < needed {
+            self.state.multiplying = Vec::new();
+            self.state.multiplying = zeros(needed)?;
         }
         Ok(())
     }
@@ -241,7 +255,7 @@ impl Model {
 fn alloc_weight(slot: &WeightSlot) -> Result<Weight> {
     Ok(match slot.kind {
         WeightKind::Matrix => {
-            let matrix = |_| Matrix::new(slot.rows, slot.cols, slot.stored);
+            let matrix = |_| slot.stored.alloc(slot.rows, slot.cols);
             Weight::Matrices((0..slot.count).map(matrix).collect::<Result<_>>()?)
         }
         WeightKind::Vector => Weight::Vector(zeros(slot.cols)?),

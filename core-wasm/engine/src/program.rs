@@ -42,10 +42,12 @@ pub struct WeightSlot {
 }
 
 impl WeightSlot {
-    /// What it takes at least; more than this machine can count stays finite in f64.
+    /// What it takes; more than this machine can count stays finite in f64.
     pub fn bytes(&self) -> f64 {
-        let size = if self.kind == WeightKind::Matrix { self.stored.size() } else { 4 };
-        self.count as f64 * self.rows as f64 * self.cols as f64 * size as f64
+        match self.kind {
+            WeightKind::Matrix => self.count as f64 * self.stored.bytes(self.rows, self.cols),
+            WeightKind::Vector => self.cols as f64 * size_of::<f32>() as f64,
+        }
     }
 }
 

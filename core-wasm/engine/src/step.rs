@@ -126,11 +126,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn matrix(&self, id: usize) -> &'a Matrix {
-        &self.matrices(id)[0]
+    fn matrix(&self, id: usize) -> &'a dyn Matrix {
+        &*self.matrices(id)[0]
     }
 
-    fn matrices(&self, id: usize) -> &'a [Matrix] {
+    fn matrices(&self, id: usize) -> &'a [Box<dyn Matrix>] {
         match &self.weights[id] {
             Weight::Matrices(matrices) => matrices,
             Weight::Vector(_) => unreachable!("the program's check says which weights are matrices"),
@@ -187,28 +187,28 @@ impl<'a> Run<'a> {
 
     fn router(&mut self, input: Buffer, out: Buffer, weight: usize, top_k: usize, renormalise: bool) {
         let (mut routes, mut scratch) = (self.state.take(out), core::mem::take(&mut self.state.experts));
-        let mut widened = core::mem::take(&mut self.state.widened);
-        matmul(&mut scratch.logits, self.state.rows(input), self.matrix(weight), None, &mut widened);
+        let mut multiplying = core::mem::take(&mut self.state.multiplying);
+        matmul(&mut scratch.logits, self.state.rows(input), self.matrix(weight), None, &mut multiplying);
         choose(&mut routes, &mut scratch.logits, top_k, renormalise);
-        (self.state.widened, self.state.experts) = (widened, scratch);
+        (self.state.multiplying, self.state.experts) = (multiplying, scratch);
         self.state.put(out, routes);
     }
 
     fn experts(&mut self, input: Buffer, routes: Buffer, out: Buffer, op: &Experts) {
         let (mut rows, mut scratch) = (self.state.take(out), core::mem::take(&mut self.state.experts));
-        let mut widened = core::mem::take(&mut self.state.widened);
+        let mut multiplying = core::mem::take(&mut self.state.multiplying);
         let (x, routes) = (self.state.rows(input), self.state.rows(routes));
-        experts(&mut rows, x, routes, op, &mut scratch, &mut widened);
-        (self.state.widened, self.state.experts) = (widened, scratch);
+        experts(&mut rows, x, routes, op, &mut scratch, &mut multiplying);
+        (self.state.multiplying, self.state.experts) = (multiplying, scratch);
         self.state.put(out, rows);
     }
 
     fn matmul(&mut self, input: Buffer, out: Buffer, weight: usize, bias: Option<usize>) {
         let mut rows = self.state.take(out);
-        let mut widened = core::mem::take(&mut self.state.widened);
+        let mut multiplying = core::mem::take(&mut self.state.multiplying);
         let bias = bias.map(|id| self.vector(id));
-        matmul(&mut rows, self.state.rows(input), self.matrix(weight), bias, &mut widened);
-        self.state.widened = widened;
+        matmul(&mut rows, self.state.rows(input), self.matrix(weight), bias, &mut multiplying);
+        self.state.multiplying = multiplying;
         self.state.put(out, rows);
     }
 

@@ -18,6 +18,8 @@ struct Line([[u64; 4]; 2]);
 /// Any bits must be a value of the type, and its alignment at most 64.
 pub unsafe trait Plain: Copy {}
 
+// SAFETY: as of its elements, which lie without gaps.
+unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 // SAFETY: floats of any bits are values.
 unsafe impl Plain for f32 {}
 // SAFETY: a u16 in memory.

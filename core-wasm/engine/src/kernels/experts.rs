@@ -77,8 +77,8 @@ impl Scratch {
 
 /// The matrices of a layer's experts.
 pub struct Experts<'a> {
-    pub gate_up: &'a [Matrix],
-    pub down: &'a [Matrix],
+    pub gate_up: &'a [Box<dyn Matrix>],
+    pub down: &'a [Box<dyn Matrix>],
     pub top_k: usize,
     pub activation: Activation,
 }
@@ -91,7 +91,7 @@ pub fn experts(
     routes: &Rows,
     op: &Experts,
     scratch: &mut Scratch,
-    widened: &mut [f32],
+    multiplying: &mut [f32],
 ) {
     out.set_count(x.count);
     for row in 0..x.count {
@@ -112,9 +112,9 @@ pub fn experts(
         for (at, &(row, _)) in scratch.members.iter().enumerate() {
             scratch.x.row_mut(at).copy_from_slice(x.row(row));
         }
-        matmul(&mut scratch.gate_up, &scratch.x, gate_up, None, widened);
+        matmul(&mut scratch.gate_up, &scratch.x, &**gate_up, None, multiplying);
         gated(&mut scratch.act, &scratch.gate_up, op.activation);
-        matmul(&mut scratch.out, &scratch.act, down, None, widened);
+        matmul(&mut scratch.out, &scratch.act, &**down, None, multiplying);
         for (at, &(row, share)) in scratch.members.iter().enumerate() {
             add_scaled(out.row_mut(row), share, scratch.out.row(at));
         }
@@ -125,7 +125,6 @@ pub fn experts(
 mod tests {
     use super::*;
     use crate::formats::{FileDtype, StoredDtype};
-    use crate::kernels::matmul::SCRATCH;
     use crate::testing::{bytes, random, rows};
 
     #[test]
@@ -159,25 +158,25 @@ mod tests {
     fn matches_f64_and_is_the_same_bits_alone() {
         let (n, d_model, d_expert, n_experts, top_k) = (9, 21, 10, 5, 2);
         let make = |seed: u64, rows: usize, cols: usize| {
-            let mut matrix = Matrix::new(rows, cols, StoredDtype::F32).unwrap();
+            let mut matrix = StoredDtype::F32.alloc(rows, cols).unwrap();
             matrix.write_rows(0, &bytes(&random(seed, rows * cols)), FileDtype::F32).unwrap();
             matrix
         };
-        let gate_up: Vec<Matrix> = (0..n_experts).map(|e| make(e, 2 * d_expert, d_model)).collect();
-        let down: Vec<Matrix> = (0..n_experts).map(|e| make(50 + e, d_model, d_expert)).collect();
+        let gate_up: Vec<Box<dyn Matrix>> = (0..n_experts).map(|e| make(e, 2 * d_expert, d_model)).collect();
+        let down: Vec<Box<dyn Matrix>> = (0..n_experts).map(|e| make(50 + e, d_model, d_expert)).collect();
         let op = Experts { gate_up: &gate_up, down: &down, top_k, activation: Activation::Silu };
         let x = rows(&random(9, n * d_model), d_model);
         let mut routes = rows(&vec![0.0; n * 2 * top_k], 2 * top_k);
         choose(&mut routes, &mut rows(&random(8, n * n_experts as usize), n_experts as usize), top_k, true);
         let mut scratch = Scratch::new(d_model, d_expert, n_experts as usize);
         scratch.reserve(n).unwrap();
-        let mut widened = vec![0.0; SCRATCH];
+        let mut multiplying = vec![0.0; gate_up[0].scratch(n)];
         let mut out = rows(&vec![7.0; n * d_model], d_model);
-        experts(&mut out, &x, &routes, &op, &mut scratch, &mut widened);
+        experts(&mut out, &x, &routes, &op, &mut scratch, &mut multiplying);
         for row in 0..n {
             let mut alone = rows(&vec![7.0; d_model], d_model);
             let (x, routes) = (rows(x.row(row), d_model), rows(routes.row(row), 2 * top_k));
-            experts(&mut alone, &x, &routes, &op, &mut scratch, &mut widened);
+            experts(&mut alone, &x, &routes, &op, &mut scratch, &mut multiplying);
             assert_eq!(alone.row(0), out.row(row));
             let want = truth(x.row(0), routes.row(0), &op, d_expert);
             assert!(out.row(row).iter().zip(want).all(|(got, want)| (f64::from(*got) - want).abs() < 2e-5));
@@ -185,9 +184,9 @@ mod tests {
     }
 
     fn truth(x: &[f32], routes: &[f32], op: &Experts, d_expert: usize) -> Vec<f64> {
-        let product = |matrix: &Matrix, x: &[f64]| -> Vec<f64> {
-            let mut line = vec![0.0; matrix.cols];
-            (0..matrix.rows)
+        let product = |matrix: &dyn Matrix, x: &[f64]| -> Vec<f64> {
+            let mut line = vec![0.0; matrix.cols()];
+            (0..matrix.rows())
                 .map(|row| {
                     matrix.read_row(row, &mut line);
                     line.iter().zip(x).map(|(w, x)| f64::from(*w) * x).sum()
@@ -198,10 +197,10 @@ mod tests {
         let mut out = vec![0.0; x.len()];
         for k in 0..op.top_k {
             let (id, share) = (routes[k] as usize, f64::from(routes[op.top_k + k]));
-            let both = product(&op.gate_up[id], &x);
+            let both = product(&*op.gate_up[id], &x);
             let inner: Vec<f64> =
                 (0..d_expert).map(|i| both[i] / (1.0 + (-both[i]).exp()) * both[d_expert + i]).collect();
-            for (sum, value) in out.iter_mut().zip(product(&op.down[id], &inner)) {
+            for (sum, value) in out.iter_mut().zip(product(&*op.down[id], &inner)) {
                 *sum += share * value;
             }
         }

@@ -11,9 +11,7 @@
 //! what fits in registers, where work and not memory is the limit: a second level of sums (blocks into panels of
 //! 256, those into `out`) would halve the error of long sums again, but V8 spills it, and prefill loses 3 to 9 %.
 
-use half::{bf16, f16};
-
-use crate::formats::GROUP;
+use crate::formats::{Float, GROUP};
 use crate::simd::F32x4;
 
 /// The longest block.
@@ -30,7 +28,7 @@ pub fn block_of(k: usize) -> usize {
 pub fn one_row(panel: &[f32], x: &[f32], out: &mut [f32], block: usize) {
     assert!(panel.len() >= x.len() * GROUP && out.len() >= GROUP && block > 0);
     // SAFETY: the assertion covers every address of one group.
-    unsafe { sums::<1, 1, 4, f32>(panel.as_ptr(), [x], [out.as_mut_ptr()], block, 1, |at| F32x4::load(at)) }
+    unsafe { sums::<1, 1, 4, f32>(panel.as_ptr(), [x], [out.as_mut_ptr()], block, 1) }
 }
 
 /// Two rows at once against a panel: each weight read serves both.
@@ -41,15 +39,15 @@ pub fn two_rows(panel: &[f32], x: [&[f32]; 2], out: [&mut [f32]; 2], block: usiz
     assert!(out.iter().all(|out| out.len() >= GROUP));
     let out = out.map(|out| out.as_mut_ptr());
     // SAFETY: the assertions cover every address of one group.
-    unsafe { sums::<2, 1, 8, f32>(panel.as_ptr(), x, out, block, 1, |at| F32x4::load(at)) }
+    unsafe { sums::<2, 1, 8, f32>(panel.as_ptr(), x, out, block, 1) }
 }
 
 /// One row against as many panels as `out` has groups, one after the other in memory: a token's decode.
 ///
 /// Several panels go side by side, because memory gives two or three streams more than one: three of f32, where
-/// twelve accumulators cost less than memory takes; two of 16 bits, which need registers to be widened. The three
-/// are a third of the matrix apart, so that each is one long stream that the processor reads ahead in.
-pub fn one_row_wide(panels: &[f32], x: &[f32], out: &mut [f32]) {
+/// twelve accumulators cost less than memory takes. The three are a third of the matrix apart, so that each is one long
+/// stream that the processor reads ahead in.
+pub fn one_row_in_thirds(panels: &[f32], x: &[f32], out: &mut [f32]) {
     let third = out.len() / GROUP / 3;
     let (most, rest) = out.split_at_mut(3 * third * GROUP);
     let (first, last) = panels.split_at(most.len() * x.len());
@@ -63,27 +61,12 @@ pub fn one_row_wide(panels: &[f32], x: &[f32], out: &mut [f32]) {
     }
 }
 
-/// `one_row_wide` over panels of halves.
-pub fn one_row_f16(panels: &[f16], x: &[f32], out: &mut [f32]) {
-    pairs(panels, x, out, pair_f16, single_f16);
-}
-
-/// `one_row_wide` over panels of bfloat16.
-pub fn one_row_bf16(panels: &[bf16], x: &[f32], out: &mut [f32]) {
-    pairs(panels, x, out, pair_bf16, single_bf16);
-}
-
-fn pairs<T>(
-    panels: &[T],
-    x: &[f32],
-    out: &mut [f32],
-    pair: fn(&[T], &[f32], &mut [f32]),
-    single: fn(&[T], &[f32], &mut [f32]),
-) {
+/// The same, two neighbouring panels side by side: numbers that are widened need registers for that.
+pub fn one_row_in_pairs<T: Float>(panels: &[T], x: &[f32], out: &mut [f32]) {
     let size = GROUP * x.len();
     for (index, out) in out.chunks_mut(2 * GROUP).enumerate() {
         let panels = &panels[2 * index * size..][..size * (out.len() / GROUP)];
-        if out.len() == 2 * GROUP { pair(panels, x, out) } else { single(panels, x, out) }
+        if out.len() == 2 * GROUP { two_groups(panels, x, out) } else { one_group(panels, x, out) }
     }
 }
 
@@ -96,36 +79,22 @@ fn three_groups(panels: &[f32], x: &[f32], out: &mut [f32], group: usize, apart:
     unsafe {
         let panels = panels.as_ptr().add(group * x.len() * GROUP);
         let out = [out[group * GROUP..].as_mut_ptr()];
-        sums::<1, 3, 12, f32>(panels, [x], out, block_of(x.len()), apart, |at| F32x4::load(at));
+        sums::<1, 3, 12, f32>(panels, [x], out, block_of(x.len()), apart);
     }
 }
 
 #[inline(never)]
-fn pair_f16(panels: &[f16], x: &[f32], out: &mut [f32]) {
+fn two_groups<T: Float>(panels: &[T], x: &[f32], out: &mut [f32]) {
     assert!(panels.len() >= 2 * x.len() * GROUP && out.len() >= 2 * GROUP);
-    // SAFETY: the assertion covers every address of two groups; f16 is a u16 in memory.
-    unsafe { row::<2, 8, u16>(panels.as_ptr().cast(), x, out, |at| F32x4::load_f16(at)) }
+    // SAFETY: the assertion covers every address of two groups.
+    unsafe { row::<2, 8, T>(panels.as_ptr(), x, out) }
 }
 
 #[inline(never)]
-fn single_f16(panel: &[f16], x: &[f32], out: &mut [f32]) {
+fn one_group<T: Float>(panel: &[T], x: &[f32], out: &mut [f32]) {
     assert!(panel.len() >= x.len() * GROUP && out.len() >= GROUP);
-    // SAFETY: the assertion covers every address of one group; f16 is a u16 in memory.
-    unsafe { row::<1, 4, u16>(panel.as_ptr().cast(), x, out, |at| F32x4::load_f16(at)) }
-}
-
-#[inline(never)]
-fn pair_bf16(panels: &[bf16], x: &[f32], out: &mut [f32]) {
-    assert!(panels.len() >= 2 * x.len() * GROUP && out.len() >= 2 * GROUP);
-    // SAFETY: the assertion covers every address of two groups; bf16 is a u16 in memory.
-    unsafe { row::<2, 8, u16>(panels.as_ptr().cast(), x, out, |at| F32x4::load_bf16(at)) }
-}
-
-#[inline(never)]
-fn single_bf16(panel: &[bf16], x: &[f32], out: &mut [f32]) {
-    assert!(panel.len() >= x.len() * GROUP && out.len() >= GROUP);
-    // SAFETY: the assertion covers every address of one group; bf16 is a u16 in memory.
-    unsafe { row::<1, 4, u16>(panel.as_ptr().cast(), x, out, |at| F32x4::load_bf16(at)) }
+    // SAFETY: the assertion covers every address of one group.
+    unsafe { row::<1, 4, T>(panel.as_ptr(), x, out) }
 }
 
 /// `sums` of one row against `GROUPS` panels, one after the other.
@@ -133,14 +102,13 @@ fn single_bf16(panel: &[bf16], x: &[f32], out: &mut [f32]) {
 /// # Safety
 /// As of `sums`.
 #[inline(always)]
-unsafe fn row<const GROUPS: usize, const SUMS: usize, T>(
+unsafe fn row<const GROUPS: usize, const SUMS: usize, T: Float>(
     panels: *const T,
     x: &[f32],
     out: &mut [f32],
-    load: impl Fn(*const T) -> F32x4,
 ) {
     // SAFETY: as the caller promises.
-    unsafe { sums::<1, GROUPS, SUMS, T>(panels, [x], [out.as_mut_ptr()], block_of(x.len()), 1, load) }
+    unsafe { sums::<1, GROUPS, SUMS, T>(panels, [x], [out.as_mut_ptr()], block_of(x.len()), 1) }
 }
 
 /// `ROWS` rows against `GROUPS` panels, each of k * 16 values, in `SUMS` = 4 `ROWS` `GROUPS` accumulators. The panels
@@ -150,13 +118,12 @@ unsafe fn row<const GROUPS: usize, const SUMS: usize, T>(
 /// `panels` must be readable for all of them, each of `x` be as long as the first, and each of `out` writable for 16
 /// values of each panel. `block` is not 0.
 #[inline(always)]
-unsafe fn sums<const ROWS: usize, const GROUPS: usize, const SUMS: usize, T>(
+unsafe fn sums<const ROWS: usize, const GROUPS: usize, const SUMS: usize, T: Float>(
     panels: *const T,
     x: [&[f32]; ROWS],
     out: [*mut f32; ROWS],
     block: usize,
     apart: usize,
-    load: impl Fn(*const T) -> F32x4,
 ) {
     let k = x[0].len();
     let (mut x, mut weights) = (x.map(|x| x.as_ptr()), panels);
@@ -173,7 +140,7 @@ unsafe fn sums<const ROWS: usize, const GROUPS: usize, const SUMS: usize, T>(
             |x: &mut [*const f32; ROWS], sums: &mut [F32x4; SUMS], f: fn(F32x4, F32x4) -> F32x4| {
                 let values = x.map(|x| F32x4::load_splat(x));
                 for column in 0..4 * GROUPS {
-                    let weight = load(weights.add(column / 4 * apart * GROUP * k + column % 4 * 4));
+                    let weight = T::load4(weights.add(column / 4 * apart * GROUP * k + column % 4 * 4));
                     for (row, value) in values.into_iter().enumerate() {
                         let sum = &mut sums[column * ROWS + row];
                         *sum = f(*sum, weight.mul(value));
@@ -200,28 +167,20 @@ unsafe fn sums<const ROWS: usize, const GROUPS: usize, const SUMS: usize, T>(
     }
 }
 
-/// A panel of halves as f32, for the kernels above to use over many rows.
+/// A slice of a panel as f32, for the kernels above to use over many rows.
 #[inline(never)]
-pub fn widen_f16(panel: &[f16], out: &mut [f32]) {
+pub fn widen<T: Float>(panel: &[T], out: &mut [f32]) {
     assert!(out.len() >= panel.len() && panel.len().is_multiple_of(4));
     for at in (0..panel.len()).step_by(4) {
-        // SAFETY: `at + 4` is within both by the assertion; f16 is a u16 in memory.
-        unsafe { F32x4::load_f16(panel.as_ptr().add(at).cast()).store(out.as_mut_ptr().add(at)) }
-    }
-}
-
-/// A panel of bfloat16 as f32.
-#[inline(never)]
-pub fn widen_bf16(panel: &[bf16], out: &mut [f32]) {
-    assert!(out.len() >= panel.len() && panel.len().is_multiple_of(4));
-    for at in (0..panel.len()).step_by(4) {
-        // SAFETY: `at + 4` is within both by the assertion; bf16 is a u16 in memory.
-        unsafe { F32x4::load_bf16(panel.as_ptr().add(at).cast()).store(out.as_mut_ptr().add(at)) }
+        // SAFETY: `at + 4` is within both by the assertion.
+        unsafe { T::load4(panel.as_ptr().add(at)).store(out.as_mut_ptr().add(at)) }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use half::{bf16, f16};
+
     use super::*;
     use crate::testing::random;
 
@@ -264,9 +223,9 @@ mod tests {
                 f(&mut out);
                 out
             };
-            assert_eq!(run(&|out| one_row_wide(&wide, &x0, out)), each(&wide, &x0));
-            assert_eq!(run(&|out| one_row_f16(&halves, &x0, out)), each(&wide, &x0));
-            assert_eq!(run(&|out| one_row_bf16(&brains, &x0, out)), each(&wide_brains, &x0));
+            assert_eq!(run(&|out| one_row_in_thirds(&wide, &x0, out)), each(&wide, &x0));
+            assert_eq!(run(&|out| one_row_in_pairs(&halves, &x0, out)), each(&wide, &x0));
+            assert_eq!(run(&|out| one_row_in_pairs(&brains, &x0, out)), each(&wide_brains, &x0));
             let (mut a, mut b) = (start.clone(), start.clone());
             one_row(&wide, &x0, &mut a, block);
             assert_eq!(a[..GROUP], each(&wide, &x0)[..GROUP]);
@@ -288,7 +247,7 @@ mod tests {
             for seed in 0..6 {
                 let (panel, x) = (random(2 * seed, k * GROUP), random(2 * seed + 1, k));
                 let mut out = [0.0; GROUP];
-                one_row_wide(&panel, &x, &mut out);
+                one_row_in_thirds(&panel, &x, &mut out);
                 let chain = chain(&panel, &x, &[0.0; GROUP]);
                 for column in 0..GROUP {
                     let product = |i: usize| f64::from(panel[i * GROUP + column]) * f64::from(x[i]);
@@ -308,11 +267,11 @@ mod tests {
         let halves: Vec<f16> = (0..=u16::MAX).map(f16::from_bits).filter(|x| x.is_finite()).collect();
         let halves = &halves[..halves.len() / 4 * 4];
         let mut out = vec![0.0; halves.len()];
-        widen_f16(halves, &mut out);
+        widen(halves, &mut out);
         assert!(halves.iter().zip(&out).all(|(h, x)| h.to_f32().to_bits() == x.to_bits()));
         let brains: Vec<bf16> = (0..=u16::MAX).map(bf16::from_bits).collect();
         let mut out = vec![0.0; brains.len()];
-        widen_bf16(&brains, &mut out);
+        widen(&brains, &mut out);
         assert!(brains.iter().zip(&out).all(|(h, x)| u32::from(h.to_bits()) << 16 == x.to_bits()));
     }
 }

@@ -1,0 +1,39 @@
+//! IEEE halves: half the memory of f32, 11 significant bits, up to 65504.
+
+use half::f16;
+
+use super::Float;
+use crate::kernels::panel::{one_row_in_pairs, widen};
+use crate::simd::F32x4;
+
+impl Float for f16 {
+    const NAME: &'static str = "f16";
+    const WIDENED: bool = true;
+
+    fn from_f32(value: f32) -> Self {
+        f16::from_f32(value)
+    }
+
+    fn to_f32(self) -> f32 {
+        f16::to_f32(self)
+    }
+
+    fn is_finite(self) -> bool {
+        f16::is_finite(self)
+    }
+
+    #[inline(always)]
+    unsafe fn load4(from: *const Self) -> F32x4 {
+        // SAFETY: as the caller promises; a f16 is a u16 in memory.
+        unsafe { F32x4::load_f16(from.cast()) }
+    }
+
+    fn one_row(out: &mut [f32], x: &[f32], panels: &[Self]) {
+        one_row_in_pairs(panels, x, out);
+    }
+
+    fn panel<'a>(panel: &'a [Self], scratch: &'a mut [f32]) -> &'a [f32] {
+        widen(panel, scratch);
+        scratch
+    }
+}
