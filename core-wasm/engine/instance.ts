@@ -1,7 +1,7 @@
 import { CapstanError } from "../../models/errors.ts";
 import type { InitOutput } from "../pkg/capstan_core.js";
 import { type WasmMemory, type WasmModule, wasm_api } from "../webassembly.ts";
-import { WordReader } from "./packed.ts";
+import { PackedReader } from "./packed.ts";
 
 /** The engine's exports (`src/ffi.rs`), as wasm-pack wrote their types. */
 type EngineExports = Omit<InitOutput, "memory">;
@@ -90,7 +90,7 @@ export class Instance {
     return length;
   }
 
-  /** Gives the input's memory back to the engine. */
+  /** Frees the engine's input area. */
   releaseInput(action: string): void {
     this.#trapped(action, (exports) => exports.release_input());
   }
@@ -112,7 +112,7 @@ export class Instance {
       case 1:
         throw outOfMemory(action, text(output));
       case 2:
-        throw new BadElement(new WordReader(output).f64(), text(output.subarray(8)));
+        throw new BadElement(new PackedReader(output).f64(), text(output.subarray(8)));
       case 3:
         throw new CapstanError("bad_file", {
           action,

@@ -13,7 +13,7 @@ import {
 import { readExactly } from "../../models/part.ts";
 import type { Program } from "../../models/program.ts";
 import { BadElement, type Instance } from "./instance.ts";
-import { WordReader } from "./packed.ts";
+import { PackedReader } from "./packed.ts";
 
 /** Types that the engine stores matrices in. */
 export const STORED_DTYPES = ["f32", "f16", "bf16"] as const satisfies readonly StoredDtype[];
@@ -26,7 +26,7 @@ const CODES: Record<FileDtype, number> = { F32: 0, F16: 1, BF16: 2 };
 const LARGEST_CHUNK = 4 << 20;
 const SMALLEST_CHUNK = 64 << 10;
 
-/** What the engine says of a model that it made room for. */
+/** Sizes of a model whose weights are allocated. */
 export interface ModelSizes {
   block_size: number;
   weight_bytes: number;
@@ -35,7 +35,7 @@ export interface ModelSizes {
   stored: StoredDtype[];
 }
 
-/** Makes room for the program's weights and streams them in, each read once, converted on the way. */
+/** Allocates the program's weights and streams them in, each read once, converted on the way. */
 export async function loadWeights(
   instance: Instance,
   program: Program,
@@ -66,8 +66,8 @@ function createModel(
   });
   const json = new TextEncoder().encode(JSON.stringify({ ...program, weights: described }));
   const length = instance.write("load weights", json);
-  const words = new WordReader(instance.call("load weights", "create_model", length));
-  const sizes = { block_size: words.u32(), weight_bytes: words.u32(), block_bytes: words.u32() };
+  const packed = new PackedReader(instance.call("load weights", "create_model", length));
+  const sizes = { block_size: packed.u32(), weight_bytes: packed.u32(), block_bytes: packed.u32() };
   const matrices = described.filter(({ kind }) => kind === "matrix");
   return { ...sizes, stored: storedDtypes(matrices.map((slot) => ({ slot, stored: slot.stored }))) };
 }

@@ -17,14 +17,14 @@ import type { RopeSpec } from "../../models/spec.ts";
 import { readResults, writeBatch, writeHooks } from "./batch.ts";
 import type { Instance } from "./instance.ts";
 import type { ModelSizes } from "./load.ts";
-import { WordReader, WordWriter } from "./packed.ts";
+import { PackedReader, PackedWriter } from "./packed.ts";
 
 /** Positions that rope tables start with. */
 const FIRST_POSITIONS = 256;
 
 /** What 32-bit addresses reach. */
 const MOST_MEMORY = 2 ** 32;
-/** Kept free for a step's activations; a step that needs more finds it in blocks that the caller gives back. */
+/** Kept free for a step's activations; a step that needs more finds it in blocks that the caller frees. */
 const STEP_MEMORY = 64 * 2 ** 20;
 
 /** A loaded model in an instance of its own. */
@@ -38,7 +38,7 @@ export class WasmModel implements DeviceModel {
   readonly #options: DeviceLoadOptions;
   /** Ropes whose rows come with each step. */
   readonly #by_length: readonly RopeSpec[];
-  readonly #words = new WordWriter();
+  readonly #packed = new PackedWriter();
   readonly #on_dispose: () => void;
   /** What each entry of the last step drew. */
   #drawn: number[] = [];
@@ -66,8 +66,8 @@ export class WasmModel implements DeviceModel {
   }
 
   async allocBlocks(count: number): Promise<BlockId[]> {
-    const words = new WordReader(this.#instance.call("allocate KV blocks", "alloc_blocks", count));
-    return Array.from({ length: count }, () => words.u32());
+    const packed = new PackedReader(this.#instance.call("allocate KV blocks", "alloc_blocks", count));
+    return Array.from({ length: count }, () => packed.u32());
   }
 
   freeBlocks(blocks: readonly BlockId[]): void {
@@ -79,7 +79,7 @@ export class WasmModel implements DeviceModel {
   }
 
   addHooks(hooks: readonly DeviceHook[]): HookSetId {
-    return this.#add("use hooks", "add_hooks", writeHooks(this.#words, hooks));
+    return this.#add("use hooks", "add_hooks", writeHooks(this.#packed, hooks));
   }
 
   freeHooks(id: HookSetId): void {
@@ -87,13 +87,13 @@ export class WasmModel implements DeviceModel {
   }
 
   addAccumulator(sites: readonly SiteId[]): AccumulatorId {
-    return this.#add("add an accumulator", "add_accumulator", this.#words.clear().u32s(sites).bytes);
+    return this.#add("add an accumulator", "add_accumulator", this.#packed.clear().u32s(sites).bytes);
   }
 
   async readAccumulator(id: AccumulatorId): Promise<{ mean: Float32Array; count: number }> {
-    const words = new WordReader(this.#instance.call("read an accumulator", "read_accumulator", id));
-    const count = words.f64();
-    return { mean: words.f32s(), count };
+    const packed = new PackedReader(this.#instance.call("read an accumulator", "read_accumulator", id));
+    const count = packed.f64();
+    return { mean: packed.f32s(), count };
   }
 
   freeAccumulator(id: AccumulatorId): void {
@@ -104,10 +104,10 @@ export class WasmModel implements DeviceModel {
     const batch = resolveFollows(asked, this.#drawn);
     this.#extendRopes(Math.max(0, ...batch.map(endOf)));
     if (this.#by_length.length > 0) batch.forEach(checkRopeLengths);
-    const length = this.#instance.write("run a step", writeBatch(this.#words, batch, this.#by_length));
-    const words = new WordReader(this.#instance.call("run a step", "run_step", length));
+    const length = this.#instance.write("run a step", writeBatch(this.#packed, batch, this.#by_length));
+    const packed = new PackedReader(this.#instance.call("run a step", "run_step", length));
     const { d_model, d_vocab } = this.#program;
-    const results = readResults(words, this.#instance, batch, d_model, d_vocab);
+    const results = readResults(packed, this.#instance, batch, d_model, d_vocab);
     this.#drawn = results.map(({ token }) => token);
     return results;
   }
@@ -119,7 +119,7 @@ export class WasmModel implements DeviceModel {
 
   #add(action: string, name: "add_hooks" | "add_accumulator", bytes: Uint8Array): number {
     const length = this.#instance.write(action, bytes);
-    return new WordReader(this.#instance.call(action, name, length)).u32();
+    return new PackedReader(this.#instance.call(action, name, length)).u32();
   }
 
   /** Rope rows by position come from the host, in powers of two as positions grow. */

@@ -1,8 +1,8 @@
 /**
- * The form in which the door and the engine pass structures: little-endian words of four bytes (`src/words.rs`).
- * Whole numbers and f32 take one word, f64 two.
+ * Packed buffers, in which TypeScript and the engine pass structures: little-endian elements of four bytes
+ * (`src/packed.rs`). Whole numbers and f32 take one, f64 two.
  */
-export class WordWriter {
+export class PackedWriter {
   #view = new DataView(new ArrayBuffer(1024));
   #length = 0;
 
@@ -55,7 +55,7 @@ export class WordWriter {
     return this;
   }
 
-  /** Makes room for `size` bytes more and returns where they start. */
+  /** Grows the buffer by `size` bytes and returns where they start. */
   #grow(size: number): number {
     const start = this.#length;
     this.#length += size;
@@ -68,7 +68,7 @@ export class WordWriter {
   }
 }
 
-export class WordReader {
+export class PackedReader {
   readonly #view: DataView;
   #at = 0;
 

@@ -1,13 +1,13 @@
-//! A step's batch as the door writes it (`StepEntry` of `models/device.ts`), and its results as the door reads
+//! A step's batch as TypeScript writes it (`StepEntry` of `models/device.ts`), and its results as TypeScript reads
 //! them.
 
 use core::ops::Range;
 
 use crate::error::{Result, bad_request};
 use crate::kernels::rope::RopeTable;
+use crate::packed::{PackedReader, PackedWriter};
 use crate::program::{Program, Site};
 use crate::sample::{Logprobs, SampleParams};
-use crate::words::{Reader, Writer};
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum Wanted {
@@ -37,32 +37,32 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Words: n_tokens, position, n_blocks, hooks, ends_call, logits (0 none, 1 last, 2 all), n_captures,
+    /// Packed: n_tokens, position, n_blocks, hooks, ends_call, logits (0 none, 1 last, 2 all), n_captures,
     /// n_accumulate, sample (0 or 1); then the lists in this order (accumulate as id, start, end), the sample's
     /// parameters where there is one and, of each rope that goes by length, all cosines and then all sines.
-    fn read(words: &mut Reader, program: &Program) -> Result<Self> {
+    fn read(packed: &mut PackedReader, program: &Program) -> Result<Self> {
         let d_vocab = program.d_vocab;
-        let (n_tokens, position, n_blocks) = (words.size()?, words.size()?, words.size()?);
-        let (hooks, ends_call) = (words.u32()?, words.u32()? == 1);
-        let logits = match words.u32()? {
+        let (n_tokens, position, n_blocks) = (packed.size()?, packed.size()?, packed.size()?);
+        let (hooks, ends_call) = (packed.u32()?, packed.u32()? == 1);
+        let logits = match packed.u32()? {
             0 => Wanted::None,
             1 => Wanted::Last,
             _ => Wanted::All,
         };
-        let (n_captures, n_accumulate, samples) = (words.size()?, words.size()?, words.u32()? == 1);
+        let (n_captures, n_accumulate, samples) = (packed.size()?, packed.size()?, packed.u32()? == 1);
         let entry = Self {
-            tokens: words.u32s(n_tokens)?,
+            tokens: packed.u32s(n_tokens)?,
             position,
-            blocks: words.u32s(n_blocks)?,
+            blocks: packed.u32s(n_blocks)?,
             hooks,
             ends_call,
             logits,
-            captures: words.u32s(n_captures)?,
-            accumulate: words.list(n_accumulate, |words| {
-                Ok(Accumulate { id: words.u32()?, tokens: words.size()?..words.size()? })
+            captures: packed.u32s(n_captures)?,
+            accumulate: packed.list(n_accumulate, |packed| {
+                Ok(Accumulate { id: packed.u32()?, tokens: packed.size()?..packed.size()? })
             })?,
-            sample: if samples { Some(SampleParams::read(words, d_vocab)?) } else { None },
-            ropes: read_ropes(words, program, n_tokens)?,
+            sample: if samples { Some(SampleParams::read(packed, d_vocab)?) } else { None },
+            ropes: read_ropes(packed, program, n_tokens)?,
         };
         entry.check(d_vocab)?;
         Ok(entry)
@@ -82,7 +82,7 @@ impl Entry {
         Ok(())
     }
 
-    /// The entry's own rows of a rope that goes by length: row k turns token k.
+    /// The entry's own rows of a rope that goes by length: row k rotates token k.
     pub fn rope(&self, rope: usize) -> Option<&RopeTable> {
         self.ropes.iter().find(|(id, _)| *id == rope).map(|(_, table)| table)
     }
@@ -97,20 +97,24 @@ impl Entry {
     }
 }
 
-fn read_ropes(words: &mut Reader, program: &Program, n_tokens: usize) -> Result<Vec<(usize, RopeTable)>> {
+fn read_ropes(
+    packed: &mut PackedReader,
+    program: &Program,
+    n_tokens: usize,
+) -> Result<Vec<(usize, RopeTable)>> {
     let read = |&rope: &usize| {
         let mut table = RopeTable::new(program.ropes[rope]);
-        table.extend(&words.f32s(2 * n_tokens * table.half)?)?;
+        table.extend(&packed.f32s(2 * n_tokens * table.half)?)?;
         Ok((rope, table))
     };
     program.ropes_by_length.iter().map(read).collect()
 }
 
 pub fn read_batch(bytes: &[u8], program: &Program) -> Result<Vec<Entry>> {
-    let mut words = Reader::new(bytes);
-    let count = words.size()?;
-    let batch = words.list(count, |words| Entry::read(words, program))?;
-    words.finish()?;
+    let mut packed = PackedReader::new(bytes);
+    let count = packed.size()?;
+    let batch = packed.list(count, |packed| Entry::read(packed, program))?;
+    packed.finish()?;
     Ok(batch)
 }
 
@@ -141,30 +145,30 @@ pub struct Floats {
     pub logits_stride: u32,
 }
 
-/// Words, for each entry: non_finite (0 none, 1 residual, 2 logits), token; 0 or 1 and then the drawn token's
+/// Packed, for each entry: non_finite (0 none, 1 residual, 2 logits), token; 0 or 1 and then the drawn token's
 /// log-probability and a count of (id, log-probability); byte address, count and stride of logit rows; byte
 /// address and count of capture floats, and of projection floats.
 pub fn write_results(results: &[EntryResult], floats: &Floats) -> Vec<u8> {
-    let mut words = Writer::default();
+    let mut packed = PackedWriter::default();
     for result in results {
-        words.u32(result.non_finite.map_or(0, |place| place as u32));
-        words.u32(result.token as u32);
-        words.u32(u32::from(result.logprobs.is_some()));
+        packed.u32(result.non_finite.map_or(0, |place| place as u32));
+        packed.u32(result.token as u32);
+        packed.u32(u32::from(result.logprobs.is_some()));
         if let Some(logprobs) = &result.logprobs {
-            words.f64(logprobs.token);
-            words.u32(logprobs.top.len() as u32);
+            packed.f64(logprobs.token);
+            packed.u32(logprobs.top.len() as u32);
             for (id, logprob) in &logprobs.top {
-                words.u32(*id);
-                words.f64(*logprob);
+                packed.u32(*id);
+                packed.f64(*logprob);
             }
         }
-        words.u32(floats.logits + 4 * floats.logits_stride * result.logits.start as u32);
-        words.u32(result.logits.len() as u32);
-        words.u32(floats.logits_stride);
+        packed.u32(floats.logits + 4 * floats.logits_stride * result.logits.start as u32);
+        packed.u32(result.logits.len() as u32);
+        packed.u32(floats.logits_stride);
         for range in [&result.captures, &result.projections] {
-            words.u32(floats.values + 4 * range.start as u32);
-            words.u32(range.len() as u32);
+            packed.u32(floats.values + 4 * range.start as u32);
+            packed.u32(range.len() as u32);
         }
     }
-    words.0
+    packed.0
 }

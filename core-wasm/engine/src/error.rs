@@ -1,4 +1,4 @@
-//! What can go wrong in the engine. Each kind is one `CapstanError` code at the door.
+//! What can go wrong in the engine. Each kind is one code of `CapstanError` in TypeScript.
 
 use std::collections::TryReserveError;
 
@@ -31,7 +31,7 @@ pub fn bad_request<T>(message: impl Into<String>) -> Result<T> {
 
 /// Refuses at once what no memory of WebAssembly holds: it grows to 4 GiB and never shrinks, so finding out by
 /// trying would cost all of it.
-pub fn check_room(bytes: f64) -> Result<()> {
+pub fn check_fits(bytes: f64) -> Result<()> {
     if bytes < (1u64 << 32) as f64 { Ok(()) } else { Err(Error::OutOfMemory { bytes: bytes as usize }) }
 }
 

@@ -1,9 +1,9 @@
-//! The whole surface between the door and the engine. An instance of the module is one engine with at most one
+//! The whole interface of the engine. An instance of the module is one engine with at most one
 //! model; its memory goes when the instance goes.
 //!
-//! The door asks for an `input` area, writes bytes into it and calls a function with their length. A function
-//! returns a status: 0 for done, else an `Error`'s number. What it has to say, results or the error's text, lies
-//! in `output` until the next call. Structures are words (`words.rs`); the comments beside the readers give them.
+//! The caller asks for an `input` area, writes bytes into it and calls a function with their length. A function
+//! returns a status: 0 for done, else an `Error`'s number. Results, or the error's text, are
+//! in `output` until the next call. Structures are packed (`packed.rs`); the comments beside the readers give them.
 
 use std::cell::RefCell;
 
@@ -14,9 +14,9 @@ use crate::header;
 use crate::hooks::Accumulator;
 use crate::kv::BLOCK;
 use crate::model::Model;
+use crate::packed::{PackedReader, PackedWriter};
 use crate::program::{Buffer, Program};
 use crate::step::step;
-use crate::words::{Reader, Writer};
 
 #[derive(Default)]
 struct Engine {
@@ -47,7 +47,7 @@ pub extern "C" fn panic_len() -> usize {
     PANIC.with_borrow(String::len)
 }
 
-/// The address of an area of `length` bytes for the door to write; 0 where there is no memory for it.
+/// The address of an area of `length` bytes for the caller to write; 0 where there is no memory for it.
 #[unsafe(no_mangle)]
 pub extern "C" fn input(length: usize) -> *mut u8 {
     ENGINE.with_borrow_mut(|engine| {
@@ -62,7 +62,7 @@ pub extern "C" fn input(length: usize) -> *mut u8 {
     })
 }
 
-/// Gives the input area back: after loading it is as large as a chunk of weights.
+/// Frees the input area: after loading it is as large as a chunk of weights.
 #[unsafe(no_mangle)]
 pub extern "C" fn release_input() {
     ENGINE.with_borrow_mut(|engine| engine.input = Vec::new());
@@ -90,12 +90,12 @@ pub extern "C" fn parse_header(length: usize, file_size: f64) -> u32 {
 pub extern "C" fn create_model(length: usize) -> u32 {
     call(|engine| {
         let model = Model::new(Program::parse(&engine.input[..length])?)?;
-        let mut words = Writer::default();
-        words.u32(BLOCK as u32);
-        words.u32(model.weight_bytes() as u32);
-        words.u32(model.kv.block_bytes() as u32);
+        let mut packed = PackedWriter::default();
+        packed.u32(BLOCK as u32);
+        packed.u32(model.weight_bytes() as u32);
+        packed.u32(model.kv.block_bytes() as u32);
         engine.model = Some(model);
-        Ok(words.0)
+        Ok(packed.0)
     })
 }
 
@@ -119,7 +119,7 @@ pub extern "C" fn write_weights(length: usize, slot: usize, start: usize, dtype:
 pub extern "C" fn extend_rope(length: usize, table: usize) -> u32 {
     call(|engine| {
         let Engine { input, model, .. } = engine;
-        let values = Reader::new(&input[..length]).f32s(length / 4)?;
+        let values = PackedReader::new(&input[..length]).f32s(length / 4)?;
         match loaded(model)?.ropes.get_mut(table) {
             Some(table) => table.extend(&values)?,
             None => return bad_request(format!("a rope table of the program, found {table}")),
@@ -175,10 +175,10 @@ pub extern "C" fn add_accumulator(length: usize) -> u32 {
 pub extern "C" fn read_accumulator(id: u32) -> u32 {
     call(|engine| {
         let accumulator: &Accumulator = loaded(&mut engine.model)?.accumulators.get(id)?;
-        let mut words = Writer::default();
-        words.f64(accumulator.count as f64);
-        words.0.extend(accumulator.mean()?.into_iter().flat_map(f32::to_le_bytes));
-        Ok(words.0)
+        let mut packed = PackedWriter::default();
+        packed.f64(accumulator.count as f64);
+        packed.0.extend(accumulator.mean()?.into_iter().flat_map(f32::to_le_bytes));
+        Ok(packed.0)
     })
 }
 
@@ -234,10 +234,10 @@ fn status(error: Error) -> (u32, Vec<u8>) {
     match error {
         Error::OutOfMemory { bytes } => (1, format!("no memory for {bytes} bytes").into_bytes()),
         Error::BadWeights { index, found } => {
-            let mut words = Writer::default();
-            words.f64(index as f64);
-            words.0.extend_from_slice(found.as_bytes());
-            (2, words.0)
+            let mut packed = PackedWriter::default();
+            packed.f64(index as f64);
+            packed.0.extend_from_slice(found.as_bytes());
+            (2, packed.0)
         }
         Error::BadFile(text) => (3, text.into_bytes()),
         Error::BadRequest(text) => (4, text.into_bytes()),

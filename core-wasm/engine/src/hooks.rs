@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result, bad_request, zeros};
 use crate::kernels::vector::{add, add_scaled, dot};
+use crate::packed::PackedReader;
 use crate::program::Site;
-use crate::words::Reader;
 
 /// The hooks of a sequence, by site; in call order within a site.
 pub struct HookSet {
@@ -29,7 +29,7 @@ enum Action {
 }
 
 /// Where a row stands in its entry, and where its projections go.
-pub struct Place<'a> {
+pub struct RowContext<'a> {
     pub token: usize,
     pub n_tokens: usize,
     /// Whether the row is the last position of the caller's forward call.
@@ -39,11 +39,11 @@ pub struct Place<'a> {
 }
 
 impl HookSet {
-    /// Words: a count; then for each hook its op, site, positions (1 for last), has_delta, output, floor, ceiling,
+    /// Packed: a count; then for each hook its op, site, positions (1 for last), has_delta, output, floor, ceiling,
     /// direction [d_model] unless it is a shift, delta [d_model] where it has one.
-    pub fn read(words: &mut Reader, d_model: usize) -> Result<Self> {
-        let count = words.size()?;
-        let mut hooks = words.list(count, |words| Hook::read(words, d_model))?;
+    pub fn read(packed: &mut PackedReader, d_model: usize) -> Result<Self> {
+        let count = packed.size()?;
+        let mut hooks = packed.list(count, |packed| Hook::read(packed, d_model))?;
         hooks.sort_by_key(|hook| hook.site);
         let outputs = hooks.iter().map(|hook| match hook.action {
             Action::Project { output, .. } => output + 1,
@@ -68,12 +68,12 @@ impl HookSet {
 }
 
 impl Hook {
-    fn read(words: &mut Reader, d_model: usize) -> Result<Self> {
-        let (op, site) = (words.u32()?, words.u32()?);
-        let (only_last, has_delta) = (words.u32()? == 1, words.u32()? == 1);
-        let output = words.size()?;
-        let (floor, ceiling) = (words.f32()?, words.f32()?);
-        let mut vector = || words.f32s(d_model);
+    fn read(packed: &mut PackedReader, d_model: usize) -> Result<Self> {
+        let (op, site) = (packed.u32()?, packed.u32()?);
+        let (only_last, has_delta) = (packed.u32()? == 1, packed.u32()? == 1);
+        let output = packed.size()?;
+        let (floor, ceiling) = (packed.f32()?, packed.f32()?);
+        let mut vector = || packed.f32s(d_model);
         let action = match op {
             0 => Action::Clamp { direction: vector()?, floor, ceiling },
             1 => Action::Shift { delta: vector()? },
@@ -87,8 +87,8 @@ impl Hook {
     }
 
     /// Acts on one row of the residual stream, or reads one row of any site.
-    pub fn apply(&self, row: &mut [f32], place: &mut Place) {
-        if self.only_last && !place.is_last {
+    pub fn apply(&self, row: &mut [f32], context: &mut RowContext) {
+        if self.only_last && !context.is_last {
             return;
         }
         match &self.action {
@@ -107,7 +107,7 @@ impl Hook {
                 }
             }
             Action::Project { direction, output } => {
-                place.projections[output * place.n_tokens + place.token] = dot(row, direction);
+                context.projections[output * context.n_tokens + context.token] = dot(row, direction);
             }
         }
     }
@@ -127,7 +127,7 @@ impl Accumulator {
         Ok(Self { sites, sums, count: 0 })
     }
 
-    pub fn watches(&self, site: Site) -> bool {
+    pub fn contains(&self, site: Site) -> bool {
         self.sites.contains(&site)
     }
 

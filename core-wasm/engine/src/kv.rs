@@ -4,7 +4,7 @@
 //! against a block gives 16 scores side by side; values `[kv head][group of 16 dims][token][dim in group]`, so
 //! that 16 weights against a block add to 16 outputs.
 
-use crate::error::{Result, check_room};
+use crate::error::{Result, check_fits};
 use crate::formats::{Aligned, GROUP};
 use crate::slots::Slots;
 
@@ -44,7 +44,7 @@ impl KvCache {
     /// All of `count` blocks or none.
     pub fn alloc(&mut self, count: usize) -> Result<Vec<u32>> {
         let length = self.n_layers * self.layer_size();
-        check_room(4.0 * length as f64 * count as f64)?;
+        check_fits(4.0 * length as f64 * count as f64)?;
         let mut fresh = Vec::new();
         for _ in 0..count {
             fresh.push(Aligned::zeros(length)?);

@@ -1,6 +1,6 @@
 //! Capstan's CPU engine: a decoder's program run whole, once a step, over a ragged batch.
 //!
-//! `ffi` is the door's side; `step` runs a program over a batch; `kernels` has one room for each op; `weights`
+//! `ffi` is the interface to TypeScript; `step` runs a program over a batch; `kernels` has a file for each op; `formats`
 //! decides how matrices lie in memory, `kv` how keys and values do.
 
 #![deny(unsafe_op_in_unsafe_fn)]
@@ -14,13 +14,13 @@ mod hooks;
 mod kernels;
 mod kv;
 mod model;
+mod packed;
 mod program;
 mod random;
 mod sample;
 mod simd;
 mod slots;
 mod step;
-mod words;
 
 #[cfg(test)]
 mod testing;

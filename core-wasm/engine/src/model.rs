@@ -1,7 +1,7 @@
 //! A program with its weights, its cache, and what callers keep on the device.
 
 use crate::batch::{Entry, EntryResult};
-use crate::error::{Result, bad_request, check_room, zeros};
+use crate::error::{Result, bad_request, check_fits, zeros};
 use crate::formats::{FileDtype, Matrix};
 use crate::hooks::{Accumulator, HookSet};
 use crate::kernels::attention;
@@ -9,9 +9,9 @@ use crate::kernels::experts;
 use crate::kernels::rope::RopeTable;
 use crate::kernels::rows::Rows;
 use crate::kv::{BLOCK, KvCache};
+use crate::packed::PackedReader;
 use crate::program::{Buffer, Op, Program, Site, WeightKind, WeightSlot, Widths};
 use crate::slots::Slots;
-use crate::words::Reader;
 
 pub enum Weight {
     /// One, or one for each expert.
@@ -35,7 +35,7 @@ pub struct State {
     pub attention: attention::Scratch,
     pub experts: experts::Scratch,
     /// What products work in (`Matrix::scratch`).
-    pub multiplying: Vec<f32>,
+    pub matmul_scratch: Vec<f32>,
     pub sampling: Vec<f32>,
     /// Captures and projections of the last step.
     pub values: Vec<f32>,
@@ -48,7 +48,7 @@ impl State {
             buffers: Widths::BUFFERS.map(|buffer| Rows::new(program.buffers.of(buffer))).into(),
             attention: attention::Scratch::default(),
             experts: experts::Scratch::new(program.d_model, d_expert, n_experts),
-            multiplying: Vec::new(),
+            matmul_scratch: Vec::new(),
             sampling: Vec::new(),
             values: Vec::new(),
         })
@@ -76,7 +76,7 @@ impl Model {
     /// Allocates every weight, as zeros, to be written by `write_rows`.
     pub fn new(program: Program) -> Result<Self> {
         let bytes: f64 = program.weights.iter().map(WeightSlot::bytes).sum();
-        check_room(bytes)?;
+        check_fits(bytes)?;
         let weights = program.weights.iter().map(alloc_weight).collect::<Result<_>>()?;
         Ok(Self {
             weights,
@@ -126,15 +126,15 @@ impl Model {
     }
 
     pub fn add_hooks(&mut self, bytes: &[u8]) -> Result<u32> {
-        let mut words = Reader::new(bytes);
-        let set = HookSet::read(&mut words, self.program.d_model)?;
-        words.finish()?;
+        let mut packed = PackedReader::new(bytes);
+        let set = HookSet::read(&mut packed, self.program.d_model)?;
+        packed.finish()?;
         self.check_sites(set.sites())?;
         self.hooks.add(set)
     }
 
     pub fn add_accumulator(&mut self, bytes: &[u8]) -> Result<u32> {
-        let sites = Reader::new(bytes).u32s(bytes.len() / 4)?;
+        let sites = PackedReader::new(bytes).u32s(bytes.len() / 4)?;
         self.check_sites(sites.iter().copied())?;
         self.accumulators.add(Accumulator::new(sites, self.program.d_model)?)
     }
@@ -200,33 +200,33 @@ impl Model {
         }
         let blocks = |entry: &Entry| (entry.position + entry.tokens.len()).div_ceil(BLOCK);
         let n_blocks = batch.iter().map(blocks).max().unwrap_or(0);
-        self.reserve_multiplying(n_rows)?;
+        self.reserve_matmul_scratch(n_rows)?;
         if self.program.experts().0 > 0 {
             self.state.experts.reserve(n_rows)?;
         }
         self.state.attention.reserve(self.program.d_head, n_blocks)?;
         if batch.iter().any(|entry| entry.sample.is_some()) {
-            let room = self.program.d_vocab.saturating_sub(self.state.sampling.len());
-            self.state.sampling.try_reserve_exact(room)?;
+            let missing = self.program.d_vocab.saturating_sub(self.state.sampling.len());
+            self.state.sampling.try_reserve_exact(missing)?;
         }
         Ok(())
     }
 
-    fn reserve_multiplying(&mut self, n_rows: usize) -> Result<()> {
+    fn reserve_matmul_scratch(&mut self, n_rows: usize) -> Result<()> {
         // Those of one slot are of one size and format.
         let of = |weight: &Weight| match weight {
             Weight::Matrices(matrices) => matrices[0].scratch(n_rows),
             Weight::Vector(_) => 0,
         };
         let needed = self.weights.iter().map(of).max().unwrap_or(0);
-        if self.state.multiplying.len() < needed {
-            self.state.multiplying = Vec::new();
-            self.state.multiplying = zeros(needed)?;
+        if self.state.matmul_scratch.len() < needed {
+            self.state.matmul_scratch = Vec::new();
+            self.state.matmul_scratch = zeros(needed)?;
         }
         Ok(())
     }
 
-    /// Empty results, with room for each entry's captures and projections.
+    /// Empty results, with memory for each entry's captures and projections.
     pub fn prepare_results(&mut self, batch: &[Entry]) -> Result<Vec<EntryResult>> {
         let (mut at, mut row, mut results) = (0, 0, Vec::new());
         for entry in batch {

@@ -1,5 +1,5 @@
 //! A decoder's forward pass as `models/program.ts` gives it, read from JSON and checked once: after that a step
-//! runs it without doubts. A field that is not known here is an error: what an op would not hear it must not run.
+//! runs it without checks. A field that is not known here is an error: an op must not run without what it asks for.
 
 use serde::Deserialize;
 
@@ -37,7 +37,7 @@ pub struct WeightSlot {
     pub count: usize,
     pub rows: usize,
     pub cols: usize,
-    /// How the door wants it kept; vectors are always f32.
+    /// The format it is stored in; vectors are always f32.
     pub stored: StoredDtype,
 }
 
@@ -286,10 +286,10 @@ impl Program {
                     && self.is_vector(*bias, width(*out))
             }
             Op::Rope { buffer, n_heads, rope, q_norm, k_norm, q_scale, .. } => {
-                let turns = rope.is_none_or(|rope| {
+                let rope_fits = rope.is_none_or(|rope| {
                     self.ropes.get(rope).is_some_and(|&d| d > 0 && d % 2 == 0 && d <= self.d_head)
                 });
-                turns
+                rope_fits
                     && q_scale.is_none_or(|scale| scale.every > 0)
                     && width(*buffer) == self.qkv_width(*n_heads)
                     && self.is_head_norm(*q_norm, *n_heads)
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_what_it_knows_and_refuses_what_it_would_not_hear() {
+    fn takes_what_it_knows_and_refuses_what_it_does_not_know() {
         let add = r#""op":"residual_add","in":"delta","into":"h","scale":1,"in_site":1,"sites":[2]"#;
         assert!(program(&format!("{{{add}}}")).is_ok());
         for op in [

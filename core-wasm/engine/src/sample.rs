@@ -6,9 +6,9 @@ use std::collections::HashMap;
 
 use crate::error::{Result, bad_request};
 use crate::kernels::math::{exp, map4};
+use crate::packed::PackedReader;
 use crate::random::uniform;
 use crate::simd::F32x4;
-use crate::words::Reader;
 
 pub struct SampleParams {
     temperature: f64,
@@ -28,25 +28,25 @@ pub struct SampleParams {
 }
 
 impl SampleParams {
-    pub fn read(words: &mut Reader, d_vocab: usize) -> Result<Self> {
+    pub fn read(packed: &mut PackedReader, d_vocab: usize) -> Result<Self> {
         let mut params = Self {
-            temperature: words.f64()?,
-            top_p: words.f64()?,
-            min_p: words.f64()?,
-            repetition_penalty: words.f64()?,
-            frequency_penalty: words.f64()?,
-            presence_penalty: words.f64()?,
-            top_k: words.size()?,
-            top_logprobs: words.i32()?,
-            seed: [words.u32()?, words.u32()?],
-            draw: words.u32()?,
-            n_prompt: words.size()?,
+            temperature: packed.f64()?,
+            top_p: packed.f64()?,
+            min_p: packed.f64()?,
+            repetition_penalty: packed.f64()?,
+            frequency_penalty: packed.f64()?,
+            presence_penalty: packed.f64()?,
+            top_k: packed.size()?,
+            top_logprobs: packed.i32()?,
+            seed: [packed.u32()?, packed.u32()?],
+            draw: packed.u32()?,
+            n_prompt: packed.size()?,
             history: Vec::new(),
             bias: Vec::new(),
         };
-        let (n_history, n_bias) = (words.size()?, words.size()?);
-        params.history = words.u32s(n_history)?;
-        params.bias = words.list(n_bias, |words| Ok((words.size()?, words.f32()?)))?;
+        let (n_history, n_bias) = (packed.size()?, packed.size()?);
+        params.history = packed.u32s(n_history)?;
+        params.bias = packed.list(n_bias, |packed| Ok((packed.size()?, packed.f32()?)))?;
         let known = |id: usize| id < d_vocab;
         if !params.history.iter().all(|&id| known(id as usize))
             || !params.bias.iter().all(|&(id, _)| known(id))
@@ -67,7 +67,7 @@ pub struct Logprobs {
     pub top: Vec<(u32, f64)>,
 }
 
-/// Draws from `logits`, which are finite; `scratch` is room for as many floats.
+/// Draws from `logits`, which are finite; `scratch` holds as many floats.
 pub fn sample(logits: &[f32], params: &SampleParams, scratch: &mut Vec<f32>) -> u32 {
     scratch.clear();
     scratch.extend_from_slice(logits);
@@ -274,8 +274,8 @@ mod tests {
             let got = frequencies(&logits, params, 20_000);
             for (got, want) in got.iter().zip(&want) {
                 // Five standard deviations, and four draws where so few are expected that they say nothing.
-                let room = 5.0 * (want * (1.0 - want) / 20_000.0).sqrt() + 2e-4;
-                assert!((got - want).abs() < room && (*want > 0.0 || *got == 0.0), "{got} {want}");
+                let bound = 5.0 * (want * (1.0 - want) / 20_000.0).sqrt() + 2e-4;
+                assert!((got - want).abs() < bound && (*want > 0.0 || *got == 0.0), "{got} {want}");
             }
         }
     }

@@ -5,9 +5,9 @@ use core::ops::Range;
 use crate::batch::{Entry, EntryResult, NonFinite};
 use crate::error::Result;
 use crate::formats::Matrix;
-use crate::hooks::{Accumulator, Hook, HookSet, Place};
+use crate::hooks::{Accumulator, Hook, HookSet, RowContext};
 use crate::kernels::act::{act, gated};
-use crate::kernels::attention::{Attention, Sequence, attention, soften};
+use crate::kernels::attention::{Attention, Sequence, apply_softcap, attention};
 use crate::kernels::experts::{Experts, choose, experts};
 use crate::kernels::matmul::matmul;
 use crate::kernels::norm::{Norm, norm, norm_row};
@@ -32,8 +32,18 @@ pub fn step(model: &mut Model, batch: &[Entry]) -> Result<Vec<EntryResult>> {
     });
     let spans: Vec<_> = spans.collect();
     let Model { program, weights, ropes, kv, hooks, accumulators, state } = model;
-    let mut run =
-        Run { program, weights, ropes, kv, hooks, accumulators, state, batch, spans, results: &mut results };
+    let mut run = StepRun {
+        program,
+        weights,
+        ropes,
+        kv,
+        hooks,
+        accumulators,
+        state,
+        batch,
+        spans,
+        results: &mut results,
+    };
     for op in &program.ops {
         run.op(op);
     }
@@ -41,7 +51,7 @@ pub fn step(model: &mut Model, batch: &[Entry]) -> Result<Vec<EntryResult>> {
     Ok(results)
 }
 
-struct Run<'a> {
+struct StepRun<'a> {
     program: &'a Program,
     weights: &'a [Weight],
     ropes: &'a [RopeTable],
@@ -55,7 +65,7 @@ struct Run<'a> {
     results: &'a mut [EntryResult],
 }
 
-impl<'a> Run<'a> {
+impl<'a> StepRun<'a> {
     fn op(&mut self, op: &Op) {
         match op {
             Op::Embed { weight, positions, scale, out, sites } => {
@@ -155,8 +165,8 @@ impl<'a> Run<'a> {
             }
         }
         for entry in 0..self.batch.len() {
-            let visits = self.visits(entry, sites);
-            self.visit(entry, &mut h, &visits);
+            let site_actions = self.site_actions(entry, sites);
+            self.apply_at_sites(entry, &mut h, &site_actions);
         }
         self.state.put(out, h);
     }
@@ -178,7 +188,7 @@ impl<'a> Run<'a> {
         let rows = self.state.rows_mut(out);
         for row in 0..rows.count {
             match softcap {
-                Some(cap) => soften(rows.row_mut(row), factor, cap),
+                Some(cap) => apply_softcap(rows.row_mut(row), factor, cap),
                 None if factor != 1.0 => scale(rows.row_mut(row), factor),
                 None => {}
             }
@@ -187,28 +197,28 @@ impl<'a> Run<'a> {
 
     fn router(&mut self, input: Buffer, out: Buffer, weight: usize, top_k: usize, renormalise: bool) {
         let (mut routes, mut scratch) = (self.state.take(out), core::mem::take(&mut self.state.experts));
-        let mut multiplying = core::mem::take(&mut self.state.multiplying);
-        matmul(&mut scratch.logits, self.state.rows(input), self.matrix(weight), None, &mut multiplying);
+        let mut matmul_scratch = core::mem::take(&mut self.state.matmul_scratch);
+        matmul(&mut scratch.logits, self.state.rows(input), self.matrix(weight), None, &mut matmul_scratch);
         choose(&mut routes, &mut scratch.logits, top_k, renormalise);
-        (self.state.multiplying, self.state.experts) = (multiplying, scratch);
+        (self.state.matmul_scratch, self.state.experts) = (matmul_scratch, scratch);
         self.state.put(out, routes);
     }
 
     fn experts(&mut self, input: Buffer, routes: Buffer, out: Buffer, op: &Experts) {
         let (mut rows, mut scratch) = (self.state.take(out), core::mem::take(&mut self.state.experts));
-        let mut multiplying = core::mem::take(&mut self.state.multiplying);
+        let mut matmul_scratch = core::mem::take(&mut self.state.matmul_scratch);
         let (x, routes) = (self.state.rows(input), self.state.rows(routes));
-        experts(&mut rows, x, routes, op, &mut scratch, &mut multiplying);
-        (self.state.multiplying, self.state.experts) = (multiplying, scratch);
+        experts(&mut rows, x, routes, op, &mut scratch, &mut matmul_scratch);
+        (self.state.matmul_scratch, self.state.experts) = (matmul_scratch, scratch);
         self.state.put(out, rows);
     }
 
     fn matmul(&mut self, input: Buffer, out: Buffer, weight: usize, bias: Option<usize>) {
         let mut rows = self.state.take(out);
-        let mut multiplying = core::mem::take(&mut self.state.multiplying);
+        let mut matmul_scratch = core::mem::take(&mut self.state.matmul_scratch);
         let bias = bias.map(|id| self.vector(id));
-        matmul(&mut rows, self.state.rows(input), self.matrix(weight), bias, &mut multiplying);
-        self.state.multiplying = multiplying;
+        matmul(&mut rows, self.state.rows(input), self.matrix(weight), bias, &mut matmul_scratch);
+        self.state.matmul_scratch = matmul_scratch;
         self.state.put(out, rows);
     }
 
@@ -281,12 +291,12 @@ impl<'a> Run<'a> {
             }
         }
         for entry in 0..self.batch.len() {
-            let before = self.visits(entry, &[in_site]);
-            self.visit(entry, &mut delta, &before);
-            let visits = self.visits(entry, sites);
+            let before = self.site_actions(entry, &[in_site]);
+            self.apply_at_sites(entry, &mut delta, &before);
+            let site_actions = self.site_actions(entry, sites);
             for (token, row) in self.spans[entry].clone().enumerate() {
                 add(h.row_mut(row), delta.row(row));
-                self.visit_row(entry, token, h.row_mut(row), &visits);
+                self.apply_to_row(entry, token, h.row_mut(row), &site_actions);
             }
         }
         self.state.put(input, delta);
@@ -294,59 +304,59 @@ impl<'a> Run<'a> {
     }
 
     /// What the entry has at these sites, in order.
-    fn visits(&self, entry: usize, sites: &[Site]) -> Vec<Visit<'a>> {
+    fn site_actions(&self, entry: usize, sites: &[Site]) -> Vec<SiteActions<'a>> {
         let entry = &self.batch[entry];
         let hooks = match entry.hooks {
             0 => None,
             id => self.hooks.get(id).ok(),
         };
-        let mut visits = Vec::new();
+        let mut site_actions = Vec::new();
         for &site in sites {
             let hooks = hooks.map_or(&[][..], |set| set.at(site));
             let captured = entry.captures.contains(&site);
-            let watches = |id| self.accumulators.get(id).is_ok_and(|a| a.watches(site));
-            let accumulated = entry.accumulate.iter().any(|a| watches(a.id));
+            let contains = |id| self.accumulators.get(id).is_ok_and(|a| a.contains(site));
+            let accumulated = entry.accumulate.iter().any(|a| contains(a.id));
             if !hooks.is_empty() || captured || accumulated {
-                visits.push(Visit { site, hooks, captured, accumulated });
+                site_actions.push(SiteActions { site, hooks, captured, accumulated });
             }
         }
-        visits
+        site_actions
     }
 
-    fn visit(&mut self, entry: usize, rows: &mut Rows, visits: &[Visit]) {
-        if visits.is_empty() {
+    fn apply_at_sites(&mut self, entry: usize, rows: &mut Rows, site_actions: &[SiteActions]) {
+        if site_actions.is_empty() {
             return;
         }
         for (token, row) in self.spans[entry].clone().enumerate() {
-            self.visit_row(entry, token, rows.row_mut(row), visits);
+            self.apply_to_row(entry, token, rows.row_mut(row), site_actions);
         }
     }
 
     /// Hooks first, then what reads the site.
-    fn visit_row(&mut self, index: usize, token: usize, row: &mut [f32], visits: &[Visit]) {
+    fn apply_to_row(&mut self, index: usize, token: usize, row: &mut [f32], site_actions: &[SiteActions]) {
         let (entry, result) = (&self.batch[index], &self.results[index]);
         let n_tokens = entry.tokens.len();
-        for visit in visits {
-            let mut place = Place {
+        for actions in site_actions {
+            let mut context = RowContext {
                 token,
                 n_tokens,
                 is_last: entry.ends_call && token + 1 == n_tokens,
                 projections: &mut self.state.values[result.projections.clone()],
             };
-            for hook in visit.hooks {
-                hook.apply(row, &mut place);
+            for hook in actions.hooks {
+                hook.apply(row, &mut context);
             }
-            if visit.captured {
-                let chosen = entry.captures.iter().enumerate().filter(|&(_, &site)| site == visit.site);
+            if actions.captured {
+                let chosen = entry.captures.iter().enumerate().filter(|&(_, &site)| site == actions.site);
                 for (capture, _) in chosen {
                     let at = result.captures.start + (capture * n_tokens + token) * row.len();
                     self.state.values[at..at + row.len()].copy_from_slice(row);
                 }
             }
-            if visit.accumulated {
+            if actions.accumulated {
                 for a in entry.accumulate.iter().filter(|a| a.tokens.contains(&token)) {
                     if let Ok(accumulator) = self.accumulators.get_mut(a.id) {
-                        accumulator.add(visit.site, row);
+                        accumulator.add(actions.site, row);
                     }
                 }
             }
@@ -399,7 +409,7 @@ impl<'a> Run<'a> {
 }
 
 /// What an entry has at a site.
-struct Visit<'a> {
+struct SiteActions<'a> {
     site: Site,
     hooks: &'a [Hook],
     captured: bool,

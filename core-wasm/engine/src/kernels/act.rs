@@ -167,8 +167,8 @@ mod tests {
             act(&mut plain, &rows(&gate, width), activation);
             for (at, x) in gate.into_iter().enumerate() {
                 let (got, want) = (out.row(0)[at], 0.5 * truth(f64::from(x)));
-                let room = 3e-7 * want.abs().max(f64::from(x.abs().max(0.01)) * 0.5);
-                assert!((f64::from(got) - want).abs() <= room, "{x}: {got} {want}");
+                let bound = 3e-7 * want.abs().max(f64::from(x.abs().max(0.01)) * 0.5);
+                assert!((f64::from(got) - want).abs() <= bound, "{x}: {got} {want}");
                 assert_eq!(plain.row(0)[at] * 0.5, got);
             }
         }

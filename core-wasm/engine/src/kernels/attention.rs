@@ -42,7 +42,7 @@ pub struct Sequence<'a> {
     pub blocks: &'a [u32],
 }
 
-/// Room for a tile's queries, scores and sums.
+/// Memory for a tile's queries, scores and sums.
 #[derive(Default)]
 pub struct Scratch {
     q: Vec<f32>,
@@ -195,12 +195,12 @@ fn products(
     }
 }
 
-/// Turns scores into weights that want dividing by the sum returned; outside `visible` they become 0. `origin` is the
+/// Makes scores weights, which are to be divided by the sum that is returned; outside `visible` they become 0. `origin` is the
 /// position of the first.
 fn softmax(scores: &mut [f32], visible: core::ops::Range<usize>, origin: usize, op: &Attention) -> f32 {
     let mut scale = op.scale;
     if let Some(cap) = op.softcap {
-        soften(scores, scale, cap);
+        apply_softcap(scores, scale, cap);
         scale = 1.0;
     }
     scores[..visible.start].fill(f32::NEG_INFINITY);
@@ -214,7 +214,7 @@ fn softmax(scores: &mut [f32], visible: core::ops::Range<usize>, origin: usize, 
 
 /// values = cap tanh(values scale / cap)
 #[inline(never)]
-pub fn soften(values: &mut [f32], scale: f32, cap: f32) {
+pub fn apply_softcap(values: &mut [f32], scale: f32, cap: f32) {
     let (factor, cap) = (F32x4::splat(scale / cap), F32x4::splat(cap));
     map4(values, |value| tanh(value.mul(factor)).mul(cap));
 }

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::formats::Matrix;
 use crate::simd::F32x4;
 
-/// Turns each row of router logits into `[ids, shares]` of its `top_k` largest, the lower id first on a tie. The
+/// Makes each row of router logits `[ids, shares]` of its `top_k` largest, the lower id first on a tie. The
 /// shares are of a softmax over all, made to sum to 1 with `renormalise`. `logits` is used up.
 pub fn choose(routes: &mut Rows, logits: &mut Rows, top_k: usize, renormalise: bool) {
     routes.set_count(logits.count);
@@ -91,7 +91,7 @@ pub fn experts(
     routes: &Rows,
     op: &Experts,
     scratch: &mut Scratch,
-    multiplying: &mut [f32],
+    matmul_scratch: &mut [f32],
 ) {
     out.set_count(x.count);
     for row in 0..x.count {
@@ -112,9 +112,9 @@ pub fn experts(
         for (at, &(row, _)) in scratch.members.iter().enumerate() {
             scratch.x.row_mut(at).copy_from_slice(x.row(row));
         }
-        matmul(&mut scratch.gate_up, &scratch.x, &**gate_up, None, multiplying);
+        matmul(&mut scratch.gate_up, &scratch.x, &**gate_up, None, matmul_scratch);
         gated(&mut scratch.act, &scratch.gate_up, op.activation);
-        matmul(&mut scratch.out, &scratch.act, &**down, None, multiplying);
+        matmul(&mut scratch.out, &scratch.act, &**down, None, matmul_scratch);
         for (at, &(row, share)) in scratch.members.iter().enumerate() {
             add_scaled(out.row_mut(row), share, scratch.out.row(at));
         }
@@ -170,13 +170,13 @@ mod tests {
         choose(&mut routes, &mut rows(&random(8, n * n_experts as usize), n_experts as usize), top_k, true);
         let mut scratch = Scratch::new(d_model, d_expert, n_experts as usize);
         scratch.reserve(n).unwrap();
-        let mut multiplying = vec![0.0; gate_up[0].scratch(n)];
+        let mut matmul_scratch = vec![0.0; gate_up[0].scratch(n)];
         let mut out = rows(&vec![7.0; n * d_model], d_model);
-        experts(&mut out, &x, &routes, &op, &mut scratch, &mut multiplying);
+        experts(&mut out, &x, &routes, &op, &mut scratch, &mut matmul_scratch);
         for row in 0..n {
             let mut alone = rows(&vec![7.0; d_model], d_model);
             let (x, routes) = (rows(x.row(row), d_model), rows(routes.row(row), 2 * top_k));
-            experts(&mut alone, &x, &routes, &op, &mut scratch, &mut multiplying);
+            experts(&mut alone, &x, &routes, &op, &mut scratch, &mut matmul_scratch);
             assert_eq!(alone.row(0), out.row(row));
             let want = truth(x.row(0), routes.row(0), &op, d_expert);
             assert!(out.row(row).iter().zip(want).all(|(got, want)| (f64::from(*got) - want).abs() < 2e-5));

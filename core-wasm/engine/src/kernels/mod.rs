@@ -1,4 +1,4 @@
-//! One op, one room. Every kernel computes a row from that row's inputs alone, in an order of its own.
+//! One op, one file. Every kernel computes a row from that row's inputs alone, in an order of its own.
 
 pub mod act;
 pub mod attention;

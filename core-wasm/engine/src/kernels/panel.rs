@@ -6,7 +6,7 @@
 //! it is computed in and however the caller cuts the rows, or k at a block's end. (A block whose products are all -0
 //! may come to 0 or -0: the same once it is added to an `out` that is not -0 itself.)
 //!
-//! They are functions of their own, called again and again, because V8 compiles a function anew when it proves
+//! They are functions of their own, called again and again, because V8 compiles a function again once it proves
 //! hot; a loop inlined into a long-running caller would stay in the baseline compiler. Eight accumulators are
 //! what fits in registers, where work and not memory is the limit: a second level of sums (blocks into panels of
 //! 256, those into `out`) would halve the error of long sums again, but V8 spills it, and prefill loses 3 to 9 %.

@@ -34,7 +34,7 @@ impl RopeTable {
     }
 }
 
-/// Which elements of a head turn together: half of its turning part apart, or side by side.
+/// Which elements of a head are rotated as pairs: half of the rotated part apart, or side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RopeLayout {
@@ -42,7 +42,7 @@ pub enum RopeLayout {
     Interleaved,
 }
 
-/// What `rope` does to each head of q and of k before it turns. A weight is [d_head], or one for each head.
+/// What `rope` does to each head of q and of k before the rotation. A weight is [d_head], or one for each head.
 pub struct HeadNorms<'a> {
     pub kind: NormKind,
     pub q: Option<&'a [f32]>,
@@ -91,7 +91,7 @@ pub fn rope(
     }
 }
 
-/// Element j of the first half turns with element j of the second.
+/// Pairs element j of the first half with element j of the second.
 #[inline(never)]
 fn rotate(head: &mut [f32], cos: &[f32], sin: &[f32]) {
     let (first, second) = head.split_at_mut(cos.len());
@@ -100,7 +100,7 @@ fn rotate(head: &mut [f32], cos: &[f32], sin: &[f32]) {
     }
 }
 
-/// Element 2j turns with element 2j + 1.
+/// Pairs element 2j with element 2j + 1.
 #[inline(never)]
 fn rotate_pairs(head: &mut [f32], cos: &[f32], sin: &[f32]) {
     for (pair, (cos, sin)) in head.chunks_exact_mut(2).zip(cos.iter().zip(sin)) {
@@ -118,14 +118,14 @@ mod tests {
         table.extend(&[1.0, 1.0, 0.0, -1.0, 0.0, 0.0, 1.0, 0.0]).unwrap();
         let norms = HeadNorms { kind: NormKind::Rms, q: None, k: None, eps: 0.0 };
         let heads = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0];
-        let turned = |layout: RopeLayout| {
+        let rotated = |layout: RopeLayout| {
             let mut heads = heads;
             rope(&mut heads, 5, 1, &norms, Some((&table, layout)), 1);
             heads
         };
-        assert_eq!(turned(RopeLayout::Half), [-3.0, -2.0, 1.0, -4.0, 5.0, -8.0, -7.0, 6.0, -9.0, 10.0]);
+        assert_eq!(rotated(RopeLayout::Half), [-3.0, -2.0, 1.0, -4.0, 5.0, -8.0, -7.0, 6.0, -9.0, 10.0]);
         assert_eq!(
-            turned(RopeLayout::Interleaved),
+            rotated(RopeLayout::Interleaved),
             [-2.0, 1.0, -3.0, -4.0, 5.0, -7.0, 6.0, -8.0, -9.0, 10.0]
         );
     }

@@ -3,7 +3,7 @@
 use crate::error::{Result, zeros};
 use crate::formats::GROUP;
 
-/// `count` rows of `width` floats. Each lies in room for whole groups of 16, so that kernels write whole groups.
+/// `count` rows of `width` floats. Each is padded to whole groups of 16, so that kernels write whole groups.
 #[derive(Default)]
 pub struct Rows {
     pub width: usize,

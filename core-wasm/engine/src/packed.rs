@@ -1,20 +1,20 @@
-//! The form in which the door and the engine pass structures: little-endian words of four bytes, one after the
-//! other. Whole numbers and f32 take one word, f64 two (the lower first).
+//! Packed buffers, in which TypeScript and the engine pass structures: little-endian elements of four bytes, one after
+//! the other. Whole numbers and f32 take one element, f64 two (the lower first).
 
 use crate::error::{Result, bad_request};
 
-pub struct Reader<'a>(&'a [u8]);
+pub struct PackedReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> PackedReader<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
     pub fn u32(&mut self) -> Result<u32> {
         match self.0.split_first_chunk::<4>() {
-            Some((word, rest)) => {
+            Some((element, rest)) => {
                 self.0 = rest;
-                Ok(u32::from_le_bytes(*word))
+                Ok(u32::from_le_bytes(*element))
             }
             None => bad_request("a whole structure, found one cut short"),
         }
@@ -50,7 +50,7 @@ impl<'a> Reader<'a> {
         self.list(count, Self::f32)
     }
 
-    /// `count` things of at least a word each; a count beyond what is left allocates nothing.
+    /// `count` things of at least an element each; a count beyond what is left allocates nothing.
     pub fn list<T>(&mut self, count: usize, mut read: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
         if count > self.0.len() / 4 {
             return bad_request("a whole structure, found one cut short");
@@ -60,9 +60,9 @@ impl<'a> Reader<'a> {
 }
 
 #[derive(Default)]
-pub struct Writer(pub Vec<u8>);
+pub struct PackedWriter(pub Vec<u8>);
 
-impl Writer {
+impl PackedWriter {
     pub fn u32(&mut self, value: u32) {
         self.0.extend_from_slice(&value.to_le_bytes());
     }
