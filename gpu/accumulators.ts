@@ -73,7 +73,7 @@ export class Accumulators {
   free(id: AccumulatorId): void {
     const { at, sites } = this.#known("free an accumulator", id);
     this.#all.delete(id);
-    if (sites.length > 0) this.#arena.give(at, sites.length * this.#d_model);
+    if (sites.length > 0) this.#arena.free(at, sites.length * this.#d_model);
   }
 
   dispose(): void {

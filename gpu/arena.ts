@@ -1,13 +1,13 @@
 import { type Gpu, outOfMemory } from "./context.ts";
 
-/** Words of a buffer that grows, handed out and taken back: first fit among what was freed, else at the end. */
+/** Ranges of a buffer that grows, allocated and freed: first fit among what was freed, else at the end. Counts u32s. */
 export class Arena {
   readonly #gpu: Gpu;
   readonly #label: string;
   readonly #on_grow: () => void;
   #buffer: GPUBuffer;
   #end = 0;
-  #free: { at: number; length: number }[] = [];
+  #holes: { at: number; length: number }[] = [];
 
   constructor(gpu: Gpu, label: string, on_grow: () => void) {
     this.#gpu = gpu;
@@ -20,15 +20,15 @@ export class Arena {
     return this.#buffer;
   }
 
-  /** Address of `length` words, whose contents are undefined. @throws CapstanError `out_of_memory` */
+  /** Address of `length` u32s, whose contents are undefined. @throws CapstanError `out_of_memory` */
   take(length: number): number {
-    const found = this.#free.findIndex((hole) => hole.length >= length);
+    const found = this.#holes.findIndex((hole) => hole.length >= length);
     if (found >= 0) {
-      const hole = this.#free[found]!;
+      const hole = this.#holes[found]!;
       const at = hole.at;
       hole.at += length;
       hole.length -= length;
-      if (hole.length === 0) this.#free.splice(found, 1);
+      if (hole.length === 0) this.#holes.splice(found, 1);
       return at;
     }
     this.#reserve(4 * (this.#end + length));
@@ -37,10 +37,10 @@ export class Arena {
     return at;
   }
 
-  give(at: number, length: number): void {
-    const next = this.#free.findIndex((hole) => hole.at > at);
-    const index = next < 0 ? this.#free.length : next;
-    this.#free.splice(index, 0, { at, length });
+  free(at: number, length: number): void {
+    const next = this.#holes.findIndex((hole) => hole.at > at);
+    const index = next < 0 ? this.#holes.length : next;
+    this.#holes.splice(index, 0, { at, length });
     this.#join(index);
     if (index > 0) this.#join(index - 1);
   }
@@ -50,10 +50,10 @@ export class Arena {
   }
 
   #join(index: number): void {
-    const [hole, next] = [this.#free[index]!, this.#free[index + 1]];
+    const [hole, next] = [this.#holes[index]!, this.#holes[index + 1]];
     if (next === undefined || hole.at + hole.length !== next.at) return;
     hole.length += next.length;
-    this.#free.splice(index + 1, 1);
+    this.#holes.splice(index + 1, 1);
   }
 
   #reserve(bytes: number): void {

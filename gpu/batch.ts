@@ -6,15 +6,18 @@ import type { RopeSpec } from "../models/spec.ts";
 import type { Accumulators } from "./accumulators.ts";
 import { turnsOf } from "./buffers.ts";
 import type { Cache } from "./cache.ts";
-import { MAX_F32, NONE, UNIFORM_STRIDE } from "./constants.ts";
 import type { HookStore } from "./hooks.ts";
+import { Packed } from "./layout/packed.ts";
+import { MAX_F32, type Values } from "./layout/record.ts";
+import { ADJUSTMENT, SAMPLE } from "./layout/sample.ts";
+import { ENTRY, FOLLOWS, ROW, SPAN, STEP, SUM, TILE } from "./layout/step.ts";
 import { uniform } from "./random.ts";
 import { planResults, type ResultsPlan } from "./results.ts";
 
-/** A step's words as `wgsl/step.ts` reads them, and the sizes that dispatches go by. */
+/** A step's packed buffer as `wgsl/step.ts` reads it, and the sizes that dispatches go by. */
 export interface PackedBatch {
-  /** The uniform record (first `UNIFORM_STRIDE` bytes), then the batch. */
-  bytes: Uint8Array;
+  /** The uniform record, then the batch. */
+  bytes: Uint8Array<ArrayBuffer>;
   results: ResultsPlan;
   n_rows: number;
   /** Rows whose logits are wanted. */
@@ -28,79 +31,77 @@ export interface PackedBatch {
 
 export interface PackOptions {
   program: Program;
-  cache: Cache;
-  hooks: HookStore;
-  accumulators: Accumulators;
+  cache: Pick<Cache, "slot">;
+  hooks: Pick<HookStore, "get">;
+  accumulators: Pick<Accumulators, "get">;
   /** Ropes that depend on the length of calls. */
   ropes_by_length: readonly RopeSpec[];
   /** Rows of a sequence that a workgroup of attention takes at once. */
   tile: number;
-  /** Where drawn tokens go, and where those of the step before lie: words of the results, by place in the batch. */
+  /** First slot of the results for tokens that are drawn, and of those that the step before drew; by place in the batch. */
   drawn_to: number;
   drawn_from: number;
   /** Each entry's place in the batch that the caller gave (of which this may be a piece). */
   places: readonly number[];
 }
 
-/** Lays a batch out in words. Addresses inside it are words from the start of the batch. */
+/**
+ * Packs a batch into one buffer. Nothing else changes.
+ *
+ * @throws CapstanError `bad_request` for a number that its field does not hold
+ */
 export function packBatch(batch: readonly StepEntry[], options: PackOptions): PackedBatch {
   const results = planResults(batch, options);
-  const words = new Words();
+  const packed = new Packed();
   const n_rows = batch.reduce((sum, { tokens }) => sum + tokens.length, 0);
-  const rows_at = words.take(4 * n_rows);
-  const entries_at = words.take(8 * batch.length);
+  const rows_at = packed.records(ROW, n_rows);
+  const entries_at = packed.records(ENTRY, batch.length);
   let row = 0;
   const gathered: { start: number; count: number }[] = [];
   const gathered_rows: number[] = [];
-  const tiles: number[] = [];
+  const tiles: Values<typeof TILE.fields>[] = [];
   for (const [index, entry] of batch.entries()) {
     const n = entry.tokens.length;
-    writeRows(words, rows_at + 4 * row, entry, index, options);
-    writeEntry(words, entries_at + 8 * index, entry, row, results.entries[index]!, options);
+    writeRows(packed, rows_at + ROW.stride * row, entry, index, options);
+    const values = entryValues(packed, entry, row, results.entries[index]!, options);
+    ENTRY.write(packed, entries_at + ENTRY.stride * index, values);
     for (let first = 0; first < n; first += options.tile)
-      tiles.push(row + first, Math.min(options.tile, n - first));
+      tiles.push({ first_row: row + first, n_rows: Math.min(options.tile, n - first) });
     const count = wantedRows(entry);
     gathered.push({ start: gathered_rows.length, count });
     for (let i = n - count; i < n; i++) gathered_rows.push(row + i);
     row += n;
   }
-  const gathered_at = words.put(gathered_rows);
-  const tiles_at = words.put(tiles);
-  const samples = batch.flatMap(({ sample }, index) => (sample === null ? [] : [{ sample, index }]));
-  const samples_at = words.take(20 * samples.length);
-  for (const [i, { sample, index }] of samples.entries()) {
+  const gathered_at = packed.u32s(gathered_rows);
+  const tiles_at = packed.list(TILE, tiles);
+  const samples = batch.flatMap(({ sample }, index) => {
+    if (sample === null) return [];
     const { start, count } = gathered[index]!;
-    writeSample(
-      words,
-      samples_at + 20 * i,
-      sample,
-      batch[index]!,
-      start + count - 1,
-      index,
-      results,
-      options,
-    );
-  }
-  const sums = writeSums(words, batch, results, options);
-  const ropes_at = writeRopes(words, batch, options);
-  const sizes = [n_rows, gathered_rows.length, batch.length];
-  const addresses = [
+    return [sampleValues(packed, sample, batch[index]!, start + count - 1, index, results, options)];
+  });
+  const samples_at = packed.list(SAMPLE, samples);
+  const sums = packSums(packed, batch, results, options);
+  const turns_at = packTurns(packed, batch, options);
+  const bytes = packed.bytes(STEP, {
+    n_rows,
+    n_gathered: gathered_rows.length,
+    n_entries: batch.length,
     rows_at,
     entries_at,
     gathered_at,
     tiles_at,
     samples_at,
-    sums.at,
-    results.routes_at,
-    ropes_at,
-  ];
+    sums_at: sums.at,
+    routes_at: results.routes_at,
+    turns_at,
+  });
   return {
-    bytes: words.bytes([...sizes, ...addresses]),
+    bytes,
     results,
     n_rows,
     n_gathered: gathered_rows.length,
     gathered,
-    n_tiles: tiles.length / 2,
+    n_tiles: tiles.length,
     n_samples: samples.length,
     n_sums: sums.count,
   };
@@ -113,68 +114,78 @@ export function wantedRows({ logits, sample, tokens }: StepEntry): number {
 }
 
 function writeRows(
-  words: Words,
+  packed: Packed,
   at: number,
-  entry: StepEntry,
-  index: number,
+  { tokens, position, ends_call, follows }: StepEntry,
+  entry: number,
   { drawn_from }: PackOptions,
 ): void {
-  const { tokens, position, ends_call, follows } = entry;
-  for (const [i, token] of tokens.entries()) {
-    const named = follows === null ? token : 0x80000000 + drawn_from + follows;
-    words.set(at + 4 * i, named, position + i, index, Number(ends_call && i === tokens.length - 1));
+  const last = tokens.length - 1;
+  for (const [i, id] of tokens.entries()) {
+    ROW.write(packed, at + ROW.stride * i, {
+      token: follows === null ? id : FOLLOWS + drawn_from + follows,
+      position: position + i,
+      entry,
+      ends_call: ends_call && i === last,
+    });
   }
 }
 
-function writeEntry(
-  words: Words,
-  at: number,
+function entryValues(
+  packed: Packed,
   entry: StepEntry,
   first_row: number,
-  { taps, projections, flag }: ResultsPlan["entries"][number],
+  { taps, projections_at, flag_at }: ResultsPlan["entries"][number],
   { program, cache, hooks }: PackOptions,
-): void {
+): Values<typeof ENTRY.fields> {
   const set = entry.hooks === 0 ? undefined : hooks.get(entry.hooks);
-  const blocks_at = words.put(entry.blocks.map((id) => cache.slot(id)));
-  let taps_at = NONE;
-  if (taps.size > 0) {
-    taps_at = words.take(program.n_layers * SITE_KINDS.length, NONE);
-    for (const [site, to] of taps) words.set(taps_at + site, to);
-  }
-  words.set(at, first_row, entry.tokens.length, set?.at ?? NONE, blocks_at, taps_at, projections, flag);
+  const blocks_at = packed.u32s(entry.blocks.map((id) => cache.slot(id)));
+  const n_sites = program.n_layers * SITE_KINDS.length;
+  const taps_at =
+    taps.size === 0
+      ? null
+      : packed.u32s(Array.from({ length: n_sites }, (_, site) => taps.get(site) ?? null));
+  const n_rows = entry.tokens.length;
+  return { first_row, n_rows, hooks_at: set?.at ?? null, blocks_at, taps_at, projections_at, flag_at };
 }
 
-function writeSample(
-  words: Words,
-  at: number,
+function sampleValues(
+  packed: Packed,
   sample: SampleParams,
   entry: StepEntry,
   row: number,
   index: number,
   results: ResultsPlan,
   { drawn_to, drawn_from, places }: PackOptions,
-): void {
-  const { out, saved, flag } = results.entries[index]!;
+): Values<typeof SAMPLE.fields> {
+  const { drawn_at, saved_at, flag_at } = results.entries[index]!;
   const penalises = changesLogits(sample);
-  const items = penalises || sample.logit_bias.length > 0 ? adjustments(sample) : [];
-  const items_at = words.take(4 * items.length);
-  for (const [i, { id, appeared, count, bias }] of items.entries()) {
-    words.set(items_at + 4 * i, id, Number(appeared), count);
-    words.float(items_at + 4 * i + 3, bias);
-  }
+  const adjusted = penalises || sample.logit_bias.length > 0 ? adjustments(sample) : [];
   const { temperature, top_k, top_p, min_p, top_logprobs, seed, draw } = sample;
-  const follows = penalises && entry.follows !== null ? drawn_from + entry.follows : NONE;
-  words.set(at, row, drawn_to + places[index]!);
-  words.float(at + 2, temperature === 0 ? 0 : Math.min(MAX_F32, 1 / temperature));
-  words.set(at + 3, Math.min(top_k, 0x7fffffff));
-  words.float(at + 4, top_p);
-  words.float(at + 5, min_p);
-  words.float(at + 6, uniform(seed, draw));
-  words.set(at + 7, top_logprobs < 0 ? NONE : top_logprobs, items_at, items.length);
-  words.float(at + 10, sample.repetition_penalty);
-  words.float(at + 11, sample.frequency_penalty);
-  words.float(at + 12, sample.presence_penalty);
-  words.set(at + 13, out, follows, flag, saved);
+  return {
+    row,
+    slot: drawn_to + places[index]!,
+    inverse_temperature: temperature === 0 ? 0 : bounded(1 / temperature),
+    top_k: Math.min(top_k, 0x7fffffff),
+    top_p: bounded(top_p),
+    min_p: bounded(min_p),
+    repetition_penalty: bounded(sample.repetition_penalty),
+    frequency_penalty: bounded(sample.frequency_penalty),
+    presence_penalty: bounded(sample.presence_penalty),
+    random: uniform(seed, draw),
+    n_top: top_logprobs < 0 ? null : top_logprobs,
+    adjustments_at: packed.list(ADJUSTMENT, adjusted),
+    n_adjustments: adjusted.length,
+    followed_slot: penalises && entry.follows !== null ? drawn_from + entry.follows : null,
+    drawn_at,
+    flag_at,
+    saved_at,
+  };
+}
+
+/** The nearest number that float32 holds. */
+function bounded(value: number): number {
+  return Math.max(-MAX_F32, Math.min(MAX_F32, value));
 }
 
 function changesLogits(sample: SampleParams): boolean {
@@ -182,99 +193,59 @@ function changesLogits(sample: SampleParams): boolean {
 }
 
 /** Ids whose logits penalties or biases may change, once each. */
-function adjustments(sample: SampleParams): { id: number; appeared: boolean; count: number; bias: number }[] {
-  const items = new Map<number, { id: number; appeared: boolean; count: number; bias: number }>();
-  const item = (id: number) => {
-    const found = items.get(id) ?? { id, appeared: false, count: 0, bias: 0 };
-    items.set(id, found);
-    return found;
+function adjustments(sample: SampleParams): Values<typeof ADJUSTMENT.fields>[] {
+  const found = new Map<number, { id: number; appeared: boolean; count: number; bias: number }>();
+  const of = (id: number) => {
+    const adjustment = found.get(id) ?? { id, appeared: false, count: 0, bias: 0 };
+    found.set(id, adjustment);
+    return adjustment;
   };
   for (const [index, id] of (sample.history ?? []).entries()) {
-    const found = item(id);
-    found.appeared = true;
-    if (index >= sample.n_prompt) found.count++;
+    const adjustment = of(id);
+    adjustment.appeared = true;
+    if (index >= sample.n_prompt) adjustment.count++;
   }
-  for (const { id, bias } of sample.logit_bias) item(id).bias += bias;
-  return [...items.values()];
+  for (const { id, bias } of sample.logit_bias) {
+    const adjustment = of(id);
+    adjustment.bias = bounded(adjustment.bias + bias);
+  }
+  return [...found.values()];
 }
 
 /** Sums by accumulator and site, each with the spans of rows that go into it. */
-function writeSums(
-  words: Words,
+function packSums(
+  packed: Packed,
   batch: readonly StepEntry[],
   results: ResultsPlan,
   { program: { d_model }, accumulators }: PackOptions,
 ): { at: number; count: number } {
-  const items = new Map<number, number[]>();
+  const sums = new Map<number, Values<typeof SPAN.fields>[]>();
   for (const [index, { accumulate }] of batch.entries()) {
     for (const { id, start, end } of accumulate) {
       const { sites, at } = accumulators.get(id)!;
       for (const [i, site] of sites.entries()) {
         const to = at + i * d_model;
-        const spans = items.get(to) ?? [];
-        items.set(to, spans);
-        if (start < end) spans.push(results.entries[index]!.taps.get(site)! + start * d_model, end - start);
+        const spans = sums.get(to) ?? [];
+        sums.set(to, spans);
+        const tap = results.entries[index]!.taps.get(site)!;
+        if (start < end) spans.push({ from: tap + start * d_model, n_rows: end - start });
       }
     }
   }
-  const at = words.take(3 * items.size);
-  let item = at;
-  for (const [to, spans] of items) {
-    const spans_at = words.put(spans);
-    words.set(item, to, spans_at, spans.length / 2);
-    item += 3;
-  }
-  return { at, count: items.size };
+  const values = Array.from(sums, ([to, spans]) => ({
+    to,
+    spans_at: packed.list(SPAN, spans),
+    n_spans: spans.length,
+  }));
+  return { at: packed.list(SUM, values), count: values.length };
 }
 
-/** Rows of the ropes that go by length, a table of all rows after the other. */
-function writeRopes(words: Words, batch: readonly StepEntry[], { ropes_by_length }: PackOptions): number {
-  const at = words.take(0);
+/** Turns of the ropes that go by length, a table of all rows after the other. */
+function packTurns(packed: Packed, batch: readonly StepEntry[], { ropes_by_length }: PackOptions): number {
+  const at = packed.length;
   for (const rope of ropes_by_length) {
-    for (const { position, rope_lengths } of batch) {
-      words.put(new Uint32Array(turnsOf(ropeRowsByLength(rope, position, rope_lengths!)).buffer));
-    }
+    for (const { position, rope_lengths } of batch)
+      packed.f32s(turnsOf(ropeRowsByLength(rope, position, rope_lengths!)));
   }
   return at;
-}
-
-/** Words that grow, with room for the uniform record before them. */
-class Words {
-  #words = new Uint32Array(1024);
-  #floats = new Float32Array(this.#words.buffer);
-  #length = 0;
-  static readonly #HEAD = UNIFORM_STRIDE / 4;
-
-  take(count: number, fill = 0): number {
-    const at = this.#length;
-    this.#length += count;
-    const needed = Words.#HEAD + this.#length;
-    if (needed > this.#words.length) {
-      const larger = new Uint32Array(Math.max(needed, 2 * this.#words.length));
-      larger.set(this.#words);
-      this.#words = larger;
-      this.#floats = new Float32Array(larger.buffer);
-    }
-    if (fill !== 0) this.#words.fill(fill, Words.#HEAD + at, Words.#HEAD + at + count);
-    return at;
-  }
-
-  put(values: ArrayLike<number>): number {
-    const at = this.take(values.length);
-    this.#words.set(values, Words.#HEAD + at);
-    return at;
-  }
-
-  set(at: number, ...values: number[]): void {
-    this.#words.set(values, Words.#HEAD + at);
-  }
-
-  float(at: number, value: number): void {
-    this.#floats[Words.#HEAD + at] = value;
-  }
-
-  bytes(head: readonly number[]): Uint8Array {
-    this.#words.set(head);
-    return new Uint8Array(this.#words.buffer, 0, 4 * (Words.#HEAD + Math.max(4, this.#length)));
-  }
 }

@@ -3,6 +3,7 @@ import { ropeRows } from "../models/rope.ts";
 import type { RopeSpec } from "../models/spec.ts";
 import { padded, UNIFORM_STRIDE, USAGE } from "./constants.ts";
 import type { Gpu } from "./context.ts";
+import { TURN } from "./layout/step.ts";
 import type { ActivationName, Stage } from "./plan.ts";
 import { DRAWN_SLOTS } from "./results.ts";
 import { shareBuffers } from "./share.ts";
@@ -57,13 +58,13 @@ export class Buffers {
     this.extendRopes(1);
   }
 
-  /** Most rows, and most gathered rows, that the adapter's bindings hold. */
-  get most(): { rows: number; gathered: number; result_words: number } {
+  /** Most rows, gathered rows and u32s of results that the adapter's bindings hold. */
+  get most(): { rows: number; gathered: number; results: number } {
     const { binding_bytes } = this.#gpu.adapter.limits;
     return {
       rows: Math.floor(binding_bytes / (4 * Math.max(...this.#place_widths))),
       gathered: Math.floor(binding_bytes / (4 * this.#widths.logits)),
-      result_words: Math.floor(binding_bytes / 4),
+      results: Math.floor(binding_bytes / 4),
     };
   }
 
@@ -90,18 +91,18 @@ export class Buffers {
     return this.#ropes.filter(({ beyond }) => beyond !== undefined);
   }
 
-  /** Words of a step's row in the tables before that of a rope by length; null for one by position alone. */
+  /** Turns of a row in the tables before that of a rope by length; null for one by position alone. */
   ropeByLength(index: number): number | null {
     if (this.#ropes[index]!.beyond === undefined) return null;
     const before = this.#ropes.slice(0, index).filter(({ beyond }) => beyond !== undefined);
-    return before.reduce((sum, { d_rot }) => sum + d_rot, 0);
+    return before.reduce((sum, { d_rot }) => sum + d_rot / 2, 0);
   }
 
   get batch(): GPUBuffer {
     return this.#batch;
   }
 
-  /** Makes room for rows of a step and for rows of logits; contents are lost when they grow. */
+  /** Grows the buffers to so many rows of a step and rows of logits; contents are lost when they grow. */
   reserve(rows: number, gathered: number): void {
     if (rows > this.#rows) {
       this.#rows = Math.min(this.most.rows, 2 ** Math.ceil(Math.log2(rows)));
@@ -119,16 +120,16 @@ export class Buffers {
     }
   }
 
-  /** Makes room for a step's results; tokens drawn before stay. */
-  reserveResults(words: number): void {
-    if (4 * words <= this.#results.size) return;
+  /** Grows the results to `length` u32s; tokens drawn before stay. */
+  reserveResults(length: number): void {
+    if (4 * length <= this.#results.size) return;
     const most = this.#gpu.adapter.limits.binding_bytes;
-    const bytes = Math.max(4 * words, Math.min(most, 2 * this.#results.size));
+    const bytes = Math.max(4 * length, Math.min(most, 2 * this.#results.size));
     this.#results = this.#gpu.grow("results", this.#results, bytes);
     this.version++;
   }
 
-  /** Uploads a step's words: the one write of a step. */
+  /** Uploads a step's packed buffer: the one write of a step. */
   writeBatch(bytes: Uint8Array): void {
     if (bytes.length > this.#batch.size) {
       this.#gpu.release(this.#batch);
@@ -139,7 +140,7 @@ export class Buffers {
     this.#gpu.write(this.#batch, 0, bytes);
   }
 
-  /** Rope rows come from the host in f64, in powers of two as positions grow: [positions, d_rot / 2] of (cos, sin). */
+  /** Rope rows come from the host in f64, in powers of two as positions grow: [positions, d_rot / 2] of `TURN`. */
   extendRopes(needed: number): void {
     if (needed <= this.#positions) return;
     let positions = Math.max(FIRST_POSITIONS, this.#positions);
@@ -147,17 +148,17 @@ export class Buffers {
     positions = Math.min(positions, this.#n_ctx);
     for (const [index, rope] of this.#ropes.entries()) {
       if (rope.beyond !== undefined) continue;
-      const half = rope.d_rot / 2;
+      const row_bytes = 4 * TURN.stride * (rope.d_rot / 2);
       const turns = turnsOf(ropeRows(rope, this.#positions, positions));
-      const table = this.#gpu.grow(`rope ${index}`, this.#rope_tables[index], 8 * half * positions);
-      this.#gpu.write(table, 8 * half * this.#positions, new Uint8Array(turns.buffer));
+      const table = this.#gpu.grow(`rope ${index}`, this.#rope_tables[index], row_bytes * positions);
+      this.#gpu.write(table, row_bytes * this.#positions, new Uint8Array(turns.buffer));
       this.#rope_tables[index] = table;
     }
     this.#positions = positions;
     this.version++;
   }
 
-  /** The uniform record at the head of the batch, and the words behind it. */
+  /** The uniform record at the head of the batch, and what is behind it. */
   batchBindings(): { step: GPUBufferBinding; batch: GPUBufferBinding } {
     return {
       step: { buffer: this.#batch, offset: 0, size: UNIFORM_STRIDE },
@@ -178,12 +179,13 @@ export class Buffers {
   }
 }
 
-/** (cos, sin) of each pair, as kernels read them. */
+/** The turn of each pair, packed: `TURN`, written without its checks, since tables are long. */
 export function turnsOf({ cos, sin }: { cos: Float32Array; sin: Float32Array }): Float32Array<ArrayBuffer> {
-  const turns = new Float32Array(2 * cos.length);
+  const { stride, offsets } = TURN;
+  const turns = new Float32Array(stride * cos.length);
   for (let i = 0; i < cos.length; i++) {
-    turns[2 * i] = cos[i]!;
-    turns[2 * i + 1] = sin[i]!;
+    turns[stride * i + offsets.cos] = cos[i]!;
+    turns[stride * i + offsets.sin] = sin[i]!;
   }
   return turns;
 }

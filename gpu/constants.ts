@@ -16,12 +16,6 @@ export const UNIFORM_STRIDE = 256;
 /** Rows of every activation and matrix are padded with zeros to a multiple of this many values. */
 const ROW_PADDING = 64;
 
-/** The largest float32: shaders may take for granted that there are no infinities. */
-export const MAX_F32 = 3.4028234663852886e38;
-
-/** Stands for "none" where a word holds an address. */
-export const NONE = 0xffffffff;
-
 export function padded(width: number, to = ROW_PADDING): number {
   return Math.ceil(width / to) * to;
 }

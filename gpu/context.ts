@@ -1,12 +1,15 @@
 import { CapstanError } from "../models/errors.ts";
 import type { AdapterReport } from "./adapter.ts";
 import { COMPUTE_STAGE, UNIFORM_STRIDE, USAGE } from "./constants.ts";
+import type { RecordLayout } from "./layout/record.ts";
 import { type Constants, specialise } from "./shader.ts";
 
-/** A kernel's one source and what it is bound to after the step, its op and the batch. */
+/** A kernel's one source, its op's record and what it is bound to after the step, its op and the batch. */
 export interface Kernel {
   name: string;
+  /** WGSL, without the struct `Op`, which comes from `op`. */
   source: string;
+  op: RecordLayout;
   /** Storage bindings from 3 on: read only, or read and written. */
   bindings: readonly ("read" | "write")[];
 }
@@ -202,7 +205,7 @@ export class Gpu {
   }
 
   async #compile(kernel: Kernel, constants: Constants, variant: string): Promise<Pipeline> {
-    const code = specialise(kernel.source, constants);
+    const code = specialise(`${kernel.op.struct("Op")}\n${kernel.source}`, constants);
     const { device } = this;
     const layout = this.#layout(kernel.bindings);
     device.pushErrorScope("validation");
@@ -249,17 +252,11 @@ function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
-/** Uniform records, each `UNIFORM_STRIDE` bytes: word lists written once. */
-export function uniformRecords(gpu: Gpu, label: string, records: readonly (readonly number[])[]): GPUBuffer {
-  const buffer = gpu.buffer(
-    label,
-    Math.max(1, records.length) * UNIFORM_STRIDE,
-    USAGE.UNIFORM | USAGE.COPY_DST,
-  );
-  const words = new Uint32Array((Math.max(1, records.length) * UNIFORM_STRIDE) / 4);
-  for (const [i, record] of records.entries()) words.set(record, (i * UNIFORM_STRIDE) / 4);
-  gpu.write(buffer, 0, new Uint8Array(words.buffer));
-  return buffer;
+/** Uniform records one after the other, each `UNIFORM_STRIDE` bytes. */
+export function uniformBytes(records: readonly Uint32Array[]): Uint8Array<ArrayBuffer> {
+  const packed = new Uint32Array((records.length * UNIFORM_STRIDE) / 4);
+  for (const [i, record] of records.entries()) packed.set(record, (i * UNIFORM_STRIDE) / 4);
+  return new Uint8Array(packed.buffer);
 }
 
 async function compileError(

@@ -1,15 +1,13 @@
+import { HOOK_OPS } from "../models/codes.ts";
 import type { HookSetId } from "../models/device.ts";
 import { unknownId } from "../models/errors.ts";
 import { type DeviceHook, projectionCount } from "../models/hooks.ts";
 import { Arena } from "./arena.ts";
-import { MAX_F32, NONE } from "./constants.ts";
 import type { Gpu } from "./context.ts";
+import { HOOK } from "./layout/hooks.ts";
+import { MAX_F32 } from "./layout/record.ts";
 
-const OPS = { clamp: 0, shift: 1, remove: 2, project: 3 } as const;
-/** Words of one hook's record, as `wgsl/hooks.ts` reads it. */
-const RECORD = 8;
-
-/** A set as the device holds it: a table of sites (where each site's records begin), records, vectors. */
+/** A set as the device holds it (`layout/hooks.ts`): a table of sites, hooks, vectors. */
 export interface HookSet {
   at: number;
   length: number;
@@ -40,12 +38,12 @@ export class HookStore {
     return this.#sets.get(id);
   }
 
+  /** @throws CapstanError `out_of_memory` */
   add(hooks: readonly DeviceHook[]): HookSetId {
     const n_vectors = hooks.reduce((n, hook) => n + vectorsOf(hook).length, 0);
-    const length = this.#n_sites + 1 + RECORD * hooks.length + this.#d_model * n_vectors;
+    const length = this.#n_sites + 1 + HOOK.stride * hooks.length + this.#d_model * n_vectors;
     const at = this.#arena.take(length);
-    const words = this.#pack(hooks, at, length);
-    this.#gpu.write(this.#arena.buffer, 4 * at, new Uint8Array(words.buffer));
+    this.#gpu.write(this.#arena.buffer, 4 * at, this.#pack(hooks, at, length));
     this.#sets.set(this.#next, { at, length, n_projections: projectionCount(hooks) });
     return this.#next++;
   }
@@ -54,43 +52,44 @@ export class HookStore {
     const set = this.#sets.get(id);
     if (set === undefined) throw unknownId("free hooks", "hook set", id);
     this.#sets.delete(id);
-    this.#arena.give(set.at, set.length);
+    this.#arena.free(set.at, set.length);
   }
 
   dispose(): void {
     this.#arena.dispose();
   }
 
-  #pack(hooks: readonly DeviceHook[], at: number, length: number): Uint32Array {
-    const words = new Uint32Array(length);
-    const floats = new Float32Array(words.buffer);
+  #pack(hooks: readonly DeviceHook[], at: number, length: number): Uint8Array<ArrayBuffer> {
+    const u32 = new Uint32Array(length);
+    const f32 = new Float32Array(u32.buffer);
     // Stable: hooks of one site stay in call order.
     const sorted = [...hooks].sort((a, b) => a.site - b.site);
-    let record = this.#n_sites + 1;
-    let vector = record + RECORD * hooks.length;
-    const store = (values: Float32Array | null): number => {
-      if (values === null) return NONE;
-      floats.set(values, vector);
+    let hook_at = this.#n_sites + 1;
+    let vector = hook_at + HOOK.stride * hooks.length;
+    const store = (values: Float32Array | null): number | null => {
+      if (values === null) return null;
+      f32.set(values, vector);
       vector += this.#d_model;
       return at + vector - this.#d_model;
     };
     for (let site = 0, next = 0; site <= this.#n_sites; site++) {
-      words[site] = at + record;
-      for (; site < this.#n_sites && sorted[next]?.site === site; next++, record += RECORD) {
+      u32[site] = at + hook_at;
+      for (; site < this.#n_sites && sorted[next]?.site === site; next++, hook_at += HOOK.stride) {
         const hook = sorted[next]!;
-        words[record] = OPS[hook.op];
-        words[record + 1] = hook.op !== "project" && hook.positions === "last" ? 1 : 0;
-        words[record + 2] = store("direction" in hook ? hook.direction : null);
-        words[record + 3] = store("delta" in hook ? hook.delta : null);
-        if (hook.op === "clamp") {
+        const { floor, ceiling } = hook.op === "clamp" ? hook : { floor: 0, ceiling: 0 };
+        HOOK.write({ u32, f32 }, hook_at, {
+          op: HOOK_OPS[hook.op],
+          only_last: hook.op !== "project" && hook.positions === "last",
+          direction_at: store("direction" in hook ? hook.direction : null),
+          delta_at: store("delta" in hook ? hook.delta : null),
           // Bounds that no finite projection passes stand for none.
-          floats[record + 4] = Math.max(hook.floor, -MAX_F32);
-          floats[record + 5] = Math.min(hook.ceiling, MAX_F32);
-        }
-        words[record + 6] = hook.op === "project" ? hook.output : 0;
+          floor: Math.max(floor, -MAX_F32),
+          ceiling: Math.min(ceiling, MAX_F32),
+          output: hook.op === "project" ? hook.output : 0,
+        });
       }
     }
-    return words;
+    return new Uint8Array(u32.buffer);
   }
 }
 

@@ -35,8 +35,8 @@ const N_IN_FLIGHT = 2;
 /** A loaded model, with what only this device has. */
 export interface WebGpuModel extends DeviceModel {
   /**
-   * Runs a step with a pass for each stage and tells how long each took, in the order they ran; results are thrown
-   * away. Keys and values are written as by a step; accumulators must not be named.
+   * Runs a step with a pass for each stage and returns how long each took, in the order they ran. Results are
+   * dropped. Keys and values are written as by a step; accumulators must not be named.
    *
    * @throws CapstanError `unsupported` where the adapter has no timestamps, and what `step` throws
    */
@@ -85,8 +85,8 @@ export class GpuModel implements WebGpuModel {
     };
     const { most } = buffers;
     // Half the results are for what is not counted by rows: flags, tokens, projections.
-    const result_words = Math.floor(most.result_words / 2);
-    this.#piece_limits = { ...most, result_words, d_model: made.program.d_model };
+    const results = Math.floor(most.results / 2);
+    this.#piece_limits = { ...most, results, d_model: made.program.d_model };
   }
 
   static async load(
@@ -180,13 +180,15 @@ export class GpuModel implements WebGpuModel {
     this.#alive("run a step");
     const pieces = this.#cut(batch);
     const drawn_from = this.#half * DRAWN_SLOTS;
+    const drawn_to = (1 - this.#half) * DRAWN_SLOTS;
+    // All of it before anything changes: what cannot be packed is refused.
+    const packed = pieces.map((piece) => this.#pack(piece, drawn_from, drawn_to));
     this.#half = 1 - this.#half;
-    const drawn_to = this.#half * DRAWN_SLOTS;
     this.#drew = new Set([...batch.keys()].filter((i) => batch[i]!.sample !== null));
     for (const { accumulate } of batch) {
       for (const { id, start, end } of accumulate) this.#resources.accumulators.get(id)!.count += end - start;
     }
-    const results = await Promise.all(pieces.map((piece) => this.#run(piece, drawn_from, drawn_to)));
+    const results = await Promise.all(packed.map((piece) => this.#run(piece)));
     await this.#gpu.settled();
     return joinPieces(batch, pieces, results);
   }
@@ -196,8 +198,9 @@ export class GpuModel implements WebGpuModel {
     const times: StageTime[] = [];
     for (const piece of this.#cut(batch)) {
       // What it draws goes where nobody looks any more: the last step's tokens can still be followed.
-      const { sizes } = this.#pack(piece, this.#half * DRAWN_SLOTS, (1 - this.#half) * DRAWN_SLOTS);
-      times.push(...(await timeStages(this.#gpu, this.#runner, this.#readback, sizes)));
+      const packed = this.#pack(piece, this.#half * DRAWN_SLOTS, (1 - this.#half) * DRAWN_SLOTS);
+      this.#upload(packed);
+      times.push(...(await timeStages(this.#gpu, this.#runner, this.#readback, packed.sizes)));
     }
     return times;
   }
@@ -213,26 +216,24 @@ export class GpuModel implements WebGpuModel {
   }
 
   /** One piece of a step: one write, one pass, one submit, one readback. */
-  async #run(piece: Piece, drawn_from: number, drawn_to: number): Promise<StepResult[]> {
-    const { packed, sizes } = this.#pack(piece, drawn_from, drawn_to);
-    const { results } = packed;
+  async #run(packed: PackedPiece): Promise<StepResult[]> {
+    const { entries, batch, sizes } = packed;
+    const { results } = batch;
+    this.#upload(packed);
     const encoder = this.#gpu.device.createCommandEncoder();
-    encoder.clearBuffer(this.#resources.buffers.results, 4 * results.flags_at, 4 * piece.entries.length);
+    encoder.clearBuffer(this.#resources.buffers.results, 4 * results.flags_at, 4 * entries.length);
     this.#resources.accumulators.clearFresh(encoder);
     this.#runner.encode(encoder, sizes);
-    const parts = await this.#readback.read(encoder, this.#spans(piece, packed));
-    const logits = this.#logitsOf(piece, parts.slice(1));
-    return readResults(piece.entries, results, parts[0]!, logits, this.#program);
+    const parts = await this.#readback.read(encoder, this.#spans(packed));
+    const logits = this.#logitsOf(entries, parts.slice(1));
+    return readResults(entries, results, parts[0]!, logits, this.#program);
   }
 
-  /** Writes the piece's words, every buffer being large enough. */
-  #pack(piece: Piece, drawn_from: number, drawn_to: number): { packed: PackedBatch; sizes: StepSizes } {
+  #pack({ entries, places }: Piece, drawn_from: number, drawn_to: number): PackedPiece {
     const { buffers, cache, hooks, accumulators } = this.#resources;
-    const tile = piece.entries.some(({ tokens }) => tokens.length > 1) ? this.#tile : 1;
-    const program = this.#program;
-    const { places } = piece;
-    const packed = packBatch(piece.entries, {
-      program,
+    const tile = entries.some(({ tokens }) => tokens.length > 1) ? this.#tile : 1;
+    const batch = packBatch(entries, {
+      program: this.#program,
       cache,
       hooks,
       accumulators,
@@ -242,21 +243,26 @@ export class GpuModel implements WebGpuModel {
       drawn_to,
       places,
     });
-    buffers.reserve(packed.n_rows, packed.n_gathered);
-    buffers.reserveResults(packed.results.end);
-    buffers.extendRopes(Math.max(...piece.entries.map(({ position, tokens }) => position + tokens.length)));
-    buffers.writeBatch(packed.bytes);
-    const { n_rows, n_gathered, n_tiles, n_samples, n_sums } = packed;
-    return { packed, sizes: { n_rows, n_gathered, n_tiles, n_samples, n_sums, tile } };
+    const { n_rows, n_gathered, n_tiles, n_samples, n_sums } = batch;
+    return { entries, batch, sizes: { n_rows, n_gathered, n_tiles, n_samples, n_sums, tile } };
+  }
+
+  /** Writes a packed piece to the GPU, every buffer being large enough. */
+  #upload({ entries, batch }: PackedPiece): void {
+    const { buffers } = this.#resources;
+    buffers.reserve(batch.n_rows, batch.n_gathered);
+    buffers.reserveResults(batch.results.end);
+    buffers.extendRopes(Math.max(...entries.map(({ position, tokens }) => position + tokens.length)));
+    buffers.writeBatch(batch.bytes);
   }
 
   /** What is read back: flags, tokens, projections and captures, and logits where they were asked for. */
-  #spans(piece: Piece, { results, gathered }: PackedBatch): Span[] {
+  #spans({ entries, batch: { results, gathered } }: PackedPiece): Span[] {
     const { buffers } = this.#resources;
     const bytes = 4 * (results.read_end - results.read_start);
     const spans: Span[] = [{ buffer: buffers.results, start: 4 * results.read_start, bytes }];
     const row_bytes = 4 * buffers.stride("logits");
-    for (const [i, { logits }] of piece.entries.entries()) {
+    for (const [i, { logits }] of entries.entries()) {
       if (logits === "none") continue;
       const { start, count } = gathered[i]!;
       spans.push({
@@ -268,11 +274,11 @@ export class GpuModel implements WebGpuModel {
     return spans;
   }
 
-  #logitsOf(piece: Piece, parts: readonly ArrayBuffer[]): (Float32Array | null)[] {
+  #logitsOf(entries: readonly StepEntry[], parts: readonly ArrayBuffer[]): (Float32Array | null)[] {
     const { d_vocab } = this.#program;
     const stride = this.#resources.buffers.stride("logits");
     let next = 0;
-    return piece.entries.map(({ logits }) => {
+    return entries.map(({ logits }) => {
       if (logits === "none") return null;
       const rows = new Float32Array(parts[next++]!);
       if (stride === d_vocab) return rows;
@@ -299,6 +305,13 @@ export class GpuModel implements WebGpuModel {
     if (!this.#disposed) return;
     throw new CapstanError("device_lost", { action, need: "a living device", found: "a disposed one" });
   }
+}
+
+/** A piece with its packed buffer, and the sizes that its dispatches go by. */
+interface PackedPiece {
+  entries: readonly StepEntry[];
+  batch: PackedBatch;
+  sizes: StepSizes;
 }
 
 interface Made {

@@ -7,8 +7,8 @@ import { wantedRows } from "./batch.ts";
 export interface PieceLimits {
   rows: number;
   gathered: number;
-  /** Words of results: captures and what is accumulated. */
-  result_words: number;
+  /** U32s of results: captures and what is accumulated. */
+  results: number;
   d_model: number;
 }
 
@@ -29,30 +29,30 @@ export function cutBatch(
 ): Piece[] {
   const pieces: Piece[] = [];
   let piece: Piece = { entries: [], places: [] };
-  let used = { rows: 0, gathered: 0, words: 0 };
+  let used = { rows: 0, gathered: 0, results: 0 };
   for (const [place, entry] of batch.entries()) {
-    const per_row = rowWords(entry, limits.d_model, accumulators);
+    const per_row = tappedWidth(entry, limits.d_model, accumulators);
     const gathers = entry.logits === "all" ? 1 : 0;
     for (let start = 0; start < entry.tokens.length; ) {
-      const room = Math.min(
+      const fit = Math.min(
         limits.rows - used.rows,
         limits.gathered - used.gathered,
-        per_row === 0 ? Number.POSITIVE_INFINITY : Math.floor((limits.result_words - used.words) / per_row),
+        per_row === 0 ? Number.POSITIVE_INFINITY : Math.floor((limits.results - used.results) / per_row),
       );
-      if (room < 1 && piece.entries.length > 0) {
+      if (fit < 1 && piece.entries.length > 0) {
         pieces.push(piece);
         piece = { entries: [], places: [] };
-        used = { rows: 0, gathered: 0, words: 0 };
+        used = { rows: 0, gathered: 0, results: 0 };
         continue;
       }
-      const count = Math.min(entry.tokens.length - start, Math.max(1, room));
+      const count = Math.min(entry.tokens.length - start, Math.max(1, fit));
       const is_whole = count === entry.tokens.length;
       const part = is_whole ? entry : cutEntry(entry, start, start + count);
       piece.entries.push(part);
       piece.places.push(place);
       used.rows += count;
       used.gathered += gathers === 1 ? count : wantedRows(part);
-      used.words += count * per_row;
+      used.results += count * per_row;
       start += count;
     }
   }
@@ -60,7 +60,11 @@ export function cutBatch(
   return pieces;
 }
 
-function rowWords({ captures, accumulate }: StepEntry, d_model: number, accumulators: Accumulators): number {
+function tappedWidth(
+  { captures, accumulate }: StepEntry,
+  d_model: number,
+  accumulators: Accumulators,
+): number {
   const sites = new Set([...captures, ...accumulate.flatMap(({ id }) => accumulators.get(id)!.sites)]);
   return sites.size * d_model;
 }

@@ -1,31 +1,34 @@
+import { NON_FINITE } from "../models/codes.ts";
 import type { StepEntry, StepResult } from "../models/device.ts";
 import type { SiteId } from "../models/hooks.ts";
 import type { Program } from "../models/program.ts";
 import type { Accumulators } from "./accumulators.ts";
 import type { HookStore } from "./hooks.ts";
+import type { PackedViews } from "./layout/record.ts";
+import { DRAWN, LIKELY, LOGPROBS, ROUTE, SAVED } from "./layout/results.ts";
 
-/** Where an entry's results go, in words of the results buffer. */
+/** Where an entry's results go: addresses of the results buffer, in u32s. */
 interface EntryResults {
-  flag: number;
-  /** The drawn token; with log-probabilities: highest logit, sum of exponentials, the token's logit, likeliest. */
-  out: number;
-  projections: number;
+  flag_at: number;
+  /** `DRAWN`; with log-probabilities `LOGPROBS` behind it, then `LIKELY` of each id that is wanted. */
+  drawn_at: number;
+  projections_at: number;
   n_projections: number;
   /** [n_tokens, d_model] of each site that is captured or accumulated. */
   taps: Map<SiteId, number>;
-  /** Room for logits that penalties change for a while. */
-  saved: number;
+  /** `SAVED`, then a logit for each adjustment. */
+  saved_at: number;
 }
 
-/** How a step uses the results buffer: what is read back lies together. */
+/** How a step uses the results buffer: what is read back is one range. */
 export interface ResultsPlan {
   entries: EntryResults[];
-  /** Flags, cleared before the step: one a entry. */
+  /** Flags, cleared before the step: one an entry. */
   flags_at: number;
-  /** Words [read_start, read_end) are read back. */
+  /** Of what is read back. */
   read_start: number;
   read_end: number;
-  /** Each row's experts and their shares. */
+  /** Each row's experts and their shares: `ROUTE`. */
   routes_at: number;
   end: number;
 }
@@ -36,10 +39,10 @@ export const DRAWN_SLOTS = 2048;
 export function planResults(
   batch: readonly StepEntry[],
   {
-    program: { d_model, buffers },
+    program: { d_model, ops },
     hooks,
     accumulators,
-  }: { program: Program; hooks: HookStore; accumulators: Accumulators },
+  }: { program: Program; hooks: Pick<HookStore, "get">; accumulators: Pick<Accumulators, "get"> },
 ): ResultsPlan {
   let end = 2 * DRAWN_SLOTS;
   const take = (count: number) => {
@@ -50,12 +53,12 @@ export function planResults(
   const entries = batch.map((entry, index): EntryResults => {
     const n_projections = entry.hooks === 0 ? 0 : hooks.get(entry.hooks)!.n_projections;
     return {
-      flag: flags_at + index,
-      out: take(outWords(entry)),
-      projections: take(n_projections * entry.tokens.length),
+      flag_at: flags_at + index,
+      drawn_at: take(drawnSize(entry)),
+      projections_at: take(n_projections * entry.tokens.length),
       n_projections,
       taps: new Map(),
-      saved: 0,
+      saved_at: 0,
     };
   });
   for (const [index, { captures, tokens }] of batch.entries()) {
@@ -69,66 +72,66 @@ export function planResults(
       for (const site of accumulators.get(id)!.sites)
         if (!taps.has(site)) taps.set(site, take(tokens.length * d_model));
     }
-    if (sample !== null)
-      entries[index]!.saved = take((sample.history?.length ?? 0) + sample.logit_bias.length + 2);
+    if (sample === null) continue;
+    const most_adjustments = (sample.history?.length ?? 0) + sample.logit_bias.length;
+    entries[index]!.saved_at = take(SAVED.stride + most_adjustments);
   }
-  const routes_at = take(buffers.routes * batch.reduce((sum, { tokens }) => sum + tokens.length, 0));
+  const n_rows = batch.reduce((sum, { tokens }) => sum + tokens.length, 0);
+  const routes_a_row = Math.max(0, ...ops.map((op) => (op.op === "router" ? op.top_k : 0)));
+  const routes_at = take(ROUTE.stride * routes_a_row * n_rows);
   return { entries, flags_at, read_start: flags_at, read_end, routes_at, end };
 }
 
-/** Words of the results that an entry takes, taps left out, at most. */
-function outWords({ sample }: StepEntry): number {
+/** What an entry draws takes at most. */
+function drawnSize({ sample }: StepEntry): number {
   if (sample === null) return 0;
-  return sample.top_logprobs < 0 ? 1 : 4 + 2 * sample.top_logprobs;
+  if (sample.top_logprobs < 0) return DRAWN.stride;
+  return DRAWN.stride + LOGPROBS.stride + LIKELY.stride * sample.top_logprobs;
 }
 
-/** Results in the batch's order, from the words that were read back and the gathered rows' logits. */
+/** Results in the batch's order, from the bytes that were read back and the gathered rows' logits. */
 export function readResults(
   batch: readonly StepEntry[],
   plan: ResultsPlan,
-  words: ArrayBuffer,
+  bytes: ArrayBuffer,
   logits: readonly (Float32Array | null)[],
   { d_model, d_vocab }: Program,
 ): StepResult[] {
-  const whole = new Uint32Array(words);
-  const floats = new Float32Array(words);
+  const packed = { u32: new Uint32Array(bytes), f32: new Float32Array(bytes) };
+  const offset = (address: number) => address - plan.read_start;
   return batch.map((entry, index) => {
-    const at = plan.entries[index]!;
-    const offset = (word: number) => word - plan.read_start;
-    const flag = whole[offset(at.flag)]!;
+    const { flag_at, drawn_at, projections_at, n_projections, taps } = plan.entries[index]!;
+    const flag = packed.u32[offset(flag_at)]!;
     const rows = logits[index] ?? null;
-    const bad_logits = rows !== null && !rows.every(Number.isFinite);
-    const non_finite = flag === 1 ? "residual" : flag === 2 || bad_logits ? "logits" : null;
+    const bad_logits = flag === NON_FINITE.logits || (rows !== null && !rows.every(Number.isFinite));
     const n = entry.tokens.length;
+    const floats = (address: number, count: number) =>
+      packed.f32.slice(offset(address), offset(address) + count);
+    const { sample } = entry;
     return {
-      non_finite,
-      token: entry.sample === null ? -1 : Math.min(d_vocab - 1, whole[offset(at.out)]!),
-      logprobs: readLogprobs(entry, offset(at.out), whole, floats, d_vocab),
+      non_finite: flag === NON_FINITE.residual ? "residual" : bad_logits ? "logits" : null,
+      token: sample === null ? -1 : Math.min(d_vocab - 1, DRAWN.read(packed, offset(drawn_at)).token),
+      logprobs: readLogprobs(entry, offset(drawn_at), packed, d_vocab),
       logits: rows,
-      captures: entry.captures.map((site) => {
-        const start = offset(at.taps.get(site)!);
-        return floats.slice(start, start + n * d_model);
-      }),
-      projections: floats.slice(offset(at.projections), offset(at.projections) + at.n_projections * n),
+      captures: entry.captures.map((site) => floats(taps.get(site)!, n * d_model)),
+      projections: floats(projections_at, n_projections * n),
     };
   });
 }
 
 function readLogprobs(
   { sample }: StepEntry,
-  at: number,
-  whole: Uint32Array,
-  floats: Float32Array,
+  drawn_at: number,
+  packed: PackedViews,
   d_vocab: number,
 ): StepResult["logprobs"] {
   if (sample === null || sample.top_logprobs < 0) return null;
-  const norm = floats[at + 1]! + Math.log(floats[at + 2]!);
-  const n_top = Math.min(sample.top_logprobs, d_vocab);
-  return {
-    token: floats[at + 3]! - norm,
-    top: Array.from({ length: n_top }, (_, i) => ({
-      id: whole[at + 4 + 2 * i]!,
-      logprob: floats[at + 5 + 2 * i]! - norm,
-    })),
-  };
+  const at = drawn_at + DRAWN.stride;
+  const { highest, sum, logit } = LOGPROBS.read(packed, at);
+  const norm = highest + Math.log(sum);
+  const top = Array.from({ length: Math.min(sample.top_logprobs, d_vocab) }, (_, i) => {
+    const likely = LIKELY.read(packed, at + LOGPROBS.stride + LIKELY.stride * i);
+    return { id: likely.id, logprob: likely.logit - norm };
+  });
+  return { token: logit - norm, top };
 }

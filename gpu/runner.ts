@@ -1,6 +1,6 @@
 import type { Program } from "../models/program.ts";
-import { UNIFORM_STRIDE } from "./constants.ts";
-import { type Gpu, uniformRecords } from "./context.ts";
+import { UNIFORM_STRIDE, USAGE } from "./constants.ts";
+import { type Gpu, uniformBytes } from "./context.ts";
 import { buildAccumulate } from "./ops/accumulate/index.ts";
 import { buildStage } from "./ops/index.ts";
 import type { Stage } from "./plan.ts";
@@ -13,7 +13,7 @@ interface NamedWork {
   work: Work;
 }
 
-/** What a stage is called where its time is told: products by what they write. */
+/** The name of a stage in a profile: products by what they write. */
 function nameOf(stage: Stage): string {
   return stage.kind === "matmul" ? `matmul ${stage.out}` : stage.kind;
 }
@@ -23,7 +23,7 @@ export class Runner {
   readonly #gpu: Gpu;
   readonly #resources: Resources;
   readonly #works: readonly NamedWork[];
-  /** Every dispatch's words; its number is its dynamic offset. */
+  /** Every dispatch's record; its number is its dynamic offset. */
   readonly #uniforms: GPUBuffer;
   readonly #numbers: ReadonlyMap<Dispatch, number>;
   readonly #groups = new Map<Dispatch, { version: number; group: GPUBindGroup }>();
@@ -34,11 +34,9 @@ export class Runner {
     this.#works = works;
     const all = works.flatMap(({ work }) => work.all);
     this.#numbers = new Map(all.map((dispatch, number) => [dispatch, number]));
-    this.#uniforms = uniformRecords(
-      gpu,
-      "ops",
-      all.map(({ words }) => words),
-    );
+    const records = uniformBytes(all.map(({ op }) => op));
+    this.#uniforms = gpu.buffer("ops", records.length, USAGE.UNIFORM | USAGE.COPY_DST);
+    gpu.write(this.#uniforms, 0, records);
   }
 
   static async create(
@@ -102,7 +100,7 @@ export class Runner {
     this.#gpu.counters.dispatches++;
   }
 
-  /** A dispatch's bind group, made anew only when a buffer has been replaced. */
+  /** A dispatch's bind group, made again only when a buffer has been replaced. */
   #group(dispatch: Dispatch): GPUBindGroup {
     const { buffers } = this.#resources;
     const cached = this.#groups.get(dispatch);

@@ -14,11 +14,11 @@ export interface StepSizes {
   tile: number;
 }
 
-/** One dispatch of a stage: a pipeline, its op's words, what it is bound to, how many workgroups it takes. */
+/** One dispatch of a stage: a pipeline, its op's record, what it is bound to, how many workgroups it takes. */
 export interface Dispatch {
   pipeline: Pipeline;
-  /** The op's uniform record. */
-  words: readonly number[];
+  /** The op's uniform record, packed. */
+  op: Uint32Array;
   bindings(resources: Resources): readonly GPUBuffer[];
   groups(sizes: StepSizes): readonly [number, number, number];
 }
@@ -30,7 +30,7 @@ export interface Work {
   choose(sizes: StepSizes): readonly Dispatch[];
 }
 
-/** What rooms build their work from. */
+/** What the folders of ops build their work from. */
 export interface BuildContext {
   gpu: Gpu;
   program: Program;
@@ -47,12 +47,4 @@ export function always(dispatch: Dispatch): Work {
 export function rowThreads(stride: number): { WG: number; E: number } {
   const threads = stride <= 512 ? 64 : 256;
   return { WG: threads, E: 2 ** Math.ceil(Math.log2(stride / threads)) };
-}
-
-const word = new DataView(new ArrayBuffer(4));
-
-/** A float as the word of a uniform record. */
-export function floatBits(value: number): number {
-  word.setFloat32(0, value);
-  return word.getUint32(0);
 }

@@ -4,20 +4,6 @@
  * largest / 127 (q8) or largest / 7 (q4), kept 256 times as large so that small ones stay normal numbers.
  */
 export const CONVERT = /* wgsl */ `
-struct Op {
-  rows: u32,
-  cols: u32,
-  // Blocks of 64 in a padded row.
-  blocks: u32,
-  // Number of the chunk's first element in its tensor, for messages.
-  first_element: u32,
-  tensor: u32,
-  row_start: u32,
-  row_step: u32,
-  to: u32,
-  row_words: u32,
-  scales_to: u32,
-}
 @group(0) @binding(0) var<uniform> unused: vec4<u32>;
 @group(0) @binding(1) var<uniform> op: Op;
 @group(0) @binding(2) var<storage, read> source: array<u32>;
@@ -133,25 +119,25 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   }
   let to_row = op.row_start + row * op.row_step;
 //: if DTYPE == f32
-  let to = op.to + to_row * op.row_words + 64u * block;
+  let to = op.to + to_row * op.row_stride + 64u * block;
   for (var i = 0u; i < 64u; i++) { stored[to + i] = bitcast<u32>(values[i]); }
 //: end
 //: if DTYPE == f16
-  let to = op.to + to_row * op.row_words + 32u * block;
+  let to = op.to + to_row * op.row_stride + 32u * block;
   for (var i = 0u; i < 32u; i++) {
 //: if SOURCE == F16
     let col = 64u * block + 2u * i;
-    var word = 0u;
-    if (col < op.cols) { word = bits_at(row * op.cols + col); }
-    if (col + 1u < op.cols) { word = word | (bits_at(row * op.cols + col + 1u) << 16u); }
-    stored[to + i] = word;
+    var pair = 0u;
+    if (col < op.cols) { pair = bits_at(row * op.cols + col); }
+    if (col + 1u < op.cols) { pair = pair | (bits_at(row * op.cols + col + 1u) << 16u); }
+    stored[to + i] = pair;
 //: else
     stored[to + i] = pack2x16float(vec2<f32>(values[2u * i], values[2u * i + 1u]));
 //: end
   }
 //: end
 //: if DTYPE == bf16
-  let to = op.to + to_row * op.row_words + 32u * block;
+  let to = op.to + to_row * op.row_stride + 32u * block;
   for (var i = 0u; i < 32u; i++) {
     stored[to + i] = (bfloat_bits(values[2u * i]) >> 16u) | (bfloat_bits(values[2u * i + 1u]) & 0xffff0000u);
   }
@@ -159,29 +145,29 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 //: if QUANTISED
 //: if DTYPE == q8
   let most = 127.0;
-  let words = 8u;
+  let n_u32 = 8u;
 //: else
   let most = 7.0;
-  let words = 4u;
+  let n_u32 = 4u;
 //: end
-  let to = op.to + to_row * op.row_words + 2u * words * block;
+  let to = op.to + to_row * op.row_stride + 2u * n_u32 * block;
   var scales = 0u;
   for (var half = 0u; half < 2u; half++) {
     let bits = scale_bits(half, most);
     scales = scales | (bits << (16u * half));
     let scale = scale_of(bits);
-    for (var w = 0u; w < words; w++) {
-      var word = 0u;
-      for (var i = 0u; i < 32u / words; i++) {
+    for (var w = 0u; w < n_u32; w++) {
+      var packed = 0u;
+      for (var i = 0u; i < 32u / n_u32; i++) {
 //: if DTYPE == q8
-        word = word | ((u32(step_of(values[32u * half + 4u * w + i], scale, most)) & 0xffu) << (8u * i));
+        packed = packed | ((u32(step_of(values[32u * half + 4u * w + i], scale, most)) & 0xffu) << (8u * i));
 //: else
         // Low nibbles are the first four of eight, high nibbles the last four.
         let shift = 8u * (i % 4u) + 4u * (i / 4u);
-        word = word | (u32(step_of(values[32u * half + 8u * w + i], scale, most) + 8) << shift);
+        packed = packed | (u32(step_of(values[32u * half + 8u * w + i], scale, most) + 8) << shift);
 //: end
       }
-      stored[to + half * words + w] = word;
+      stored[to + half * n_u32 + w] = packed;
     }
   }
   stored[op.scales_to + to_row * op.blocks + block] = scales;

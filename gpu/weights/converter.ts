@@ -2,12 +2,18 @@ import type { StoredDtype, WeightTensor } from "../../models/device.ts";
 import { badElement, type WeightPart } from "../../models/load_weights.ts";
 import { readExactly } from "../../models/part.ts";
 import { padded, UNIFORM_STRIDE, USAGE } from "../constants.ts";
-import type { Gpu, Kernel, Pipeline } from "../context.ts";
+import { type Gpu, type Kernel, type Pipeline, uniformBytes } from "../context.ts";
+import { CONVERT_OP } from "../layout/ops.ts";
 import type { Readback } from "../readback.ts";
 import { CONVERT } from "./convert.wgsl.ts";
-import { PACKING, rowWords, type StoredMatrix } from "./layout.ts";
+import { PACKING, rowSize, type StoredMatrix } from "./layout.ts";
 
-const KERNEL: Kernel = { name: "convert", source: CONVERT, bindings: ["write", "write"] };
+const KERNEL = {
+  name: "convert",
+  source: CONVERT,
+  op: CONVERT_OP,
+  bindings: ["write", "write"],
+} satisfies Kernel;
 
 /** Bytes of a staging buffer, and of a file read at a time at most. */
 const STAGING_BYTES = 8 << 20;
@@ -26,7 +32,7 @@ interface Place {
   row_start: number;
   row_step: number;
   to: number;
-  row_words: number;
+  row_stride: number;
   scales_to: number;
   blocks: number;
 }
@@ -51,14 +57,14 @@ export class Converter {
     const bytes = Math.max(largest, Math.min(STAGING_BYTES, total));
     this.#staging = Array.from({ length: N_STAGING }, () => ({
       bytes: gpu.buffer("weights on their way", bytes, USAGE.STORAGE | USAGE.COPY_DST),
-      words: gpu.buffer("convert", MOST_CHUNKS * UNIFORM_STRIDE, USAGE.UNIFORM | USAGE.COPY_DST),
+      ops: gpu.buffer("convert", MOST_CHUNKS * UNIFORM_STRIDE, USAGE.UNIFORM | USAGE.COPY_DST),
       filled: 0,
       chunks: [],
       free: Promise.resolve(),
     }));
   }
 
-  /** A part of a vector, to floats from word `to` on. */
+  /** A part of a vector, to floats from `to` on. */
   async vector({ tensor, size, number }: WeightPart, target: GPUBuffer, to: number): Promise<void> {
     const cols = tensor.byte_length / size;
     const bytes = await readExactly(tensor, 0, tensor.byte_length);
@@ -69,7 +75,7 @@ export class Converter {
       row_start: 0,
       row_step: 1,
       to,
-      row_words: 0,
+      row_stride: 0,
       scales_to: 0,
       blocks,
     };
@@ -95,11 +101,10 @@ export class Converter {
       const matrix_start = start + row - within;
       const stored = matrix_start + (interleaved ? 2 * (within % half) + (within < half ? 0 : 1) : within);
       const chunk = matrix.chunks.find((c) => stored >= c.first_row && stored < c.first_row + c.n_rows)!;
-      const room = Math.ceil((chunk.first_row + chunk.n_rows - stored) / row_step);
-      const half_room = interleaved ? half - (within % half) : rows - within;
-      const count = Math.min(step, n_rows - row, room, half_room);
+      const in_chunk = Math.ceil((chunk.first_row + chunk.n_rows - stored) / row_step);
+      const in_half = interleaved ? half - (within % half) : rows - within;
+      const count = Math.min(step, n_rows - row, in_chunk, in_half);
       const bytes = await readExactly(tensor, row * cols * size, (row + count) * cols * size, signal);
-      const words = rowWords(dtype, k);
       await this.#convert(
         number,
         tensor,
@@ -111,7 +116,7 @@ export class Converter {
           row_start: stored - chunk.first_row,
           row_step,
           to: chunk.at,
-          row_words: words.weights,
+          row_stride: rowSize(dtype, k).weights,
           scales_to: chunk.scales_at,
           blocks: k / 64,
         },
@@ -135,7 +140,7 @@ export class Converter {
   }
 
   dispose(): void {
-    const staging = this.#staging.flatMap(({ bytes, words }) => [bytes, words]);
+    const staging = this.#staging.flatMap(({ bytes, ops }) => [bytes, ops]);
     for (const buffer of [this.#bad, ...staging]) this.#gpu.release(buffer);
   }
 
@@ -149,23 +154,34 @@ export class Converter {
     const { quantised } = PACKING[place.dtype];
     const constants = { SOURCE: tensor.dtype, DTYPE: place.dtype, QUANTISED: quantised };
     const pipeline = await this.#gpu.pipeline(KERNEL, constants);
-    const staging = await this.#room(bytes.length);
+    const staging = await this.#reserve(bytes.length);
     const { rows, cols, first_element } = chunk;
-    const { blocks, row_start, row_step, to, row_words, scales_to, target } = place;
+    const { blocks, row_start, row_step, to, row_stride, scales_to, target } = place;
     staging.chunks.push({
       pipeline,
       target,
       at: staging.filled,
       size: padded(Math.max(4, bytes.length), 4),
-      words: [rows, cols, blocks, first_element, number, row_start, row_step, to, row_words, scales_to],
+      op: KERNEL.op.pack({
+        rows,
+        cols,
+        blocks,
+        first_element,
+        tensor: number,
+        row_start,
+        row_step,
+        to,
+        row_stride,
+        scales_to,
+      }),
       groups: Math.ceil((rows * blocks) / 64),
     });
     this.#fill(staging, bytes);
     staging.filled = padded(staging.filled + bytes.length, ALIGNMENT);
   }
 
-  /** The staging buffer in turn, with room for `count` bytes: what fills it is sent off first, and waited for. */
-  async #room(count: number): Promise<Staging> {
+  /** The staging buffer in turn, with `count` bytes free: what fills it is submitted first, and waited for. */
+  async #reserve(count: number): Promise<Staging> {
     const current = this.#staging[this.#turn]!;
     if (current.filled + count <= current.bytes.size && current.chunks.length < MOST_CHUNKS) return current;
     this.#flush();
@@ -178,15 +194,13 @@ export class Converter {
   #flush(): void {
     const staging = this.#staging[this.#turn]!;
     if (staging.chunks.length === 0) return;
-    const words = new Uint32Array((staging.chunks.length * UNIFORM_STRIDE) / 4);
-    for (const [i, chunk] of staging.chunks.entries()) words.set(chunk.words, (i * UNIFORM_STRIDE) / 4);
-    this.#gpu.write(staging.words, 0, new Uint8Array(words.buffer));
+    this.#gpu.write(staging.ops, 0, uniformBytes(staging.chunks.map(({ op }) => op)));
     const encoder = this.#gpu.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     for (const [i, { pipeline, target, at, size, groups }] of staging.chunks.entries()) {
       const group = this.#gpu.bindGroup(pipeline, [
-        { buffer: staging.words, size: UNIFORM_STRIDE },
-        { buffer: staging.words, size: UNIFORM_STRIDE },
+        { buffer: staging.ops, size: UNIFORM_STRIDE },
+        { buffer: staging.ops, size: UNIFORM_STRIDE },
         { buffer: staging.bytes, offset: at, size },
         { buffer: target },
         { buffer: this.#bad },
@@ -206,7 +220,7 @@ export class Converter {
     this.#turn = (this.#turn + 1) % N_STAGING;
   }
 
-  /** Written in whole words: a last odd half gets two bytes of zeros. */
+  /** Written in whole u32s: a last odd half gets two bytes of zeros. */
   #fill({ bytes: buffer, filled }: Staging, bytes: Uint8Array): void {
     const whole = bytes.length - (bytes.length % 4);
     if (whole > 0) this.#gpu.write(buffer, filled, bytes.subarray(0, whole));
@@ -220,14 +234,14 @@ export class Converter {
 /** A buffer of file bytes, what is to be made of them, and when the GPU is done with what it held before. */
 interface Staging {
   bytes: GPUBuffer;
-  words: GPUBuffer;
+  ops: GPUBuffer;
   filled: number;
   chunks: {
     pipeline: Pipeline;
     target: GPUBuffer;
     at: number;
     size: number;
-    words: number[];
+    op: Uint32Array;
     groups: number;
   }[];
   free: Promise<void>;
@@ -237,7 +251,7 @@ function rowsOfChunk(row_bytes: number): number {
   return Math.max(1, Math.floor(LARGEST_CHUNK / row_bytes));
 }
 
-/** Bytes of a tensor's largest chunk, in whole words. */
+/** Bytes of a tensor's largest chunk, in whole u32s. */
 function chunkBytes({ shape, byte_length }: WeightTensor): number {
   if (shape.length < 2) return padded(byte_length, 4);
   const row_bytes = byte_length / Math.max(1, shape[0]!);

@@ -1,23 +1,23 @@
 import type { StoredDtype } from "../../models/device.ts";
 import { padded } from "../constants.ts";
 
-/** Weights in a 16-byte load, and 32-bit words that 64 weights take, without their scales. */
-export const PACKING: Record<StoredDtype, { unit: number; words: number; quantised: boolean }> = {
-  f32: { unit: 4, words: 64, quantised: false },
-  f16: { unit: 8, words: 32, quantised: false },
-  bf16: { unit: 8, words: 32, quantised: false },
-  q8: { unit: 16, words: 16, quantised: true },
-  q4: { unit: 32, words: 8, quantised: true },
+/** Weights in a 16-byte load, and u32s that 64 weights take, without their scales. */
+export const PACKING: Record<StoredDtype, { unit: number; u32s: number; quantised: boolean }> = {
+  f32: { unit: 4, u32s: 64, quantised: false },
+  f16: { unit: 8, u32s: 32, quantised: false },
+  bf16: { unit: 8, u32s: 32, quantised: false },
+  q8: { unit: 16, u32s: 16, quantised: true },
+  q4: { unit: 32, u32s: 8, quantised: true },
 };
 
 /** Rows [first_row, first_row + n_rows) of a matrix in a buffer of their own; scales follow the weights. */
 export interface Chunk {
   buffer: GPUBuffer;
-  /** Word at which the rows begin. */
+  /** U32 at which the rows begin. */
   at: number;
   first_row: number;
   n_rows: number;
-  /** Word at which scales begin. */
+  /** U32 at which scales begin. */
   scales_at: number;
 }
 
@@ -34,10 +34,10 @@ export interface StoredMatrix {
   chunks: Chunk[];
 }
 
-/** Words of a row's weights and of its scales. */
-export function rowWords(dtype: StoredDtype, k: number): { weights: number; scales: number } {
-  const { words, quantised } = PACKING[dtype];
-  return { weights: (k / 64) * words, scales: quantised ? k / 64 : 0 };
+/** U32s of a row's weights and of its scales. */
+export function rowSize(dtype: StoredDtype, k: number): { weights: number; scales: number } {
+  const { u32s, quantised } = PACKING[dtype];
+  return { weights: (k / 64) * u32s, scales: quantised ? k / 64 : 0 };
 }
 
 /**
@@ -49,8 +49,8 @@ export function cutRows(
   { count, rows, cols }: { count: number; rows: number; cols: number },
   binding_bytes: number,
 ): number {
-  const words = rowWords(dtype, padded(cols));
-  const fit = Math.floor(binding_bytes / (4 * (words.weights + words.scales)));
+  const size = rowSize(dtype, padded(cols));
+  const fit = Math.floor(binding_bytes / (4 * (size.weights + size.scales)));
   const unit = count > 1 ? rows : 4;
   return Math.min(count * rows, Math.max(count > 1 ? rows : 2, Math.floor(fit / unit) * unit));
 }

@@ -14,7 +14,7 @@ import { padded, USAGE } from "../constants.ts";
 import { type Gpu, mebibytes, outOfMemory } from "../context.ts";
 import type { Readback } from "../readback.ts";
 import { Converter } from "./converter.ts";
-import { type Chunk, cutRows, rowWords, type StoredMatrix } from "./layout.ts";
+import { type Chunk, cutRows, rowSize, type StoredMatrix } from "./layout.ts";
 
 /** Types that matrices can be stored in. */
 export const STORED_DTYPES = ["f32", "f16", "bf16", "q8", "q4"] as const satisfies readonly StoredDtype[];
@@ -131,7 +131,7 @@ async function stream(
   }
 }
 
-/** Vectors lie behind one another, with room for the zeros that pad each of their parts. */
+/** Vectors one behind the other, with the zeros that pad each of their parts. */
 function placeVectors(
   slots: readonly WeightSlot[],
   matrices: ReadonlySet<WeightId>,
@@ -154,19 +154,19 @@ function createMatrix(
   interleaved: boolean,
 ): StoredMatrix {
   const k = padded(cols);
-  const words = rowWords(dtype, k);
+  const size = rowSize(dtype, k);
   const all = count * rows;
   const step = cutRows(dtype, { count, rows, cols }, gpu.adapter.limits.binding_bytes);
   const chunks: Chunk[] = [];
   for (let first_row = 0; first_row < all; first_row += step) {
     const n_rows = Math.min(step, all - first_row);
-    const buffer = allocate(gpu, `weight ${id}`, 4 * n_rows * (words.weights + words.scales));
-    chunks.push({ buffer, at: 0, first_row, n_rows, scales_at: n_rows * words.weights });
+    const buffer = allocate(gpu, `weight ${id}`, 4 * n_rows * (size.weights + size.scales));
+    chunks.push({ buffer, at: 0, first_row, n_rows, scales_at: n_rows * size.weights });
   }
   return { dtype, rows, cols, k, interleaved, chunks };
 }
 
-/** A matrix that lies in the buffer of vectors. */
+/** A matrix in the buffer of vectors. */
 function amongVectors({ rows, cols }: WeightSlot, buffer: GPUBuffer, at: number): StoredMatrix {
   const chunk = { buffer, at, first_row: 0, n_rows: rows, scales_at: 0 };
   return { dtype: "f32", rows, cols, k: padded(cols), interleaved: false, chunks: [chunk] };

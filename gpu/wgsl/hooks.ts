@@ -1,16 +1,15 @@
+import { HOOK } from "../layout/hooks.ts";
+
 /**
- * What happens to a row at a site: its sequence's hooks in call order, then what is read of it. The row lies in
- * `values`, E of them a thread (element `thread + WG * e`); `hooks` is the hook store (`hooks.ts`), `results` the
+ * What happens to a row at a site: its sequence's hooks in call order, then what is read of it. The row is in
+ * `values`, E of them a thread (element `thread + WG * e`); `hooks` is the hook store (`layout/hooks.ts`), `results` the
  * step's results (`results.ts`). Includes `reduce`.
  */
 export const HOOKS = /* wgsl */ `
 //: include reduce
 var<private> values: array<f32, E>;
 
-const CLAMP: u32 = 0u;
-const SHIFT: u32 = 1u;
-const REMOVE: u32 = 2u;
-const PROJECT: u32 = 3u;
+${HOOK.accessors({ name: "hook", array: "hooks" })}
 
 fn project_on(thread: u32, direction: u32) -> f32 {
   var sum = 0.0;
@@ -28,37 +27,38 @@ fn add_scaled(thread: u32, vector: u32, factor: f32) {
   }
 }
 
-// A hook's words: op, only the last position, direction, delta, floor, ceiling, output.
 fn apply_hook(thread: u32, row: u32, entry: u32, hook: u32) {
-  let kind = hooks[hook];
-  if (hooks[hook + 1u] != 0u && !row_ends_call(row)) { return; }
-  let delta = hooks[hook + 3u];
-  if (kind == SHIFT) {
+  let kind = hook_op(hook);
+  if (hook_only_last(hook) && !row_ends_call(row)) { return; }
+  let delta = hook_delta_at(hook);
+  if (kind == HOOK_SHIFT) {
     add_scaled(thread, delta, 1.0);
     return;
   }
-  let direction = hooks[hook + 2u];
+  let direction = hook_direction_at(hook);
   let p = project_on(thread, direction);
-  if (kind == CLAMP) {
-    let bounded = clamp(p, bitcast<f32>(hooks[hook + 4u]), bitcast<f32>(hooks[hook + 5u]));
+  if (kind == HOOK_CLAMP) {
+    let bounded = clamp(p, hook_floor(hook), hook_ceiling(hook));
     if (bounded != p) { add_scaled(thread, direction, bounded - p); }
-  } else if (kind == REMOVE) {
+  } else if (kind == HOOK_REMOVE) {
     add_scaled(thread, direction, -p);
     if (delta != NONE) { add_scaled(thread, delta, 1.0); }
   } else if (thread == 0u) {
     let index = row - entry_first_row(entry);
-    results[entry_projections(entry) + hooks[hook + 6u] * entry_n_rows(entry) + index] = bitcast<u32>(p);
+    results[entry_projections_at(entry) + hook_output(hook) * entry_n_rows(entry) + index] = bitcast<u32>(p);
   }
 }
 
-fn meet_site(thread: u32, row: u32, site: u32) {
+// Applies the hooks of a site, then stores the row where it is captured or summed.
+fn run_site(thread: u32, row: u32, site: u32) {
   let entry = row_entry(row);
-  let own = entry_hooks(entry);
+  let own = entry_hooks_at(entry);
   if (own != NONE) {
+    // The table of sites has where each site's hooks begin; the next site's are behind them.
     let end = hooks[own + site + 1u];
-    for (var hook = hooks[own + site]; hook < end; hook += 8u) { apply_hook(thread, row, entry, hook); }
+    for (var hook = hooks[own + site]; hook < end; hook += HOOK_STRIDE) { apply_hook(thread, row, entry, hook); }
   }
-  let taps = entry_taps(entry);
+  let taps = entry_taps_at(entry);
   if (taps == NONE) { return; }
   let tap = batch[taps + site];
   if (tap == NONE) { return; }
@@ -72,7 +72,7 @@ fn meet_site(thread: u32, row: u32, site: u32) {
 // NaN and infinity have all exponent bits set. Compilers may take for granted that floats are finite, bits not.
 fn flag_non_finite(row: u32) {
   for (var e = 0u; e < E; e++) {
-    if ((bitcast<u32>(values[e]) & 0x7f800000u) == 0x7f800000u) { results[entry_flag(row_entry(row))] = 1u; }
+    if ((bitcast<u32>(values[e]) & 0x7f800000u) == 0x7f800000u) { results[entry_flag_at(row_entry(row))] = NON_FINITE_RESIDUAL; }
   }
 }
 `;

@@ -1,4 +1,4 @@
-import { MATMUL_OP, MATMUL_WRITE } from "../ops/matmul/write.ts";
+import { MATMUL_WRITE } from "../ops/matmul/write.ts";
 import { ACTIVATION } from "./activation.ts";
 import { EXP } from "./exp.ts";
 import { HOOKS } from "./hooks.ts";
@@ -14,7 +14,6 @@ export const SNIPPETS: Readonly<Record<string, string>> = {
   activation: ACTIVATION,
   exp: EXP,
   hooks: HOOKS,
-  matmul_op: MATMUL_OP,
   matmul_write: MATMUL_WRITE,
   matrix: MATRIX,
   normalise: NORMALISE,

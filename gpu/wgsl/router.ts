@@ -1,8 +1,11 @@
+import { ROUTE } from "../layout/results.ts";
+
 /**
- * The experts of a normed row in `values`: ids and shares go to the results, where the expert kernels read them.
+ * The experts of a normed row in `values`: each one's `ROUTE` goes to the results, where the expert kernels read it.
  * A softmax over all experts, then the TOP_K largest (the lower one first on a tie).
  */
 export const ROUTER = /* wgsl */ `
+${ROUTE.accessors({ name: "route", array: "results", base: "step.routes_at", writable: true })}
 const AT_ONCE: u32 = 8u;
 var<workgroup> expert_sums: array<f32, WG * AT_ONCE>;
 var<workgroup> shares: array<f32, N_EXPERTS>;
@@ -15,7 +18,7 @@ fn route(thread: u32, row: u32) {
       var sum = 0.0;
       for (var e = 0u; e < E; e++) {
         let i = thread + WG * e;
-        if (i < op.d_model) { sum += values[e] * vectors[op.router + expert * op.stride + i]; }
+        if (i < op.d_model) { sum += values[e] * vectors[op.router_at + expert * op.stride + i]; }
       }
       expert_sums[n * WG + thread] = sum;
     }
@@ -49,10 +52,9 @@ fn route(thread: u32, row: u32) {
 //: else
     for (var e = 0u; e < N_EXPERTS; e++) { sum += shares[e]; }
 //: end
-    let at = step.routes_at + 2u * TOP_K * row;
     for (var k = 0u; k < TOP_K; k++) {
-      results[at + k] = chosen[k];
-      results[at + TOP_K + k] = bitcast<u32>(shares[chosen[k]] / sum);
+      set_route_expert(TOP_K * row + k, chosen[k]);
+      set_route_share(TOP_K * row + k, shares[chosen[k]] / sum);
     }
   }
 }

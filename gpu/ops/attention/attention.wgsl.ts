@@ -1,3 +1,5 @@
+import { TILE } from "../../layout/step.ts";
+
 /**
  * One workgroup a tile: up to TILE rows of one sequence by PER_KV query heads of one kv head, M queries in all that
  * share every key and value read. It walks the past in chunks of WG positions with an online softmax: first a thread
@@ -5,19 +7,12 @@
  * zero in each chunk: a long past is no long chain of sums).
  */
 export const ATTENTION = /* wgsl */ `
-struct Op {
-  n_kv_heads: u32,
-  heads_per_kv: u32,
-  out_stride: u32,
-  window: u32,
-  scale: f32,
-  softcap: f32,
-}
 //: include step
 @group(0) @binding(3) var<storage, read> keys: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> kv_values: array<f32>;
 // q before, and in its place what attention makes of it: a workgroup touches its own queries alone.
 @group(0) @binding(5) var<storage, read_write> output: array<f32>;
+${TILE.accessors({ name: "tile", array: "batch", base: "step.tiles_at" })}
 //: include exp
 
 const QUADS: u32 = (D_HEAD + 3u) / 4u;
@@ -36,12 +31,11 @@ var<workgroup> shrink: array<f32, M>;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-  let tile = step.tiles_at + 2u * group.x;
-  let first_row = batch[tile];
-  let n_rows = batch[tile + 1u];
+  let first_row = tile_first_row(group.x);
+  let n_rows = tile_n_rows(group.x);
   let kv_head = group.y;
   let part = group.z * PER_KV;
-  let blocks = entry_blocks(row_entry(first_row));
+  let blocks = entry_blocks_at(row_entry(first_row));
   let first = row_position(first_row);
   let end = first + n_rows;
 
@@ -74,7 +68,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   for (var chunk = start; chunk < end; chunk += WG) {
     score_chunk(thread, chunk, first, end, blocks, kv_head);
     workgroupBarrier();
-    soften(thread);
+    softmax(thread);
 //: each m M
 //: each j DEPTH
     var part_$m_$j = 0.0;
@@ -168,7 +162,7 @@ fn seen(p: u32, own: u32, end: u32, score: f32) -> f32 {
 }
 
 // Scores become weights against the highest so far; what was kept before shrinks to match.
-fn soften(thread: u32) {
+fn softmax(thread: u32) {
   let m = thread / TEAM;
   let lane = thread % TEAM;
   var top = LOWEST;

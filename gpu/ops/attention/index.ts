@@ -1,11 +1,17 @@
 import { BLOCK_SIZE } from "../../cache.ts";
 import type { Kernel } from "../../context.ts";
+import { ATTENTION_OP } from "../../layout/ops.ts";
 import type { Stage } from "../../plan.ts";
 import type { Resources } from "../../resources.ts";
-import { type BuildContext, type Dispatch, floatBits, type Work } from "../../work.ts";
+import type { BuildContext, Dispatch, Work } from "../../work.ts";
 import { ATTENTION } from "./attention.wgsl.ts";
 
-const KERNEL: Kernel = { name: "attention", source: ATTENTION, bindings: ["read", "read", "write"] };
+const KERNEL = {
+  name: "attention",
+  source: ATTENTION,
+  op: ATTENTION_OP,
+  bindings: ["read", "read", "write"],
+} satisfies Kernel;
 
 /** Queries that share the keys and values a workgroup reads: their sums are its threads' registers. */
 const MOST_QUERIES = 8;
@@ -44,10 +50,14 @@ export async function buildAttention(
     });
     return {
       pipeline,
-      words: [
-        ...[n_kv_heads, heads_per_kv, buffers.stride(op.out), op.window ?? NO_WINDOW],
-        ...[floatBits(op.scale), floatBits(op.softcap ?? 1)],
-      ],
+      op: KERNEL.op.pack({
+        n_kv_heads,
+        heads_per_kv,
+        out_stride: buffers.stride(op.out),
+        window: op.window ?? NO_WINDOW,
+        scale: op.scale,
+        softcap: op.softcap ?? 1,
+      }),
       bindings: ({ buffers, cache }) => [
         cache.keys(op.layer),
         cache.values(op.layer),

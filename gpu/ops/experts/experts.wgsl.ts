@@ -1,23 +1,16 @@
+import { ROUTE } from "../../layout/results.ts";
+
 /**
  * The chosen experts of a row. First activation(gate) * up of each, [row, k] after [row, k]; then (DOWN) their sum by
  * shares. Teams stream weight rows as `matvec` does; experts of other chunks are passed over.
  */
 export const EXPERTS = /* wgsl */ `
-struct Op {
-  // Experts of this chunk: the first and how many.
-  first_expert: u32,
-  n_experts: u32,
-  scales_at: u32,
-  k: u32,
-  // Rows of one expert, and floats from one output row to the next.
-  rows: u32,
-  out_stride: u32,
-}
 //: include step
 @group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 @group(0) @binding(5) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(6) var<storage, read> results: array<u32>;
+${ROUTE.accessors({ name: "route", array: "results", base: "step.routes_at" })}
 //: include activation
 //: include unit
 
@@ -30,7 +23,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let team = thread / LANES;
   let first = (group.x * TEAMS + team) * R;
   let row = group.y * PER_ROW / TOP_K;
-  let routes = step.routes_at + 2u * TOP_K * row;
   let units = op.k / UNIT;
 //: each r R
   let row_$r = min(first + $r, op.rows - 1u);
@@ -38,10 +30,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //: end
   for (var n = 0u; n < PER_ROW; n++) {
     let k = (group.y * PER_ROW + n) % TOP_K;
-    let expert = results[routes + k] - op.first_expert;
+    let expert = route_expert(TOP_K * row + k) - op.first_expert;
     if (expert >= op.n_experts) { continue; }
 //: if DOWN
-    let share = bitcast<f32>(results[routes + TOP_K + k]);
+    let share = route_share(TOP_K * row + k);
     let read_at = (row * TOP_K + k) * (op.k / 4u);
 //: else
     let share = 1.0;
@@ -77,7 +69,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
 //: else
   // Rows are pairs (gate, up). Nothing is written for an expert of another chunk.
-  if (results[routes + group.y % TOP_K] - op.first_expert < op.n_experts) {
+  if (route_expert(group.y) - op.first_expert < op.n_experts) {
     for (var i = thread; i < TEAMS * (R / 2u); i += WG) {
       let of_team = i / (R / 2u);
       let r = 2u * (i % (R / 2u));

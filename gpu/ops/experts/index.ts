@@ -1,4 +1,5 @@
 import type { Kernel } from "../../context.ts";
+import { EXPERTS_OP } from "../../layout/ops.ts";
 import type { Stage } from "../../plan.ts";
 import type { Resources } from "../../resources.ts";
 import { PACKING, type StoredMatrix } from "../../weights/layout.ts";
@@ -6,7 +7,12 @@ import type { BuildContext, Dispatch, Work } from "../../work.ts";
 import { lanesOf } from "../matmul/index.ts";
 import { EXPERTS } from "./experts.wgsl.ts";
 
-const KERNEL: Kernel = { name: "experts", source: EXPERTS, bindings: ["read", "write", "read", "read"] };
+const KERNEL = {
+  name: "experts",
+  source: EXPERTS,
+  op: EXPERTS_OP,
+  bindings: ["read", "write", "read", "read"],
+} satisfies Kernel;
 const THREADS = 64;
 const TEAM_ROWS = 4;
 
@@ -49,7 +55,14 @@ async function half(
   const outputs = (THREADS / lanes) * TEAM_ROWS * (is_down ? 1 : 0.5);
   return matrix.chunks.map(({ buffer, first_row, n_rows, scales_at }) => ({
     pipeline,
-    words: [first_row / matrix.rows, n_rows / matrix.rows, scales_at, matrix.k, matrix.rows, out_stride],
+    op: KERNEL.op.pack({
+      first_expert: first_row / matrix.rows,
+      n_experts: n_rows / matrix.rows,
+      scales_at,
+      k: matrix.k,
+      rows: matrix.rows,
+      out_stride,
+    }),
     bindings: ({ buffers }) => [
       buffers.activation(is_down ? "expert_act" : op.in),
       buffers.activation(is_down ? op.out : "expert_act"),

@@ -1,5 +1,7 @@
 import type { AdapterReport } from "../../adapter.ts";
 import type { Gpu, Kernel, Pipeline } from "../../context.ts";
+import { MATMUL_OP } from "../../layout/ops.ts";
+import type { Values } from "../../layout/record.ts";
 import type { Stage } from "../../plan.ts";
 import type { Resources } from "../../resources.ts";
 import { type Chunk, PACKING, type StoredMatrix } from "../../weights/layout.ts";
@@ -10,8 +12,8 @@ import { MATVEC } from "./matvec.wgsl.ts";
 type MatmulStage = Extract<Stage, { kind: "matmul" }>;
 
 const BINDINGS = ["read", "write", "read", "read"] as const;
-const MATVEC_KERNEL: Kernel = { name: "matvec", source: MATVEC, bindings: BINDINGS };
-const MATMAT_KERNEL: Kernel = { name: "matmat", source: MATMAT, bindings: BINDINGS };
+const MATVEC_KERNEL = { name: "matvec", source: MATVEC, op: MATMUL_OP, bindings: BINDINGS } satisfies Kernel;
+const MATMAT_KERNEL = { name: "matmat", source: MATMAT, op: MATMUL_OP, bindings: BINDINGS } satisfies Kernel;
 
 /** Rows of input that matvec takes at once, by variant; beyond the last, tiles of matmat are better. */
 const FEW_ROWS = [1, 4] as const;
@@ -29,15 +31,15 @@ export async function buildMatmul(
   { gpu, weights }: BuildContext,
 ): Promise<Work> {
   const matrix = weights.matrices.get(stage.weight)!;
-  const bias = stage.bias === null ? 0 : weights.vectors_at.get(stage.bias)!;
+  const bias_at = stage.bias === null ? 0 : weights.vectors_at.get(stage.bias)!;
   const rowsOf = (sizes: StepSizes) => (stage.logits !== null ? sizes.n_gathered : sizes.n_rows);
   const dispatches = ({ pipeline, inputs, outputs }: Variant) =>
     matrix.chunks.map((chunk): Dispatch => {
-      const words = opWords(stage, matrix, chunk, buffers.stride(stage.out), bias);
-      const across = Math.ceil((words[7]! * (stage.gated ? 2 : 1)) / outputs);
+      const values = opValues(stage, matrix, chunk, buffers.stride(stage.out), bias_at);
+      const across = Math.ceil((values.n_out * (stage.gated ? 2 : 1)) / outputs);
       return {
         pipeline,
-        words,
+        op: MATMUL_OP.pack(values),
         bindings: ({ buffers }) => [
           buffers.activation(stage.in),
           buffers.activation(stage.out),
@@ -114,17 +116,18 @@ export function lanesOf({ subgroup_size, tiles }: AdapterReport): number {
   return tiles ? 32 : 4;
 }
 
-function opWords(
+function opValues(
   stage: MatmulStage,
   matrix: StoredMatrix,
   { first_row, n_rows, scales_at }: Chunk,
   out_stride: number,
-  bias: number,
-): number[] {
+  bias_at: number,
+): Values<typeof MATMUL_OP.fields> {
   const pairs = stage.gated ? 2 : 1;
   const out_at = first_row / pairs;
   const is_last = first_row + n_rows === matrix.rows;
   // The last chunk also writes the zeros behind the row's end.
   const n_out = is_last ? out_stride - out_at : n_rows / pairs;
-  return [n_rows, scales_at, first_row, matrix.k, matrix.rows, bias, out_at, n_out, out_stride];
+  const { k, rows } = matrix;
+  return { n_rows, scales_at, first_row, k, rows, bias_at, out_at, n_out, out_stride };
 }

@@ -1,11 +1,10 @@
 /**
  * Many rows of input (prefill, large batches): tiles of 64 inputs by 64 weight rows, 16 deep, through workgroup
  * memory (more of it takes software adapters seconds to compile). 64 of 256 threads bring the inputs, 64 the weights,
- * each a block of 4 by 4 that it turns on the way; then each thread keeps 4 by 4 sums: of a block of products from
+ * each a block of 4 by 4 that it transposes on the way; then each thread keeps 4 by 4 sums: of a block of products from
  * zero, and of blocks. A long sum is no long chain.
  */
 export const MATMAT = /* wgsl */ `
-//: include matmul_op
 //: include step
 @group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;

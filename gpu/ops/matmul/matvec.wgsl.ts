@@ -3,7 +3,6 @@
  * rows of input. Bound by the weights' bytes, which are read once.
  */
 export const MATVEC = /* wgsl */ `
-//: include matmul_op
 //: include step
 @group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;

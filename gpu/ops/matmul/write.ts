@@ -1,29 +1,11 @@
-/** What both matrix products are told of their op: sizes are data, so that shapes share a pipeline. */
-export const MATMUL_OP = /* wgsl */ `
-struct Op {
-  // Weight rows of this chunk, where its scales begin, its first row in the whole matrix.
-  n_rows: u32,
-  scales_at: u32,
-  first_row: u32,
-  // Values of a padded row of weights or input.
-  k: u32,
-  // Rows of the whole matrix.
-  rows: u32,
-  bias: u32,
-  // Where this chunk's outputs begin in a row, and how many there are, padding included.
-  out_at: u32,
-  n_out: u32,
-  out_stride: u32,
-}
-// Weight rows of an output.
-const STRIDE_R: u32 = select(1u, 2u, GATED);
-`;
-
 /**
  * The end of a matrix product: bias, then the gate's activation where rows are pairs (gate, up), and zeros in the
  * padding of the output's row. `row` counts weight rows of this chunk; `second` is row + 1's sum when GATED.
  */
 export const MATMUL_WRITE = /* wgsl */ `
+// Weight rows of an output.
+const STRIDE_R: u32 = select(1u, 2u, GATED);
+
 fn n_inputs() -> u32 {
 //: if LOGITS
   return step.n_gathered;
@@ -37,9 +19,9 @@ fn biased(row: u32, sum: f32) -> f32 {
   let whole = op.first_row + min(row, op.n_rows - 1u);
 //: if GATED
   // The bias has all gates first, then all ups.
-  return sum + vectors[op.bias + (whole % 2u) * (op.rows / 2u) + whole / 2u];
+  return sum + vectors[op.bias_at + (whole % 2u) * (op.rows / 2u) + whole / 2u];
 //: else
-  return sum + vectors[op.bias + whole];
+  return sum + vectors[op.bias_at + whole];
 //: end
 //: else
   return sum;

@@ -1,11 +1,17 @@
 import type { Kernel } from "../../context.ts";
+import { NORM_OP } from "../../layout/ops.ts";
 import type { Stage } from "../../plan.ts";
 import type { Resources } from "../../resources.ts";
-import { type BuildContext, type Dispatch, floatBits, rowThreads, type Work } from "../../work.ts";
-import { normWords } from "../residual/index.ts";
+import { type BuildContext, type Dispatch, rowThreads, type Work } from "../../work.ts";
+import { normAddresses } from "../residual/index.ts";
 import { NORM } from "./norm.wgsl.ts";
 
-const KERNEL: Kernel = { name: "norm", source: NORM, bindings: ["read", "write", "read"] };
+const KERNEL = {
+  name: "norm",
+  source: NORM,
+  op: NORM_OP,
+  bindings: ["read", "write", "read"],
+} satisfies Kernel;
 
 /** Rows normed by themselves: all, or (gathered) those whose logits are wanted. */
 export async function buildNorm(
@@ -22,7 +28,7 @@ export async function buildNorm(
   const all: Dispatch[] = [
     {
       pipeline,
-      words: [...normWords(norm, weights.vectors_at), d_model, stride, floatBits(norm.eps)],
+      op: KERNEL.op.pack({ ...normAddresses(norm, weights), d_model, stride, eps: norm.eps }),
       bindings: ({ buffers }) => [buffers.activation(input), buffers.activation(norm.out), weights.vectors],
       groups: ({ n_rows, n_gathered }) => [gathered ? n_gathered : n_rows, 1, 1],
     },

@@ -1,12 +1,5 @@
 /** One workgroup a row, or a gathered row: its residual stream, normed. */
 export const NORM = /* wgsl */ `
-struct Op {
-  weight: u32,
-  bias: u32,
-  d_model: u32,
-  stride: u32,
-  eps: f32,
-}
 //: include step
 @group(0) @binding(3) var<storage, read> h: array<f32>;
 @group(0) @binding(4) var<storage, read_write> x: array<f32>;
@@ -26,7 +19,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let i = thread + WG * e;
     if (i < op.d_model) { values[e] = h[row * op.stride + i]; }
   }
-  normalise(thread, op.weight, op.bias);
+  normalise(thread, op.weight_at, op.bias_at);
   for (var e = 0u; e < E; e++) {
     let i = thread + WG * e;
     if (i < op.stride) { x[group.x * op.stride + i] = select(0.0, values[e], i < op.d_model); }

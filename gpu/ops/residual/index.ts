@@ -1,18 +1,26 @@
-import { NONE } from "../../constants.ts";
+import type { WeightId } from "../../../models/program.ts";
 import type { Kernel } from "../../context.ts";
+import { EMBED_OP, RESIDUAL_OP } from "../../layout/ops.ts";
+import type { Values } from "../../layout/record.ts";
 import type { FusedNorm, Stage } from "../../plan.ts";
 import type { Resources } from "../../resources.ts";
 import { PACKING } from "../../weights/layout.ts";
 import type { Weights } from "../../weights/load.ts";
-import { always, type BuildContext, type Dispatch, floatBits, rowThreads, type Work } from "../../work.ts";
+import { always, type BuildContext, type Dispatch, rowThreads, type Work } from "../../work.ts";
 import { RESIDUAL } from "./residual.wgsl.ts";
 
 type EmbedStage = Extract<Stage, { kind: "embed" }>;
 type AddStage = Extract<Stage, { kind: "residual_add" }>;
 
 const BINDINGS = ["write", "write", "read", "read", "write", "read"] as const;
-const KERNEL: Kernel = { name: "residual", source: RESIDUAL, bindings: BINDINGS };
-const WITH_POSITIONS: Kernel = { ...KERNEL, bindings: [...BINDINGS, "read"] };
+const ADD_KERNEL = {
+  name: "residual",
+  source: RESIDUAL,
+  op: RESIDUAL_OP,
+  bindings: BINDINGS,
+} satisfies Kernel;
+const EMBED_KERNEL = { ...ADD_KERNEL, name: "embed", op: EMBED_OP } satisfies Kernel;
+const WITH_POSITIONS = { ...EMBED_KERNEL, bindings: [...BINDINGS, "read"] } satisfies Kernel;
 
 /** Rows added to the residual stream, with the hooks of their sites and the norms on both sides. */
 export async function buildResidualAdd(
@@ -28,10 +36,10 @@ export async function buildResidualAdd(
     NORM: norm === null ? "none" : norm_of,
     PRE_NORM: pre_norm !== null,
   };
-  const pipeline = await context.gpu.pipeline(KERNEL, constants);
+  const pipeline = await context.gpu.pipeline(ADD_KERNEL, constants);
   return always({
     pipeline,
-    words: sharedWords(stage, op, op.in_site, resources.buffers.stride(op.into), context),
+    op: RESIDUAL_OP.pack(sharedValues(stage, op, op.in_site, resources.buffers.stride(op.into), context)),
     bindings: ({ buffers, hooks }) => [
       ...sharedBindings(op.into, norm, { buffers, hooks }, context.weights),
       buffers.activation(op.in),
@@ -60,14 +68,17 @@ export async function buildEmbed(
     DTYPE: matrix.dtype,
     QUANTISED: PACKING[matrix.dtype].quantised,
   };
-  const pipeline = await gpu.pipeline(positions === null ? KERNEL : WITH_POSITIONS, constants);
+  const pipeline = await gpu.pipeline(positions === null ? EMBED_KERNEL : WITH_POSITIONS, constants);
   const all = matrix.chunks.map(
     ({ buffer, first_row, n_rows, scales_at }): Dispatch => ({
       pipeline,
-      words: [
-        ...sharedWords({ ...stage, pre_norm: null }, op, NONE, stride, context),
-        ...[first_row, n_rows, scales_at, matrix.k],
-      ],
+      op: EMBED_OP.pack({
+        ...sharedValues({ ...stage, pre_norm: null }, op, null, stride, context),
+        first_row,
+        n_rows,
+        scales_at,
+        k: matrix.k,
+      }),
       bindings: ({ buffers, hooks }) => [
         ...sharedBindings(op.out, norm, { buffers, hooks }, weights),
         buffer,
@@ -100,25 +111,26 @@ function sharedConstants(
   };
 }
 
-function sharedWords(
+function sharedValues(
   { norm, pre_norm, router }: Pick<AddStage, "norm" | "pre_norm" | "router">,
   { scale, sites }: { scale: number; sites: readonly number[] },
-  in_site: number,
+  in_site: number | null,
   stride: number,
   { program, weights }: BuildContext,
-): number[] {
-  return [
-    in_site,
-    sites[0] ?? NONE,
-    sites[1] ?? NONE,
-    program.d_model,
+): Values<typeof RESIDUAL_OP.fields> {
+  const [after, before] = [normAddresses(norm, weights), normAddresses(pre_norm, weights)];
+  return {
+    sites: [in_site, sites[0] ?? null, sites[1] ?? null],
+    d_model: program.d_model,
     stride,
-    floatBits(scale),
-    floatBits((norm ?? pre_norm)?.eps ?? 0),
-    ...normWords(norm, weights.vectors_at),
-    ...normWords(pre_norm, weights.vectors_at),
-    router === null ? 0 : weights.vectors_at.get(router.weight)!,
-  ];
+    scale,
+    eps: (norm ?? pre_norm)?.eps ?? 0,
+    norm_weight_at: after.weight_at,
+    norm_bias_at: after.bias_at,
+    pre_weight_at: before.weight_at,
+    pre_bias_at: before.bias_at,
+    router_at: router === null ? 0 : weights.vectors_at.get(router.weight)!,
+  };
 }
 
 function sharedBindings(
@@ -131,8 +143,15 @@ function sharedBindings(
   return [buffers.activation(into), x, weights.vectors, hooks.buffer, buffers.results];
 }
 
-/** Where a norm's weight and bias lie among the vectors. */
-export function normWords(norm: FusedNorm | null, at: Weights["vectors_at"]): [number, number] {
-  if (norm === null) return [0, 0];
-  return [at.get(norm.weight)!, norm.bias === null ? NONE : at.get(norm.bias)!];
+/** Addresses of a norm's weight and bias among the vectors; what no kernel reads where there is no norm. */
+export function normAddresses(
+  norm: FusedNorm | null,
+  { vectors_at }: Weights,
+): { weight_at: number; bias_at: number | null } {
+  if (norm === null) return { weight_at: 0, bias_at: null };
+  return { weight_at: vectors_at.get(norm.weight)!, bias_at: addressOf(norm.bias, vectors_at) };
+}
+
+function addressOf(weight: WeightId | null, at: Weights["vectors_at"]): number | null {
+  return weight === null ? null : at.get(weight)!;
 }

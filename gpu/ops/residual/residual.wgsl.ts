@@ -1,28 +1,9 @@
 /**
- * One workgroup a row: the row is looked up (EMBED) or added to, meets its sites, is kept, and is normed for the
+ * One workgroup a row: the row is looked up (EMBED) or added to, passes its sites, is stored, and is normed for the
  * matrix that comes next, whose experts it chooses where it has any. So a hook costs no dispatch and the norms none
  * either. NORM says which row the norm is of: the new one (after), or, for parallel blocks, the old one (before).
  */
 export const RESIDUAL = /* wgsl */ `
-struct Op {
-  // Where what is added is read, and the sites that the new row passes; NONE for none.
-  sites: vec3<u32>,
-  d_model: u32,
-  stride: u32,
-  scale: f32,
-  eps: f32,
-  norm_weight: u32,
-  norm_bias: u32,
-  // The norm of what is added, before it is.
-  pre_weight: u32,
-  pre_bias: u32,
-  router: u32,
-  // EMBED: rows of this chunk of the matrix, where its scales are, values of a padded row.
-  first_row: u32,
-  n_rows: u32,
-  scales_at: u32,
-  k: u32,
-}
 //: include step
 @group(0) @binding(3) var<storage, read_write> h: array<f32>;
 @group(0) @binding(4) var<storage, read_write> x: array<f32>;
@@ -50,11 +31,11 @@ var<workgroup> row_id: u32;
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
   let row = group.x;
 //: if EMBED
-  // A token drawn by the step before is found where that step left it.
+  // A token drawn by the step before is in a slot of the results.
   if (thread == 0u) {
     let named = row_token(row);
     row_id = named;
-    if (named >= 0x80000000u) { row_id = results[named & 0x7fffffffu]; }
+    if (named >= FOLLOWS) { row_id = results[named - FOLLOWS]; }
   }
   let token = workgroupUniformLoad(&row_id);
   if (token < op.first_row || token >= op.first_row + op.n_rows) { return; }
@@ -73,15 +54,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let i = thread + WG * e;
     if (i < op.d_model) { values[e] = h[row * op.stride + i]; }
   }
-  normalise(thread, op.norm_weight, op.norm_bias);
-  keep_normed(thread, row);
+  normalise(thread, op.norm_weight_at, op.norm_bias_at);
+  store_normed(thread, row);
 //: end
   for (var e = 0u; e < E; e++) {
     let i = thread + WG * e;
     if (i < op.d_model) { values[e] = delta[row * op.stride + i]; }
   }
 //: if PRE_NORM
-  normalise(thread, op.pre_weight, op.pre_bias);
+  normalise(thread, op.pre_weight_at, op.pre_bias_at);
 //: end
   for (var e = 0u; e < E; e++) { values[e] *= op.scale; }
 //: end
@@ -95,7 +76,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       }
     }
 //: end
-    if (op.sites[n] != NONE) { meet_site(thread, row, op.sites[n]); }
+    if (op.sites[n] != NONE) { run_site(thread, row, op.sites[n]); }
   }
   flag_non_finite(row);
   for (var e = 0u; e < E; e++) {
@@ -103,15 +84,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (i < op.d_model) { h[row * op.stride + i] = values[e]; }
   }
 //: if NORM == after
-  normalise(thread, op.norm_weight, op.norm_bias);
-  keep_normed(thread, row);
+  normalise(thread, op.norm_weight_at, op.norm_bias_at);
+  store_normed(thread, row);
 //: if ROUTER
   route(thread, row);
 //: end
 //: end
 }
 
-fn keep_normed(thread: u32, row: u32) {
+fn store_normed(thread: u32, row: u32) {
   for (var e = 0u; e < E; e++) {
     let i = thread + WG * e;
     if (i < op.stride) { x[row * op.stride + i] = select(0.0, values[e], i < op.d_model); }

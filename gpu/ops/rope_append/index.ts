@@ -1,25 +1,27 @@
+import type { WeightId } from "../../../models/program.ts";
 import { BLOCK_SIZE } from "../../cache.ts";
-import { NONE } from "../../constants.ts";
 import type { Kernel } from "../../context.ts";
+import { ROPE_APPEND_OP } from "../../layout/ops.ts";
 import type { Stage } from "../../plan.ts";
 import type { Resources } from "../../resources.ts";
-import { always, type BuildContext, floatBits, type Work } from "../../work.ts";
+import { always, type BuildContext, type Work } from "../../work.ts";
 import { ROPE_APPEND } from "./rope_append.wgsl.ts";
 
-const KERNEL: Kernel = {
+const KERNEL = {
   name: "rope_append",
   source: ROPE_APPEND,
+  op: ROPE_APPEND_OP,
   bindings: ["read", "write", "write", "write", "read", "read"],
-};
+} satisfies Kernel;
 
-/** q and k of each row normed and turned by position (and by the length of its call), k and v appended to the paged cache. */
+/** q and k of each row normed and rotated by position (and by the length of its call), k and v appended to the paged cache. */
 export async function buildRopeAppend(
   { rope, layer, row_norms, out }: Extract<Stage, { kind: "rope_append" }>,
   { buffers }: Resources,
   { gpu, program, weights }: BuildContext,
 ): Promise<Work> {
   const { n_kv_heads, d_head } = program;
-  const rope_at = rope.rope === null ? null : buffers.ropeByLength(rope.rope);
+  const first_turn = rope.rope === null ? null : buffers.ropeByLength(rope.rope);
   const pipeline = await gpu.pipeline(KERNEL, {
     WG: 64,
     D_HEAD: d_head,
@@ -30,33 +32,33 @@ export async function buildRopeAppend(
     INTERLEAVED: rope.layout === "interleaved",
     ROPE: rope.rope !== null,
     Q_SCALE: rope.q_scale !== null,
-    BY_LENGTH: rope_at !== null,
+    BY_LENGTH: first_turn !== null,
   });
-  const at = (weight: number | null, none = 0) => (weight === null ? none : weights.vectors_at.get(weight)!);
-  const norms =
-    row_norms === null
-      ? [at(rope.q_norm), at(rope.k_norm), NONE, NONE]
-      : [row_norms.q, row_norms.k]
-          .map(({ weight }) => at(weight))
-          .concat([row_norms.q, row_norms.k].map(({ bias }) => at(bias, NONE)));
+  const at = (weight: WeightId | null) => (weight === null ? null : weights.vectors_at.get(weight)!);
   return always({
     pipeline,
-    words: [
-      ...norms,
-      ...[rope.n_heads, n_kv_heads, buffers.stride(rope.buffer), buffers.stride(out)],
-      rope.rope === null ? 0 : program.ropes[rope.rope]! / 2,
-      floatBits(row_norms?.q.eps ?? rope.eps),
-      floatBits(rope.q_scale?.beta ?? 0),
-      rope.q_scale?.every ?? 1,
-      rope_at ?? 0,
-    ],
+    op: KERNEL.op.pack({
+      q_norm_at: at(row_norms?.q.weight ?? rope.q_norm) ?? 0,
+      k_norm_at: at(row_norms?.k.weight ?? rope.k_norm) ?? 0,
+      q_bias_at: at(row_norms?.q.bias ?? null),
+      k_bias_at: at(row_norms?.k.bias ?? null),
+      n_heads: rope.n_heads,
+      n_kv_heads,
+      qkv_stride: buffers.stride(rope.buffer),
+      out_stride: buffers.stride(out),
+      half: rope.rope === null ? 0 : program.ropes[rope.rope]! / 2,
+      eps: row_norms?.q.eps ?? rope.eps,
+      q_beta: rope.q_scale?.beta ?? 0,
+      q_every: rope.q_scale?.every ?? 1,
+      first_turn: first_turn ?? 0,
+    }),
     bindings: ({ buffers, cache }) => [
       buffers.activation(rope.buffer),
       buffers.activation(out),
       cache.keys(layer),
       cache.values(layer),
       weights.vectors,
-      rope.rope === null || rope_at !== null ? buffers.spare : buffers.rope(rope.rope),
+      rope.rope === null || first_turn !== null ? buffers.spare : buffers.rope(rope.rope),
     ],
     groups: ({ n_rows }) => [rope.n_heads + 2 * n_kv_heads, n_rows, 1],
   });

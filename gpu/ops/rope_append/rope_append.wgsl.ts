@@ -1,41 +1,26 @@
+import { TURN } from "../../layout/step.ts";
+
 /**
- * One workgroup a head of a row: q and k are normed and turned; q goes where attention reads it, k and v to the paged
- * cache. Keys lie by quads of their dimensions, [block][kv head][d_head / 4][position][4], so that neighbouring
- * threads of `attention`, one a position, read neighbouring words; values lie [block][kv head][position][d_head].
+ * One workgroup a head of a row: q and k are normed and rotated; q goes where attention reads it, k and v to the paged
+ * cache. Keys are stored by quads of their dimensions, [block][kv head][d_head / 4][position][4], so that neighbouring
+ * threads of `attention`, one a position, read neighbouring words; values are [block][kv head][position][d_head].
  */
 export const ROPE_APPEND = /* wgsl */ `
-struct Op {
-  q_norm: u32,
-  k_norm: u32,
-  // Of norms over whole rows.
-  q_bias: u32,
-  k_bias: u32,
-  n_heads: u32,
-  n_kv_heads: u32,
-  qkv_stride: u32,
-  out_stride: u32,
-  // Half of the dimensions that turn.
-  half: u32,
-  eps: f32,
-  // q of position p is multiplied by 1 + beta ln(1 + floor(p / every)).
-  q_beta: f32,
-  q_every: u32,
-  // Of a rope that goes by length: u32s of a row in the tables before its own.
-  rope_at: u32,
-}
 //: include step
 @group(0) @binding(3) var<storage, read> qkv: array<f32>;
 @group(0) @binding(4) var<storage, read_write> queries: array<f32>;
 @group(0) @binding(5) var<storage, read_write> keys: array<f32>;
 @group(0) @binding(6) var<storage, read_write> kv_values: array<f32>;
 @group(0) @binding(7) var<storage, read> vectors: array<f32>;
-@group(0) @binding(8) var<storage, read> rope: array<vec2<f32>>;
+@group(0) @binding(8) var<storage, read> rope: array<Turn>;
+${TURN.struct("Turn")}
+${TURN.accessors({ name: "turn", array: "batch", base: "step.turns_at" })}
 //: include reduce
 
 var<workgroup> head: array<f32, D_HEAD>;
 const PADDED: u32 = 4u * ((D_HEAD + 3u) / 4u);
 
-// The norm of [start, start + width) of qkv, as it bears on this head, whose first value is at 'at'.
+// The norm of [start, start + width) of qkv, for this head, whose first value is at 'at'.
 fn norm_head(thread: u32, start: u32, width: u32, at: u32, weight: u32, bias: u32) {
   var mean = 0.0;
 //: if LAYER_NORM
@@ -68,13 +53,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //: else
   if (!is_value) {
     let own = select(group.x - op.n_heads, group.x, is_query);
-    let weight = select(op.k_norm, op.q_norm, is_query);
+    let weight = select(op.k_norm_at, op.q_norm_at, is_query);
 //: if NORM == head
     norm_head(thread, at, D_HEAD, at, weight + select(0u, own * D_HEAD, HEAD_WEIGHTS), NONE);
 //: else
     let start = row * op.qkv_stride + select(op.n_heads * D_HEAD, 0u, is_query);
     let width = select(op.n_kv_heads, op.n_heads, is_query) * D_HEAD;
-    let bias = select(op.k_bias, op.q_bias, is_query);
+    let bias = select(op.k_bias_at, op.q_bias_at, is_query);
     norm_head(thread, start, width, at, weight + own * D_HEAD, select(bias + own * D_HEAD, NONE, bias == NONE));
 //: end
   }
@@ -84,8 +69,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   if (!is_value) {
     for (var j = thread; j < op.half; j += WG) {
 //: if BY_LENGTH
-      let at_turn = step.ropes_at + op.rope_at * step.n_rows + 2u * (row * op.half + j);
-      let turn = vec2<f32>(bitcast<f32>(batch[at_turn]), bitcast<f32>(batch[at_turn + 1u]));
+      let index = op.first_turn * step.n_rows + row * op.half + j;
+      let turn = Turn(turn_cos(index), turn_sin(index));
 //: else
       let turn = rope[position * op.half + j];
 //: end
@@ -98,8 +83,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //: end
       let a = head[first];
       let b = head[second];
-      head[first] = a * turn.x - b * turn.y;
-      head[second] = b * turn.x + a * turn.y;
+      head[first] = a * turn.cos - b * turn.sin;
+      head[second] = b * turn.cos + a * turn.sin;
     }
     workgroupBarrier();
   }
@@ -114,7 +99,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var i = thread; i < D_HEAD; i += WG) { queries[row * op.out_stride + group.x * D_HEAD + i] = factor * head[i]; }
     return;
   }
-  let block = batch[entry_blocks(row_entry(row)) + position / BLOCK];
+  let block = batch[entry_blocks_at(row_entry(row)) + position / BLOCK];
   let slot = position % BLOCK;
   if (is_value) {
     let to = ((block * op.n_kv_heads + group.x - op.n_heads - op.n_kv_heads) * BLOCK + slot) * D_HEAD;

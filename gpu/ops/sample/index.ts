@@ -1,9 +1,15 @@
 import type { Kernel } from "../../context.ts";
+import { SAMPLE_OP } from "../../layout/ops.ts";
 import type { Resources } from "../../resources.ts";
 import type { BuildContext, Dispatch, Work } from "../../work.ts";
 import { SAMPLE } from "./sample.wgsl.ts";
 
-const KERNEL: Kernel = { name: "sample", source: SAMPLE, bindings: ["write", "write"] };
+const KERNEL = {
+  name: "sample",
+  source: SAMPLE,
+  op: SAMPLE_OP,
+  bindings: ["write", "write"],
+} satisfies Kernel;
 
 /** Up to here few threads, with few barriers to meet at, draw sooner than many. */
 const SMALL_VOCAB = 8192;
@@ -16,7 +22,7 @@ export async function buildSample(
   const all: Dispatch[] = [
     {
       pipeline: await gpu.pipeline(KERNEL, { WG: d_vocab <= SMALL_VOCAB ? 64 : 256 }),
-      words: [d_vocab, buffers.stride("logits")],
+      op: KERNEL.op.pack({ d_vocab, stride: buffers.stride("logits") }),
       bindings: ({ buffers }) => [buffers.activation("logits"), buffers.results],
       groups: ({ n_samples }) => [n_samples, 1, 1],
     },

@@ -1,13 +1,12 @@
+import { DRAWN, LIKELY, LOGPROBS, SAVED } from "../../layout/results.ts";
+import { ADJUSTMENT, SAMPLE as SAMPLE_RECORD } from "../../layout/sample.ts";
+
 /**
  * One workgroup a sequence draws its token, as `SampleParams` says. No sorting: thresholds of top-k and top-p are found
  * by bisection over the logits' bits, whose order as whole numbers is the logits' order. The one random number comes
  * from the host (it depends on seed and draw alone).
  */
 export const SAMPLE = /* wgsl */ `
-struct Op {
-  d_vocab: u32,
-  stride: u32,
-}
 //: include step
 @group(0) @binding(3) var<storage, read_write> logits: array<f32>;
 @group(0) @binding(4) var<storage, read_write> results: array<u32>;
@@ -17,11 +16,12 @@ struct Op {
 
 const LOWEST: f32 = -3.4028234e38;
 
-// A sample's words: row, slot of the drawn token, 1 / temperature (0 is greedy), top_k, top_p, min_p, the random number,
-// likeliest to report, items to adjust, how many, repetition, frequency and presence penalty, where results go, slot of
-// the token drawn before (where it counts), flag, where adjusted logits are saved.
-fn word(index: u32, group: u32) -> u32 { return batch[step.samples_at + 20u * group + index]; }
-fn number(index: u32, group: u32) -> f32 { return bitcast<f32>(word(index, group)); }
+${SAMPLE_RECORD.accessors({ name: "sample", array: "batch", base: "step.samples_at" })}
+${ADJUSTMENT.accessors({ name: "adjustment", array: "batch" })}
+${DRAWN.accessors({ name: "drawn", array: "results", writable: true })}
+${LOGPROBS.accessors({ name: "logprobs", array: "results", writable: true })}
+${LIKELY.accessors({ name: "likely", array: "results", writable: true })}
+${SAVED.accessors({ name: "saved", array: "results", writable: true })}
 
 // Whole numbers in the order of floats; both zeros are one.
 fn key_of(value: f32) -> u32 {
@@ -40,18 +40,19 @@ var<workgroup> drawn: u32;
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
   let group = id.x;
-  let base = word(0u, group) * op.stride;
-  let out = word(13u, group);
-  if (refuse_non_finite(thread, base, word(15u, group))) { return; }
-  let n_top = word(7u, group);
-  if (n_top != NONE) { report_likeliest(thread, base, n_top, out); }
+  let base = sample_row(group) * op.stride;
+  let drawn_at = sample_drawn_at(group);
+  let logprobs_at = drawn_at + DRAWN_STRIDE;
+  if (refuse_non_finite(thread, base, sample_flag_at(group))) { return; }
+  let n_top = sample_n_top(group);
+  if (n_top != NONE) { report_likeliest(thread, base, n_top, logprobs_at); }
   adjust(thread, group, base);
   let token = draw(thread, group, base);
   restore(thread, group, base);
   if (thread == 0u) {
-    results[word(1u, group)] = token;
-    results[out] = token;
-    if (n_top != NONE) { results[out + 3u] = bitcast<u32>(logits[base + token]); }
+    results[sample_slot(group)] = token;
+    set_drawn_token(drawn_at, token);
+    if (n_top != NONE) { set_logprobs_logit(logprobs_at, logits[base + token]); }
   }
 }
 
@@ -61,12 +62,12 @@ fn refuse_non_finite(thread: u32, base: u32, flag: u32) -> bool {
     if ((bitcast<u32>(logits[base + i]) & 0x7f800000u) == 0x7f800000u) { bad = 1u; }
   }
   if (workgroup_max_u32(thread, bad) == 0u) { return false; }
-  if (thread == 0u && results[flag] == 0u) { results[flag] = 2u; }
+  if (thread == 0u && results[flag] == 0u) { results[flag] = NON_FINITE_LOGITS; }
   return true;
 }
 
 // The highest logit, the sum of exponentials against it, and the likeliest ids with their logits.
-fn report_likeliest(thread: u32, base: u32, n_top: u32, out: u32) {
+fn report_likeliest(thread: u32, base: u32, n_top: u32, at: u32) {
   var top = LOWEST;
   for (var i = thread; i < op.d_vocab; i += WG) { top = max(top, logits[base + i]); }
   top = workgroup_max(thread, top);
@@ -74,8 +75,8 @@ fn report_likeliest(thread: u32, base: u32, n_top: u32, out: u32) {
   for (var i = thread; i < op.d_vocab; i += WG) { sum += exp_exact(logits[base + i] - top); }
   sum = workgroup_sum(thread, sum);
   if (thread == 0u) {
-    results[out + 1u] = bitcast<u32>(top);
-    results[out + 2u] = bitcast<u32>(sum);
+    set_logprobs_highest(at, top);
+    set_logprobs_sum(at, sum);
   }
   var last_key = 0xffffffffu;
   var last_id = 0u;
@@ -93,43 +94,45 @@ fn report_likeliest(thread: u32, base: u32, n_top: u32, out: u32) {
     last_id = workgroup_min_u32(thread, found);
     last_key = best;
     if (thread == 0u) {
-      results[out + 4u + 2u * n] = last_id;
-      results[out + 5u + 2u * n] = bitcast<u32>(logits[base + last_id]);
+      let likely = at + LOGPROBS_STRIDE + LIKELY_STRIDE * n;
+      set_likely_id(likely, last_id);
+      set_likely_logit(likely, logits[base + last_id]);
     }
   }
 }
 
 fn penalised(value: f32, group: u32, count: u32) -> f32 {
-  let repetition = number(10u, group);
+  let repetition = sample_repetition_penalty(group);
   var shaped = select(value * repetition, value / repetition, value > 0.0);
-  if (count > 0u) { shaped -= f32(count) * number(11u, group) + number(12u, group); }
+  if (count > 0u) { shaped -= f32(count) * sample_frequency_penalty(group) + sample_presence_penalty(group); }
   return shaped;
 }
 
-// Penalties and biases, in place; what was there is kept behind the results. An item's words: id, whether it has
-// appeared, how often in the reply, bias. The token that the step before drew is one more of the reply.
+// Penalties and biases, in place; the logits from before are saved in the results. The token that the step before drew
+// is one more of the reply.
 fn adjust(thread: u32, group: u32, base: u32) {
-  let items = word(8u, group);
-  let count = word(9u, group);
-  let saved = word(16u, group);
+  let first = sample_adjustments_at(group);
+  let count = sample_n_adjustments(group);
+  let saved = sample_saved_at(group);
+  let slot = sample_followed_slot(group);
   var followed = NONE;
-  if (word(14u, group) != NONE) { followed = results[word(14u, group)]; }
+  if (slot != NONE) { followed = results[slot]; }
   for (var i = thread; i < count; i += WG) {
-    let at = items + 4u * i;
-    let place = base + batch[at];
-    let value = logits[place];
-    results[saved + i] = bitcast<u32>(value);
-    let extra = select(0u, 1u, batch[at] == followed);
+    let at = first + ADJUSTMENT_STRIDE * i;
+    let id = adjustment_id(at);
+    let value = logits[base + id];
+    results[saved + SAVED_STRIDE + i] = bitcast<u32>(value);
+    let extra = select(0u, 1u, id == followed);
     var shaped = value;
-    if (batch[at + 1u] + extra > 0u) { shaped = penalised(value, group, batch[at + 2u] + extra); }
-    logits[place] = shaped + bitcast<f32>(batch[at + 3u]);
+    if (adjustment_appeared(at) || extra > 0u) { shaped = penalised(value, group, adjustment_count(at) + extra); }
+    logits[base + id] = shaped + adjustment_bias(at);
   }
   if (thread == 0u && followed != NONE) {
     var known = false;
-    for (var i = 0u; i < count; i++) { known = known || batch[items + 4u * i] == followed; }
-    results[saved + count] = select(followed, NONE, known);
+    for (var i = 0u; i < count; i++) { known = known || adjustment_id(first + ADJUSTMENT_STRIDE * i) == followed; }
+    set_saved_followed(saved, select(followed, NONE, known));
     if (!known) {
-      results[saved + count + 1u] = bitcast<u32>(logits[base + followed]);
+      set_saved_logit(saved, logits[base + followed]);
       logits[base + followed] = penalised(logits[base + followed], group, 1u);
     }
   }
@@ -138,12 +141,15 @@ fn adjust(thread: u32, group: u32, base: u32) {
 
 fn restore(thread: u32, group: u32, base: u32) {
   storageBarrier();
-  let items = word(8u, group);
-  let count = word(9u, group);
-  let saved = word(16u, group);
-  for (var i = thread; i < count; i += WG) { logits[base + batch[items + 4u * i]] = bitcast<f32>(results[saved + i]); }
-  if (thread == 0u && word(14u, group) != NONE && results[saved + count] != NONE) {
-    logits[base + results[saved + count]] = bitcast<f32>(results[saved + count + 1u]);
+  let first = sample_adjustments_at(group);
+  let count = sample_n_adjustments(group);
+  let saved = sample_saved_at(group);
+  for (var i = thread; i < count; i += WG) {
+    let id = adjustment_id(first + ADJUSTMENT_STRIDE * i);
+    logits[base + id] = bitcast<f32>(results[saved + SAVED_STRIDE + i]);
+  }
+  if (thread == 0u && sample_followed_slot(group) != NONE && saved_followed(saved) != NONE) {
+    logits[base + saved_followed(saved)] = saved_logit(saved);
   }
   storageBarrier();
 }
@@ -152,7 +158,7 @@ fn draw(thread: u32, group: u32, base: u32) -> u32 {
   var top = 0u;
   for (var i = thread; i < op.d_vocab; i += WG) { top = max(top, key_of(logits[base + i])); }
   top = workgroup_max_u32(thread, top);
-  let factor = number(2u, group);
+  let factor = sample_inverse_temperature(group);
   if (factor == 0.0) {
     var first = 0xffffffffu;
     for (var i = thread; i < op.d_vocab; i += WG) {
@@ -164,12 +170,12 @@ fn draw(thread: u32, group: u32, base: u32) -> u32 {
   // Kept so far: keys above \`least\`, and of those equal to it the first \`n_least\`.
   var least = 0u;
   var n_least = 0xffffffffu;
-  let top_k = word(3u, group);
+  let top_k = sample_top_k(group);
   if (top_k > 0u && top_k < op.d_vocab) {
     least = kth_key(thread, base, top, top_k);
     n_least = top_k - count_from(thread, base, least + 1u);
   }
-  let top_p = number(4u, group);
+  let top_p = sample_top_p(group);
   if (top_p < 1.0) {
     var mass = mass_from(thread, base, least + 1u, highest, factor);
     if (top_k > 0u && top_k < op.d_vocab) { mass += f32(n_least) * weight_of(value_of(least), highest, factor); }
@@ -182,7 +188,7 @@ fn draw(thread: u32, group: u32, base: u32) -> u32 {
     n_least = select(n_edge, min(n_edge, n_least), edge == least);
     least = edge;
   }
-  return pick(thread, base, least, n_least, highest, factor, number(5u, group), number(6u, group));
+  return pick(thread, base, least, n_least, highest, factor, sample_min_p(group), sample_random(group));
 }
 
 // The largest key that top_k logits reach.
