@@ -7,7 +7,7 @@ import type { Readback } from "./readback.ts";
 
 export interface Accumulator {
   sites: readonly SiteId[];
-  /** Where its sums lie, [n_sites, d_model]. */
+  /** Address of its sums, [n_sites, d_model]. */
   at: number;
   count: number;
 }
@@ -82,14 +82,14 @@ export class Accumulators {
 
   #readAll(): void {
     const asked = this.#asked.splice(0);
-    const spans = asked.map(({ at, length }) => ({
+    const ranges = asked.map(({ at, length }) => ({
       buffer: this.#arena.buffer,
       start: 4 * at,
       bytes: 4 * length,
     }));
     const encoder = this.#gpu.device.createCommandEncoder();
     this.clearFresh(encoder);
-    this.#readback.read(encoder, spans).then(
+    this.#readback.read(encoder, ranges).then(
       (parts) => {
         for (const [i, { resolve }] of asked.entries()) resolve(new Float32Array(parts[i]!));
       },

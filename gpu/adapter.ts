@@ -1,6 +1,6 @@
 import { CapstanError } from "../models/errors.ts";
 
-/** What an adapter is and offers, in words and numbers for people and for choices. */
+/** What an adapter is and offers, for people and for choosing kernels. */
 export interface AdapterReport {
   /** "NVIDIA H200", "llvmpipe (LLVM 15.0.6, 256 bits)": the best name the runtime gives. */
   name: string;

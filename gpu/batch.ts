@@ -4,7 +4,7 @@ import type { Program } from "../models/program.ts";
 import { ropeRowsByLength } from "../models/rope.ts";
 import type { RopeSpec } from "../models/spec.ts";
 import type { Accumulators } from "./accumulators.ts";
-import { turnsOf } from "./buffers.ts";
+import { rotationsOf } from "./buffers.ts";
 import type { Cache } from "./cache.ts";
 import type { HookStore } from "./hooks.ts";
 import { Packed } from "./layout/packed.ts";
@@ -41,7 +41,7 @@ export interface PackOptions {
   /** First slot of the results for tokens that are drawn, and of those that the step before drew; by place in the batch. */
   drawn_to: number;
   drawn_from: number;
-  /** Each entry's place in the batch that the caller gave (of which this may be a piece). */
+  /** Each entry's place in the batch that the caller gave (of which this may be a sub-batch). */
   places: readonly number[];
 }
 
@@ -81,7 +81,7 @@ export function packBatch(batch: readonly StepEntry[], options: PackOptions): Pa
   });
   const samples_at = packed.list(SAMPLE, samples);
   const sums = packSums(packed, batch, results, options);
-  const turns_at = packTurns(packed, batch, options);
+  const rotations_at = packRotations(packed, batch, options);
   const bytes = packed.bytes(STEP, {
     n_rows,
     n_gathered: gathered_rows.length,
@@ -93,7 +93,7 @@ export function packBatch(batch: readonly StepEntry[], options: PackOptions): Pa
     samples_at,
     sums_at: sums.at,
     routes_at: results.routes_at,
-    turns_at,
+    rotations_at,
   });
   return {
     bytes,
@@ -240,12 +240,16 @@ function packSums(
   return { at: packed.list(SUM, values), count: values.length };
 }
 
-/** Turns of the ropes that go by length, a table of all rows after the other. */
-function packTurns(packed: Packed, batch: readonly StepEntry[], { ropes_by_length }: PackOptions): number {
+/** Rotations of the ropes that go by length, a table of all rows after the other. */
+function packRotations(
+  packed: Packed,
+  batch: readonly StepEntry[],
+  { ropes_by_length }: PackOptions,
+): number {
   const at = packed.length;
   for (const rope of ropes_by_length) {
     for (const { position, rope_lengths } of batch)
-      packed.f32s(turnsOf(ropeRowsByLength(rope, position, rope_lengths!)));
+      packed.f32s(rotationsOf(ropeRowsByLength(rope, position, rope_lengths!)));
   }
   return at;
 }

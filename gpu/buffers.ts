@@ -3,7 +3,7 @@ import { ropeRows } from "../models/rope.ts";
 import type { RopeSpec } from "../models/spec.ts";
 import { padded, UNIFORM_STRIDE, USAGE } from "./constants.ts";
 import type { Gpu } from "./context.ts";
-import { TURN } from "./layout/step.ts";
+import { ROTATION } from "./layout/step.ts";
 import type { ActivationName, Stage } from "./plan.ts";
 import { DRAWN_SLOTS } from "./results.ts";
 import { shareBuffers } from "./share.ts";
@@ -91,7 +91,7 @@ export class Buffers {
     return this.#ropes.filter(({ beyond }) => beyond !== undefined);
   }
 
-  /** Turns of a row in the tables before that of a rope by length; null for one by position alone. */
+  /** Rotations of a row in the tables before that of a rope by length; null for one by position alone. */
   ropeByLength(index: number): number | null {
     if (this.#ropes[index]!.beyond === undefined) return null;
     const before = this.#ropes.slice(0, index).filter(({ beyond }) => beyond !== undefined);
@@ -140,7 +140,7 @@ export class Buffers {
     this.#gpu.write(this.#batch, 0, bytes);
   }
 
-  /** Rope rows come from the host in f64, in powers of two as positions grow: [positions, d_rot / 2] of `TURN`. */
+  /** Rope rows come from the host in f64, in powers of two as positions grow: [positions, d_rot / 2] of `ROTATION`. */
   extendRopes(needed: number): void {
     if (needed <= this.#positions) return;
     let positions = Math.max(FIRST_POSITIONS, this.#positions);
@@ -148,10 +148,10 @@ export class Buffers {
     positions = Math.min(positions, this.#n_ctx);
     for (const [index, rope] of this.#ropes.entries()) {
       if (rope.beyond !== undefined) continue;
-      const row_bytes = 4 * TURN.stride * (rope.d_rot / 2);
-      const turns = turnsOf(ropeRows(rope, this.#positions, positions));
+      const row_bytes = 4 * ROTATION.stride * (rope.d_rot / 2);
+      const rotations = rotationsOf(ropeRows(rope, this.#positions, positions));
       const table = this.#gpu.grow(`rope ${index}`, this.#rope_tables[index], row_bytes * positions);
-      this.#gpu.write(table, row_bytes * this.#positions, new Uint8Array(turns.buffer));
+      this.#gpu.write(table, row_bytes * this.#positions, new Uint8Array(rotations.buffer));
       this.#rope_tables[index] = table;
     }
     this.#positions = positions;
@@ -179,18 +179,24 @@ export class Buffers {
   }
 }
 
-/** The turn of each pair, packed: `TURN`, written without its checks, since tables are long. */
-export function turnsOf({ cos, sin }: { cos: Float32Array; sin: Float32Array }): Float32Array<ArrayBuffer> {
-  const { stride, offsets } = TURN;
-  const turns = new Float32Array(stride * cos.length);
+/** The rotation of each pair, packed: `ROTATION`, written without its checks, since tables are long. */
+export function rotationsOf({
+  cos,
+  sin,
+}: {
+  cos: Float32Array;
+  sin: Float32Array;
+}): Float32Array<ArrayBuffer> {
+  const { stride, offsets } = ROTATION;
+  const rotations = new Float32Array(stride * cos.length);
   for (let i = 0; i < cos.length; i++) {
-    turns[stride * i + offsets.cos] = cos[i]!;
-    turns[stride * i + offsets.sin] = sin[i]!;
+    rotations[stride * i + offsets.cos] = cos[i]!;
+    rotations[stride * i + offsets.sin] = sin[i]!;
   }
-  return turns;
+  return rotations;
 }
 
-/** Widest row of what lies between the two matrices of a row's experts, each padded. */
+/** Widest row between the two matrices of a row's experts, each padded. */
 function expertWidth({ ops, weights }: Program): number {
   return Math.max(
     0,

@@ -46,7 +46,7 @@ export class Cache {
     return this.#slots.slotOf(id) !== undefined;
   }
 
-  /** Where a block in use lies: blocks from the start of each buffer. */
+  /** Slot of a block in use: blocks from the start of each buffer. */
   slot(id: BlockId, action = "use a KV block"): number {
     const slot = this.#slots.slotOf(id);
     if (slot === undefined) throw unknownId(action, "block", id);
@@ -110,7 +110,7 @@ export class Cache {
     const least = this.#capacity + short;
     if (least > this.most) {
       const fits = `${this.most} blocks (${this.most * BLOCK_SIZE} tokens, ${mebibytes(this.most * this.block_bytes)})`;
-      throw outOfMemory("allocate KV blocks", least * this.block_bytes, `room for ${fits} on this adapter`);
+      throw outOfMemory("allocate KV blocks", least * this.block_bytes, `an adapter that holds ${fits}`);
     }
     const wanted = Math.max(least, Math.min(2 * this.#capacity, this.most));
     try {

@@ -20,7 +20,7 @@ describe.skipIf(lacks("vulkan") || lacks("deno"))("on WebGPU", () => {
     expect([errors.length, later.length]).toEqual([2, 2]);
   });
 
-  it("a reply goes on from its tokens on a model loaded anew", () => {
+  it("a reply goes on from its tokens on a model that is loaded again", () => {
     const { resumed, uninterrupted, buffers } = found.loss;
     expect(resumed).toEqual(uninterrupted);
     expect(resumed.length).toBe(12);
@@ -29,7 +29,7 @@ describe.skipIf(lacks("vulkan") || lacks("deno"))("on WebGPU", () => {
 
   it("more cache than the adapter holds: says what would fit, and the model works on", () => {
     expect(found.memory.error).toMatch(
-      /^out_of_memory: allocate KV blocks: need .* MiB of GPU memory, found room for \d+ blocks/,
+      /^out_of_memory: allocate KV blocks: need .* MiB of GPU memory, found an adapter that holds \d+ blocks/,
     );
     expect(found.memory.works_on).toBe(true);
   });

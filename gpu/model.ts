@@ -19,13 +19,13 @@ import { BLOCK_SIZE, Cache } from "./cache.ts";
 import type { Gpu } from "./context.ts";
 import { HookStore } from "./hooks.ts";
 import { prefillTile } from "./ops/attention/index.ts";
-import { cutBatch, joinPieces, type Piece, type PieceLimits } from "./pieces.ts";
 import { planStages, type Stage } from "./plan.ts";
 import { type StageTime, timeStages } from "./profile.ts";
-import { Readback, type Span } from "./readback.ts";
+import { Readback, type ReadRange } from "./readback.ts";
 import type { Resources } from "./resources.ts";
 import { DRAWN_SLOTS, readResults } from "./results.ts";
 import { Runner } from "./runner.ts";
+import { cutBatch, joinSubBatches, type SubBatch, type SubBatchLimits } from "./sub_batches.ts";
 import { loadWeights, type MatrixStorage, type Weights } from "./weights/load.ts";
 import type { StepSizes } from "./work.ts";
 
@@ -50,7 +50,7 @@ export class GpuModel implements WebGpuModel {
   readonly #gpu: Gpu;
   readonly #program: Program;
   readonly #batch_limits: BatchLimits;
-  readonly #piece_limits: PieceLimits;
+  readonly #sub_batch_limits: SubBatchLimits;
   readonly #weights: Weights;
   readonly #readback: Readback;
   readonly #resources: Resources;
@@ -86,7 +86,7 @@ export class GpuModel implements WebGpuModel {
     const { most } = buffers;
     // Half the results are for what is not counted by rows: flags, tokens, projections.
     const results = Math.floor(most.results / 2);
-    this.#piece_limits = { ...most, results, d_model: made.program.d_model };
+    this.#sub_batch_limits = { ...most, results, d_model: made.program.d_model };
   }
 
   static async load(
@@ -178,27 +178,27 @@ export class GpuModel implements WebGpuModel {
 
   async step(batch: readonly StepEntry[]): Promise<StepResult[]> {
     this.#alive("run a step");
-    const pieces = this.#cut(batch);
+    const sub_batches = this.#cut(batch);
     const drawn_from = this.#half * DRAWN_SLOTS;
     const drawn_to = (1 - this.#half) * DRAWN_SLOTS;
     // All of it before anything changes: what cannot be packed is refused.
-    const packed = pieces.map((piece) => this.#pack(piece, drawn_from, drawn_to));
+    const packed = sub_batches.map((sub_batch) => this.#pack(sub_batch, drawn_from, drawn_to));
     this.#half = 1 - this.#half;
     this.#drew = new Set([...batch.keys()].filter((i) => batch[i]!.sample !== null));
     for (const { accumulate } of batch) {
       for (const { id, start, end } of accumulate) this.#resources.accumulators.get(id)!.count += end - start;
     }
-    const results = await Promise.all(packed.map((piece) => this.#run(piece)));
+    const results = await Promise.all(packed.map((sub_batch) => this.#run(sub_batch)));
     await this.#gpu.settled();
-    return joinPieces(batch, pieces, results);
+    return joinSubBatches(batch, sub_batches, results);
   }
 
   async profile(batch: readonly StepEntry[]): Promise<StageTime[]> {
     this.#alive("profile a step");
     const times: StageTime[] = [];
-    for (const piece of this.#cut(batch)) {
+    for (const sub_batch of this.#cut(batch)) {
       // What it draws goes where nobody looks any more: the last step's tokens can still be followed.
-      const packed = this.#pack(piece, this.#half * DRAWN_SLOTS, (1 - this.#half) * DRAWN_SLOTS);
+      const packed = this.#pack(sub_batch, this.#half * DRAWN_SLOTS, (1 - this.#half) * DRAWN_SLOTS);
       this.#upload(packed);
       times.push(...(await timeStages(this.#gpu, this.#runner, this.#readback, packed.sizes)));
     }
@@ -215,8 +215,8 @@ export class GpuModel implements WebGpuModel {
     this.#on_dispose();
   }
 
-  /** One piece of a step: one write, one pass, one submit, one readback. */
-  async #run(packed: PackedPiece): Promise<StepResult[]> {
+  /** One sub-batch of a step: one write, one pass, one submit, one readback. */
+  async #run(packed: PackedSubBatch): Promise<StepResult[]> {
     const { entries, batch, sizes } = packed;
     const { results } = batch;
     this.#upload(packed);
@@ -224,12 +224,12 @@ export class GpuModel implements WebGpuModel {
     encoder.clearBuffer(this.#resources.buffers.results, 4 * results.flags_at, 4 * entries.length);
     this.#resources.accumulators.clearFresh(encoder);
     this.#runner.encode(encoder, sizes);
-    const parts = await this.#readback.read(encoder, this.#spans(packed));
+    const parts = await this.#readback.read(encoder, this.#readRanges(packed));
     const logits = this.#logitsOf(entries, parts.slice(1));
     return readResults(entries, results, parts[0]!, logits, this.#program);
   }
 
-  #pack({ entries, places }: Piece, drawn_from: number, drawn_to: number): PackedPiece {
+  #pack({ entries, places }: SubBatch, drawn_from: number, drawn_to: number): PackedSubBatch {
     const { buffers, cache, hooks, accumulators } = this.#resources;
     const tile = entries.some(({ tokens }) => tokens.length > 1) ? this.#tile : 1;
     const batch = packBatch(entries, {
@@ -247,8 +247,8 @@ export class GpuModel implements WebGpuModel {
     return { entries, batch, sizes: { n_rows, n_gathered, n_tiles, n_samples, n_sums, tile } };
   }
 
-  /** Writes a packed piece to the GPU, every buffer being large enough. */
-  #upload({ entries, batch }: PackedPiece): void {
+  /** Writes a packed sub-batch to the GPU, every buffer being large enough. */
+  #upload({ entries, batch }: PackedSubBatch): void {
     const { buffers } = this.#resources;
     buffers.reserve(batch.n_rows, batch.n_gathered);
     buffers.reserveResults(batch.results.end);
@@ -257,21 +257,21 @@ export class GpuModel implements WebGpuModel {
   }
 
   /** What is read back: flags, tokens, projections and captures, and logits where they were asked for. */
-  #spans({ entries, batch: { results, gathered } }: PackedPiece): Span[] {
+  #readRanges({ entries, batch: { results, gathered } }: PackedSubBatch): ReadRange[] {
     const { buffers } = this.#resources;
     const bytes = 4 * (results.read_end - results.read_start);
-    const spans: Span[] = [{ buffer: buffers.results, start: 4 * results.read_start, bytes }];
+    const ranges: ReadRange[] = [{ buffer: buffers.results, start: 4 * results.read_start, bytes }];
     const row_bytes = 4 * buffers.stride("logits");
     for (const [i, { logits }] of entries.entries()) {
       if (logits === "none") continue;
       const { start, count } = gathered[i]!;
-      spans.push({
+      ranges.push({
         buffer: buffers.activation("logits"),
         start: start * row_bytes,
         bytes: count * row_bytes,
       });
     }
-    return spans;
+    return ranges;
   }
 
   #logitsOf(entries: readonly StepEntry[], parts: readonly ArrayBuffer[]): (Float32Array | null)[] {
@@ -290,14 +290,14 @@ export class GpuModel implements WebGpuModel {
     });
   }
 
-  /** The batch in pieces that the adapter's bindings hold, once it is known to be right. */
-  #cut(batch: readonly StepEntry[]): Piece[] {
+  /** The batch in sub-batches that the adapter's bindings hold, once it is known to be right. */
+  #cut(batch: readonly StepEntry[]): SubBatch[] {
     checkBatch(batch, this.#batch_limits);
     if (batch.length > DRAWN_SLOTS) {
       const [need, found] = [`at most ${DRAWN_SLOTS} entries`, `${batch.length}`];
       throw new CapstanError("bad_request", { action: "run a step", need, found });
     }
-    return cutBatch(batch, this.#piece_limits, this.#resources.accumulators);
+    return cutBatch(batch, this.#sub_batch_limits, this.#resources.accumulators);
   }
 
   #alive(action: string): void {
@@ -307,8 +307,8 @@ export class GpuModel implements WebGpuModel {
   }
 }
 
-/** A piece with its packed buffer, and the sizes that its dispatches go by. */
-interface PackedPiece {
+/** A sub-batch with its packed buffer, and the sizes that its dispatches go by. */
+interface PackedSubBatch {
   entries: readonly StepEntry[];
   batch: PackedBatch;
   sizes: StepSizes;

@@ -1,8 +1,8 @@
 import { MAP_READ_MODE, USAGE } from "./constants.ts";
 import { type Gpu, lostError } from "./context.ts";
 
-/** Part of a buffer to be read: whole words. */
-export interface Span {
+/** Range of a buffer to be read: whole u32s. */
+export interface ReadRange {
   buffer: GPUBuffer;
   start: number;
   bytes: number;
@@ -18,12 +18,12 @@ export class Readback {
     this.#gpu = gpu;
   }
 
-  /** Ends the encoder with the copies, submits it and gives each span's bytes once the GPU has come that far. */
-  async read(encoder: GPUCommandEncoder, spans: readonly Span[]): Promise<ArrayBuffer[]> {
-    const total = spans.reduce((sum, { bytes }) => sum + bytes, 0);
+  /** Ends the encoder with the copies, submits it and returns the bytes of each range once the GPU has copied them. */
+  async read(encoder: GPUCommandEncoder, ranges: readonly ReadRange[]): Promise<ArrayBuffer[]> {
+    const total = ranges.reduce((sum, { bytes }) => sum + bytes, 0);
     const staging = this.#take(total);
     let at = 0;
-    for (const { buffer, start, bytes } of spans) {
+    for (const { buffer, start, bytes } of ranges) {
       if (bytes > 0) encoder.copyBufferToBuffer(buffer, start, staging, at, bytes);
       at += bytes;
     }
@@ -34,7 +34,7 @@ export class Readback {
       await staging.mapAsync(MAP_READ_MODE, 0, Math.max(16, total));
       const mapped = staging.getMappedRange(0, Math.max(16, total));
       at = 0;
-      const parts = spans.map(({ bytes }) => {
+      const parts = ranges.map(({ bytes }) => {
         at += bytes;
         return mapped.slice(at - bytes, at);
       });
@@ -42,7 +42,7 @@ export class Readback {
       return parts;
     } catch (error) {
       this.#gpu.alive();
-      // The loss may be told a little later than the mapping's failure.
+      // The loss may be reported a little later than the mapping's failure.
       throw lostError(error instanceof Error ? error.message : String(error));
     } finally {
       this.#busy.delete(staging);
@@ -63,7 +63,7 @@ export class Readback {
     if (found >= 0) {
       buffer = this.#idle.splice(found, 1)[0]!;
     } else {
-      // What is too small gives way, so that staging does not pile up.
+      // What is too small is released, so that staging does not pile up.
       this.#gpu.release(this.#idle.shift());
       const size = Math.max(4096, 2 ** Math.ceil(Math.log2(Math.max(1, bytes))));
       buffer = this.#gpu.buffer("readback", size, USAGE.MAP_READ | USAGE.COPY_DST);

@@ -65,7 +65,7 @@ export class Runner {
     this.#gpu.counters.passes++;
   }
 
-  /** As `encode`, with a pass for each stage, so that each is timed: two of `queries` a stage. Gives their names. */
+  /** As `encode`, with a pass for each stage, so that each is timed: two of `queries` a stage. Returns their names. */
   encodeTimed(encoder: GPUCommandEncoder, sizes: StepSizes, queries: GPUQuerySet): string[] {
     const names: string[] = [];
     for (const { name, work } of this.#works) {

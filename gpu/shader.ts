@@ -47,15 +47,16 @@ const DIRECTIVE = /^\s*\/\/: (if|each|else|end)(?: (\w+)(?: == (\w+)| (\w+))?)?\
 function expand(lines: readonly string[], constants: Constants): string[] {
   const out: string[] = [];
   for (let i = 0; i < lines.length; i++) {
-    const [, word, name, expected, count] = DIRECTIVE.exec(lines[i]!) ?? [];
-    if (word === undefined) {
+    const [, directive, name, expected, count] = DIRECTIVE.exec(lines[i]!) ?? [];
+    if (directive === undefined) {
       out.push(lines[i]!);
       continue;
     }
-    if (word !== "if" && word !== "each") throw new RangeError(`${word} without its beginning`);
+    if (directive !== "if" && directive !== "each")
+      throw new RangeError(`${directive} without its beginning`);
     const { end, middle } = endOf(lines, i);
     const body = lines.slice(i + 1, middle ?? end);
-    if (word === "each") {
+    if (directive === "each") {
       const times = expand(body, constants);
       for (let n = 0; n < countOf(constants[count!] ?? Number(count)); n++) {
         out.push(
@@ -77,10 +78,10 @@ function endOf(lines: readonly string[], start: number): { end: number; middle: 
   let depth = 0;
   let middle: number | undefined;
   for (let i = start; i < lines.length; i++) {
-    const word = DIRECTIVE.exec(lines[i]!)?.[1];
-    if (word === "if" || word === "each") depth++;
-    if (word === "else" && depth === 1) middle = i;
-    if (word === "end" && --depth === 0) return { end: i, middle };
+    const directive = DIRECTIVE.exec(lines[i]!)?.[1];
+    if (directive === "if" || directive === "each") depth++;
+    if (directive === "else" && depth === 1) middle = i;
+    if (directive === "end" && --depth === 0) return { end: i, middle };
   }
   throw new RangeError(`no end to ${lines[start]}`);
 }

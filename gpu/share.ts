@@ -1,7 +1,7 @@
 import type { ActivationName, Stage } from "./plan.ts";
 
-/** Stages from the one that writes a buffer anew to the last one that reads what was written. */
-interface Span {
+/** Live range: the stages from the one that writes a buffer to the last one that reads what was written. */
+interface LiveRange {
   first: number;
   last: number;
 }
@@ -15,32 +15,32 @@ export function shareBuffers(
   widths: Readonly<Record<ActivationName, number>>,
   alone: ReadonlySet<ActivationName>,
 ): { place: Map<ActivationName, number>; widths: number[] } {
-  const lives = [...spansOf(stages)].sort(([a], [b]) => widths[b] - widths[a]);
-  const places: { width: number; held: Span[]; alone: boolean }[] = [];
+  const lives = [...liveRangesOf(stages)].sort(([a], [b]) => widths[b] - widths[a]);
+  const places: { width: number; held: LiveRange[]; alone: boolean }[] = [];
   const place = new Map<ActivationName, number>();
-  for (const [name, spans] of lives) {
-    const fits = ({ held }: { held: Span[] }) =>
-      !held.some((other) => spans.some((own) => overlap(own, other)));
+  for (const [name, ranges] of lives) {
+    const fits = ({ held }: { held: LiveRange[] }) =>
+      !held.some((other) => ranges.some((own) => overlap(own, other)));
     let index = alone.has(name) ? -1 : places.findIndex((found) => !found.alone && fits(found));
     if (index < 0) index = places.push({ width: widths[name], held: [], alone: alone.has(name) }) - 1;
-    places[index]!.held.push(...spans);
+    places[index]!.held.push(...ranges);
     place.set(name, index);
   }
   return { place, widths: places.map(({ width }) => width) };
 }
 
-function overlap(a: Span, b: Span): boolean {
+function overlap(a: LiveRange, b: LiveRange): boolean {
   return a.first <= b.last && b.first <= a.last;
 }
 
-function spansOf(stages: readonly Stage[]): Map<ActivationName, Span[]> {
-  const found = new Map<ActivationName, Span[]>();
+function liveRangesOf(stages: readonly Stage[]): Map<ActivationName, LiveRange[]> {
+  const found = new Map<ActivationName, LiveRange[]>();
   for (const [index, stage] of stages.entries()) {
     const { reads, writes } = usesOf(stage);
     for (const name of reads) {
-      const span = found.get(name)?.at(-1);
-      if (span === undefined) throw new RangeError(`stage ${index} reads ${name} before it is written`);
-      span.last = index;
+      const range = found.get(name)?.at(-1);
+      if (range === undefined) throw new RangeError(`stage ${index} reads ${name} before it is written`);
+      range.last = index;
     }
     for (const name of writes) {
       if (reads.includes(name)) continue;

@@ -91,14 +91,14 @@ export const ROPE_APPEND_OP = record({
   n_kv_heads: "u32",
   qkv_stride: "u32",
   out_stride: "u32",
-  /** Half of the dimensions that turn. */
+  /** Half of the dimensions that are rotated. */
   half: "u32",
   eps: "f32",
   /** q of position p is multiplied by 1 + beta ln(1 + floor(p / every)). */
   q_beta: "f32",
   q_every: "u32",
-  /** Of a rope that goes by length: turns of a row in the tables before its own. */
-  first_turn: "u32",
+  /** Of a rope that goes by length: rotations of a row in the tables before its own. */
+  first_rotation: "u32",
 });
 
 export const SAMPLE_OP = record({ d_vocab: "u32", stride: "u32" });

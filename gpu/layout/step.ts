@@ -15,8 +15,8 @@ export const STEP = record({
   sums_at: "u32",
   /** In the results: TOP_K routes of each row. */
   routes_at: "u32",
-  /** Turns of ropes that go by the length of calls: by row, table after table. */
-  turns_at: "u32",
+  /** Rotations of ropes that go by the length of calls: by row, table after table. */
+  rotations_at: "u32",
 });
 
 /** A row of the step: one token of one entry. */
@@ -64,4 +64,4 @@ export const SUM = record({
 export const SPAN = record({ from: "u32", n_rows: "u32" });
 
 /** The rotation of a pair of dimensions. */
-export const TURN = record({ cos: "f32", sin: "f32" });
+export const ROTATION = record({ cos: "f32", sin: "f32" });

@@ -66,7 +66,7 @@ fn bfloat_bits(value: f32) -> u32 {
 }
 
 //: if QUANTISED
-// WGSL's division may be off in its last bits. What it gives is put right by products with the middle between it and its
+// WGSL's division may be off in its last bits. Its result is corrected by products with the middle between it and its
 // neighbours, which have few enough bits to be exact: quotients are rounded to the nearest, to the even one of two.
 fn scale_bits(half: u32, most: f32) -> u32 {
   var largest = 0.0;

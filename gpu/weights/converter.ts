@@ -26,7 +26,7 @@ const MOST_CHUNKS = 64;
 const ALIGNMENT = 256;
 
 /** Rows of a tensor in a staging buffer, on their way into a buffer of weights. */
-interface Place {
+interface Destination {
   target: GPUBuffer;
   dtype: StoredDtype;
   row_start: number;
@@ -41,7 +41,7 @@ interface Place {
 export class Converter {
   readonly #gpu: Gpu;
   readonly #tensors: readonly WeightTensor[];
-  /** First element of each tensor that is not a number we can keep. */
+  /** First element of each tensor that its dtype cannot hold. */
   readonly #bad: GPUBuffer;
   readonly #staging: readonly Staging[];
   #turn = 0;
@@ -69,7 +69,7 @@ export class Converter {
     const cols = tensor.byte_length / size;
     const bytes = await readExactly(tensor, 0, tensor.byte_length);
     const blocks = Math.ceil(cols / 64);
-    const place = {
+    const destination = {
       target,
       dtype: "f32" as const,
       row_start: 0,
@@ -79,7 +79,7 @@ export class Converter {
       scales_to: 0,
       blocks,
     };
-    await this.#convert(number, tensor, bytes, { rows: 1, cols, first_element: 0 }, place);
+    await this.#convert(number, tensor, bytes, { rows: 1, cols, first_element: 0 }, destination);
   }
 
   /** A part of a matrix, to the rows that are its own. */
@@ -125,7 +125,7 @@ export class Converter {
     }
   }
 
-  /** @throws CapstanError `bad_weights` naming the first tensor and element that cannot be kept */
+  /** @throws CapstanError `bad_weights` naming the first tensor and element that its dtype cannot hold */
   async check(readback: Readback): Promise<void> {
     this.#flush();
     await this.#gpu.settled();
@@ -149,14 +149,14 @@ export class Converter {
     tensor: WeightTensor,
     bytes: Uint8Array,
     chunk: { rows: number; cols: number; first_element: number },
-    place: Place,
+    destination: Destination,
   ): Promise<void> {
-    const { quantised } = PACKING[place.dtype];
-    const constants = { SOURCE: tensor.dtype, DTYPE: place.dtype, QUANTISED: quantised };
+    const { quantised } = PACKING[destination.dtype];
+    const constants = { SOURCE: tensor.dtype, DTYPE: destination.dtype, QUANTISED: quantised };
     const pipeline = await this.#gpu.pipeline(KERNEL, constants);
     const staging = await this.#reserve(bytes.length);
     const { rows, cols, first_element } = chunk;
-    const { blocks, row_start, row_step, to, row_stride, scales_to, target } = place;
+    const { blocks, row_start, row_step, to, row_stride, scales_to, target } = destination;
     staging.chunks.push({
       pipeline,
       target,

@@ -28,7 +28,7 @@ export interface Weights {
   /** Experts that a router chooses among. */
   routers_rows: ReadonlyMap<WeightId, number>;
   bytes: number;
-  /** How the matrices are kept that are not exact whatever is asked. */
+  /** Dtypes of the matrices that are stored as asked. */
   stored: StoredDtype[];
   dispose(): void;
 }
@@ -37,9 +37,9 @@ export interface Weights {
 export interface MatrixStorage {
   /** Their two halves (gate, up) alternate row by row; of experts, each one's own. */
   interleaved: Set<WeightId>;
-  /** Kept in f32 beside the vectors: routers, which are read where rows are normed. */
+  /** Stored in f32 beside the vectors: routers, which are read where rows are normed. */
   among_vectors: Set<WeightId>;
-  /** Kept in f32: learned positions. */
+  /** Stored in f32: learned positions. */
   exact: Set<WeightId>;
 }
 

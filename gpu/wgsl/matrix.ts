@@ -1,6 +1,6 @@
 /**
  * Four consecutive weights of a stored matrix, as \`weights/layout.ts\` packs them. \`weights\` is bound by the kernel;
- * `op.k` is the padded length of a row, \`scales_at\` the word where a quantised matrix's scales begin (two f16 a word,
+ * `op.k` is the padded length of a row, \`scales_at\` the u32 where a quantised matrix's scales begin (two f16 a u32,
  * one for each 32 weights).
  */
 export const MATRIX = /* wgsl */ `

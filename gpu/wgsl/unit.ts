@@ -26,8 +26,8 @@ fn unit_quad(unit: vec4<u32>, quad: u32) -> vec4<f32> {
 fn unit_scale(row: u32, unit: u32) -> f32 {
 //: if QUANTISED
   let block = unit * UNIT / 32u;
-  let word = op.scales_at + row * (op.k / 64u) + block / 2u;
-  let pair = unpack2x16float(weights[word / 4u][word % 4u]);
+  let at = op.scales_at + row * (op.k / 64u) + block / 2u;
+  let pair = unpack2x16float(weights[at / 4u][at % 4u]);
   return select(pair.x, pair.y, (block & 1u) == 1u) * SCALE_UNIT;
 //: else
   return 1.0;

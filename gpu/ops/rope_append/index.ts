@@ -21,7 +21,7 @@ export async function buildRopeAppend(
   { gpu, program, weights }: BuildContext,
 ): Promise<Work> {
   const { n_kv_heads, d_head } = program;
-  const first_turn = rope.rope === null ? null : buffers.ropeByLength(rope.rope);
+  const first_rotation = rope.rope === null ? null : buffers.ropeByLength(rope.rope);
   const pipeline = await gpu.pipeline(KERNEL, {
     WG: 64,
     D_HEAD: d_head,
@@ -32,7 +32,7 @@ export async function buildRopeAppend(
     INTERLEAVED: rope.layout === "interleaved",
     ROPE: rope.rope !== null,
     Q_SCALE: rope.q_scale !== null,
-    BY_LENGTH: first_turn !== null,
+    BY_LENGTH: first_rotation !== null,
   });
   const at = (weight: WeightId | null) => (weight === null ? null : weights.vectors_at.get(weight)!);
   return always({
@@ -50,7 +50,7 @@ export async function buildRopeAppend(
       eps: row_norms?.q.eps ?? rope.eps,
       q_beta: rope.q_scale?.beta ?? 0,
       q_every: rope.q_scale?.every ?? 1,
-      first_turn: first_turn ?? 0,
+      first_rotation: first_rotation ?? 0,
     }),
     bindings: ({ buffers, cache }) => [
       buffers.activation(rope.buffer),
@@ -58,7 +58,7 @@ export async function buildRopeAppend(
       cache.keys(layer),
       cache.values(layer),
       weights.vectors,
-      rope.rope === null || first_turn !== null ? buffers.spare : buffers.rope(rope.rope),
+      rope.rope === null || first_rotation !== null ? buffers.spare : buffers.rope(rope.rope),
     ],
     groups: ({ n_rows }) => [rope.n_heads + 2 * n_kv_heads, n_rows, 1],
   });

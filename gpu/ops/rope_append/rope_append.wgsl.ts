@@ -1,9 +1,9 @@
-import { TURN } from "../../layout/step.ts";
+import { ROTATION } from "../../layout/step.ts";
 
 /**
  * One workgroup a head of a row: q and k are normed and rotated; q goes where attention reads it, k and v to the paged
  * cache. Keys are stored by quads of their dimensions, [block][kv head][d_head / 4][position][4], so that neighbouring
- * threads of `attention`, one a position, read neighbouring words; values are [block][kv head][position][d_head].
+ * threads of `attention`, one a position, read neighbouring floats; values are [block][kv head][position][d_head].
  */
 export const ROPE_APPEND = /* wgsl */ `
 //: include step
@@ -12,9 +12,9 @@ export const ROPE_APPEND = /* wgsl */ `
 @group(0) @binding(5) var<storage, read_write> keys: array<f32>;
 @group(0) @binding(6) var<storage, read_write> kv_values: array<f32>;
 @group(0) @binding(7) var<storage, read> vectors: array<f32>;
-@group(0) @binding(8) var<storage, read> rope: array<Turn>;
-${TURN.struct("Turn")}
-${TURN.accessors({ name: "turn", array: "batch", base: "step.turns_at" })}
+@group(0) @binding(8) var<storage, read> rope: array<Rotation>;
+${ROTATION.struct("Rotation")}
+${ROTATION.accessors({ name: "rotation", array: "batch", base: "step.rotations_at" })}
 //: include reduce
 
 var<workgroup> head: array<f32, D_HEAD>;
@@ -69,10 +69,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   if (!is_value) {
     for (var j = thread; j < op.half; j += WG) {
 //: if BY_LENGTH
-      let index = op.first_turn * step.n_rows + row * op.half + j;
-      let turn = Turn(turn_cos(index), turn_sin(index));
+      let index = op.first_rotation * step.n_rows + row * op.half + j;
+      let rotation = Rotation(rotation_cos(index), rotation_sin(index));
 //: else
-      let turn = rope[position * op.half + j];
+      let rotation = rope[position * op.half + j];
 //: end
 //: if INTERLEAVED
       let first = 2u * j;
@@ -83,8 +83,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //: end
       let a = head[first];
       let b = head[second];
-      head[first] = a * turn.cos - b * turn.sin;
-      head[second] = b * turn.cos + a * turn.sin;
+      head[first] = a * rotation.cos - b * rotation.sin;
+      head[second] = b * rotation.cos + a * rotation.sin;
     }
     workgroupBarrier();
   }

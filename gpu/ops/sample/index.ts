@@ -11,7 +11,7 @@ const KERNEL = {
   bindings: ["write", "write"],
 } satisfies Kernel;
 
-/** Up to here few threads, with few barriers to meet at, draw sooner than many. */
+/** Up to here few threads, which wait little at barriers, draw sooner than many. */
 const SMALL_VOCAB = 8192;
 
 /** A token for each sequence that asks for one, drawn from its row of logits. */

@@ -4,7 +4,7 @@ import type { Accumulators } from "./accumulators.ts";
 import { wantedRows } from "./batch.ts";
 
 /** What one pass over the program may hold on an adapter. */
-export interface PieceLimits {
+export interface SubBatchLimits {
   rows: number;
   gathered: number;
   /** U32s of results: captures and what is accumulated. */
@@ -13,22 +13,22 @@ export interface PieceLimits {
 }
 
 /** Entries, or parts of entries, that run together; `places` are their numbers in the caller's batch. */
-export interface Piece {
+export interface SubBatch {
   entries: StepEntry[];
   places: number[];
 }
 
 /**
- * Cuts a batch so that each piece fits the adapter's bindings. An entry may be cut between tokens: its later tokens
- * then run in a later piece, in order. With usual limits there is one piece.
+ * Cuts a batch so that each sub-batch fits the adapter's bindings. An entry may be cut between tokens: its later tokens
+ * then run in a later sub-batch, in order. With usual limits there is one sub-batch.
  */
 export function cutBatch(
   batch: readonly StepEntry[],
-  limits: PieceLimits,
+  limits: SubBatchLimits,
   accumulators: Accumulators,
-): Piece[] {
-  const pieces: Piece[] = [];
-  let piece: Piece = { entries: [], places: [] };
+): SubBatch[] {
+  const sub_batches: SubBatch[] = [];
+  let sub_batch: SubBatch = { entries: [], places: [] };
   let used = { rows: 0, gathered: 0, results: 0 };
   for (const [place, entry] of batch.entries()) {
     const per_row = tappedWidth(entry, limits.d_model, accumulators);
@@ -39,25 +39,25 @@ export function cutBatch(
         limits.gathered - used.gathered,
         per_row === 0 ? Number.POSITIVE_INFINITY : Math.floor((limits.results - used.results) / per_row),
       );
-      if (fit < 1 && piece.entries.length > 0) {
-        pieces.push(piece);
-        piece = { entries: [], places: [] };
+      if (fit < 1 && sub_batch.entries.length > 0) {
+        sub_batches.push(sub_batch);
+        sub_batch = { entries: [], places: [] };
         used = { rows: 0, gathered: 0, results: 0 };
         continue;
       }
       const count = Math.min(entry.tokens.length - start, Math.max(1, fit));
       const is_whole = count === entry.tokens.length;
       const part = is_whole ? entry : cutEntry(entry, start, start + count);
-      piece.entries.push(part);
-      piece.places.push(place);
+      sub_batch.entries.push(part);
+      sub_batch.places.push(place);
       used.rows += count;
       used.gathered += gathers === 1 ? count : wantedRows(part);
       used.results += count * per_row;
       start += count;
     }
   }
-  if (piece.entries.length > 0) pieces.push(piece);
-  return pieces;
+  if (sub_batch.entries.length > 0) sub_batches.push(sub_batch);
+  return sub_batches;
 }
 
 function tappedWidth(
@@ -69,14 +69,14 @@ function tappedWidth(
   return sites.size * d_model;
 }
 
-/** Puts the results of pieces together again, in the order of the caller's batch. */
-export function joinPieces(
+/** Puts the results of sub-batches together again, in the order of the caller's batch. */
+export function joinSubBatches(
   batch: readonly StepEntry[],
-  pieces: readonly Piece[],
+  sub_batches: readonly SubBatch[],
   results: readonly StepResult[][],
 ): StepResult[] {
   const parts: StepResult[][] = batch.map(() => []);
-  for (const [i, { places }] of pieces.entries()) {
+  for (const [i, { places }] of sub_batches.entries()) {
     for (const [j, place] of places.entries()) parts[place]!.push(results[i]![j]!);
   }
   return parts.map((found, place) => joinResults(found, batch[place]!.tokens.length));
