@@ -31,6 +31,8 @@ export interface PackedBatch {
 
 export interface PackOptions {
   program: Program;
+  /** Experts that a row is sent to; 0 without any. */
+  routes_per_row: number;
   cache: Pick<Cache, "slot">;
   hooks: Pick<HookStore, "get">;
   accumulators: Pick<Accumulators, "get">;
@@ -141,10 +143,7 @@ function entryValues(
   const set = entry.hooks === 0 ? undefined : hooks.get(entry.hooks);
   const blocks_at = packed.u32s(entry.blocks.map((id) => cache.slot(id)));
   const n_sites = program.n_layers * SITE_KINDS.length;
-  const taps_at =
-    taps.size === 0
-      ? null
-      : packed.u32s(Array.from({ length: n_sites }, (_, site) => taps.get(site) ?? null));
+  const taps_at = taps.size === 0 ? null : packed.sparse(n_sites, taps);
   const n_rows = entry.tokens.length;
   return { first_row, n_rows, hooks_at: set?.at ?? null, blocks_at, taps_at, projections_at, flag_at };
 }

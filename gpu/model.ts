@@ -56,6 +56,7 @@ export class GpuModel implements WebGpuModel {
   readonly #resources: Resources;
   readonly #runner: Runner;
   readonly #tile: number;
+  readonly #routes_per_row: number;
   readonly #on_dispose: () => void;
   /** Places of the last step's batch that drew a token, and which half of the slots they are in. */
   #drew: ReadonlySet<number> = new Set();
@@ -70,6 +71,8 @@ export class GpuModel implements WebGpuModel {
     this.#resources = made.resources;
     this.#runner = made.runner;
     this.#tile = made.tile;
+    const routed = made.program.ops.map((op) => (op.op === "router" ? op.top_k : 0));
+    this.#routes_per_row = Math.max(0, ...routed);
     this.#on_dispose = on_dispose;
     const { cache, hooks, accumulators, buffers } = made.resources;
     this.#batch_limits = {
@@ -234,6 +237,7 @@ export class GpuModel implements WebGpuModel {
     const tile = entries.some(({ tokens }) => tokens.length > 1) ? this.#tile : 1;
     const batch = packBatch(entries, {
       program: this.#program,
+      routes_per_row: this.#routes_per_row,
       cache,
       hooks,
       accumulators,

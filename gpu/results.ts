@@ -2,8 +2,7 @@ import { NON_FINITE } from "../models/codes.ts";
 import type { StepEntry, StepResult } from "../models/device.ts";
 import type { SiteId } from "../models/hooks.ts";
 import type { Program } from "../models/program.ts";
-import type { Accumulators } from "./accumulators.ts";
-import type { HookStore } from "./hooks.ts";
+import type { PackOptions } from "./batch.ts";
 import type { PackedViews } from "./layout/record.ts";
 import { DRAWN, LIKELY, LOGPROBS, ROUTE, SAVED } from "./layout/results.ts";
 
@@ -39,10 +38,11 @@ export const DRAWN_SLOTS = 2048;
 export function planResults(
   batch: readonly StepEntry[],
   {
-    program: { d_model, ops },
+    program: { d_model },
+    routes_per_row,
     hooks,
     accumulators,
-  }: { program: Program; hooks: Pick<HookStore, "get">; accumulators: Pick<Accumulators, "get"> },
+  }: Pick<PackOptions, "program" | "routes_per_row" | "hooks" | "accumulators">,
 ): ResultsPlan {
   let end = 2 * DRAWN_SLOTS;
   const take = (count: number) => {
@@ -77,8 +77,7 @@ export function planResults(
     entries[index]!.saved_at = take(SAVED.stride + most_adjustments);
   }
   const n_rows = batch.reduce((sum, { tokens }) => sum + tokens.length, 0);
-  const routes_a_row = Math.max(0, ...ops.map((op) => (op.op === "router" ? op.top_k : 0)));
-  const routes_at = take(ROUTE.stride * routes_a_row * n_rows);
+  const routes_at = take(ROUTE.stride * routes_per_row * n_rows);
   return { entries, flags_at, read_start: flags_at, read_end, routes_at, end };
 }
 

@@ -56,6 +56,17 @@ export class Packed implements PackedViews {
     return at;
   }
 
+  /** Writes `length` u32s, of which all but those given by index are none, and returns the address of the first. */
+  sparse(length: number, values: ReadonlyMap<number, number>): number {
+    const at = this.reserve(length);
+    this.#u32.fill(NONE, at, at + length);
+    for (const [index, value] of values) {
+      if (value >>> 0 !== value) throw notU32(value);
+      this.#u32[at + index] = value;
+    }
+    return at;
+  }
+
   f32s(values: ArrayLike<number>): number {
     const at = this.reserve(values.length);
     this.#f32.set(values, at);

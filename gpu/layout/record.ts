@@ -120,14 +120,17 @@ class Layout<F extends Fields> implements RecordLayout<F> {
   write(to: PackedViews, at: number, values: Values<F>): void {
     this.#check(to, at);
     const given = values as Readonly<Record<string, unknown>>;
-    for (const { name, scalar, offset, count } of this.#fields) {
+    const { u32, f32 } = to;
+    // By index: a prompt's rows are written one by one.
+    for (let n = 0; n < this.#fields.length; n++) {
+      const { name, scalar, offset, count } = this.#fields[n]!;
       const value = given[name];
       if (count === 1) {
-        store(to, at + offset, scalar, value, name);
+        store(u32, f32, at + offset, scalar, value, name);
       } else {
         const vector = value as readonly unknown[];
         if (vector.length !== count) throw refused(name, `${count} numbers`, vector);
-        for (let i = 0; i < count; i++) store(to, at + offset + i, scalar, vector[i], name);
+        for (let i = 0; i < count; i++) store(u32, f32, at + offset + i, scalar, vector[i], name);
       }
     }
   }
@@ -195,7 +198,14 @@ function aligned(at: number, to: number): number {
   return Math.ceil(at / to) * to;
 }
 
-function store({ u32, f32 }: PackedViews, at: number, scalar: Scalar, value: unknown, name: string): void {
+function store(
+  u32: Uint32Array,
+  f32: Float32Array,
+  at: number,
+  scalar: Scalar,
+  value: unknown,
+  name: string,
+): void {
   switch (scalar) {
     case "u32":
       if (!isU32(value)) throw refused(name, "a whole number below 2^32", value);
