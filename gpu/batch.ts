@@ -223,16 +223,16 @@ function packSums(
     for (const { id, start, end } of accumulate) {
       const { sites, at } = accumulators.get(id)!;
       for (const [i, site] of sites.entries()) {
-        const to = at + i * d_model;
-        const spans = sums.get(to) ?? [];
-        sums.set(to, spans);
+        const sum_at = at + i * d_model;
+        const spans = sums.get(sum_at) ?? [];
+        sums.set(sum_at, spans);
         const tap = results.entries[index]!.taps.get(site)!;
-        if (start < end) spans.push({ from: tap + start * d_model, n_rows: end - start });
+        if (start < end) spans.push({ rows_at: tap + start * d_model, n_rows: end - start });
       }
     }
   }
-  const values = Array.from(sums, ([to, spans]) => ({
-    to,
+  const values = Array.from(sums, ([at, spans]) => ({
+    at,
     spans_at: packed.list(SPAN, spans),
     n_spans: spans.length,
   }));

@@ -12,13 +12,14 @@ import { shareOf } from "../share.ts";
 import { type SoakReport, soak } from "../testing/soak/soak.ts";
 import { counts } from "./counts.ts";
 import { faults } from "./faults.ts";
+import { records } from "./records.ts";
 import { reply } from "./reply.ts";
 
 /**
  * What the proof runs in runtimes beside the one that asks: each task takes and gives plain JSON, so that it runs
  * the same in a child process, a page and a Worker.
  */
-export const TASKS = { contract, cases, counts, faults, features, reply, soak: gpuSoak, verbs };
+export const TASKS = { contract, cases, counts, faults, features, records, reply, soak: gpuSoak, verbs };
 
 export type TaskName = keyof typeof TASKS;
 export type TaskArgs<Name extends TaskName> = Parameters<(typeof TASKS)[Name]>[0];

@@ -44,8 +44,7 @@ export interface AccessorOptions {
   /** The bound `array<u32>`. */
   array: string;
   /**
-   * WGSL of the address of record 0. The functions then take a record's index, and `<name>_at(index)` gives its
-   * address. Without it they take the address.
+   * WGSL of the address of record 0. The functions then take a record's index; without it, its address.
    */
   base?: string;
   /** Whether `set_<name>_<field>` functions are made, too. */
@@ -164,7 +163,6 @@ class Layout<F extends Fields> implements RecordLayout<F> {
     const given = base === undefined ? "at" : "index";
     const first = base === undefined ? "at" : `${base} + ${stride} * index`;
     const lines = [`const ${stride}: u32 = ${this.stride}u;`];
-    if (base !== undefined) lines.push(`fn ${name}_at(index: u32) -> u32 { return ${first}; }`);
     for (const field of this.#fields) {
       const { scalar, count, offset } = field;
       const places = Array.from({ length: count }, (_, i) => `${array}[${plus(first, offset + i)}]`);

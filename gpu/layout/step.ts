@@ -54,14 +54,14 @@ export const TILE = record({ first_row: "u32", n_rows: "u32" });
 
 /** One site of one accumulator, and the spans of tapped rows that are added to it. */
 export const SUM = record({
-  /** Of the sum, in the accumulators. */
-  to: "u32",
+  /** In the accumulators. */
+  at: "u32",
   spans_at: "u32",
   n_spans: "u32",
 });
 
 /** Rows that are added to a sum: [n_rows, d_model] of the results. */
-export const SPAN = record({ from: "u32", n_rows: "u32" });
+export const SPAN = record({ rows_at: "u32", n_rows: "u32" });
 
 /** The rotation of a pair of dimensions. */
 export const ROTATION = record({ cos: "f32", sin: "f32" });

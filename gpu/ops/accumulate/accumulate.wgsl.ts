@@ -18,8 +18,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   var sum = 0.0;
   for (var n = 0u; n < sum_n_spans(group.y); n++) {
     let span = sum_spans_at(group.y) + SPAN_STRIDE * n;
-    for (var row = 0u; row < span_n_rows(span); row++) { sum += results[span_from(span) + row * op.d_model + i]; }
+    for (var row = 0u; row < span_n_rows(span); row++) { sum += results[span_rows_at(span) + row * op.d_model + i]; }
   }
-  sums[sum_to(group.y) + i] += sum;
+  sums[sum_at(group.y) + i] += sum;
 }
 `;
