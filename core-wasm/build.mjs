@@ -22,6 +22,7 @@ import { homedir, tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import ts from "typescript";
+import { writeCodes } from "./codes.mjs";
 
 const workspace = fileURLToPath(new URL(".", import.meta.url));
 const TARGET = "wasm32-unknown-unknown";
@@ -184,6 +185,7 @@ const work = process.argv.includes("--digest")
   : process.argv.includes("--check")
     ? checkRebuild
     : rebuild;
+if (work === rebuild) await writeCodes();
 const named = Object.keys(MODULES).filter((name) => process.argv.includes(name));
 for (const name of named.length > 0 ? named : Object.keys(MODULES))
   for (const build of MODULES[name].builds) work(name, MODULES[name], build);

@@ -8,8 +8,8 @@ import { rotationsOf } from "./buffers.ts";
 import type { Cache } from "./cache.ts";
 import type { HookStore } from "./hooks.ts";
 import { Packed } from "./layout/packed.ts";
-import { MAX_F32, type Values } from "./layout/record.ts";
-import { ADJUSTMENT, SAMPLE } from "./layout/sample.ts";
+import { nearestF32, type Values } from "./layout/record.ts";
+import { ADJUSTMENT, asTheyAre, SAMPLE } from "./layout/sample.ts";
 import { ENTRY, FOLLOWS, ROW, SPAN, STEP, SUM, TILE } from "./layout/step.ts";
 import { uniform } from "./random.ts";
 import { planResults, type ResultsPlan } from "./results.ts";
@@ -160,17 +160,12 @@ function sampleValues(
   const { drawn_at, saved_at, flag_at } = results.entries[index]!;
   const penalises = changesLogits(sample);
   const adjusted = penalises || sample.logit_bias.length > 0 ? adjustments(sample) : [];
-  const { temperature, top_k, top_p, min_p, top_logprobs, seed, draw } = sample;
+  const { temperature, top_logprobs, seed, draw } = sample;
   return {
+    ...asTheyAre(sample),
     row,
     slot: drawn_to + places[index]!,
-    inverse_temperature: temperature === 0 ? 0 : bounded(1 / temperature),
-    top_k: Math.min(top_k, 0x7fffffff),
-    top_p: bounded(top_p),
-    min_p: bounded(min_p),
-    repetition_penalty: bounded(sample.repetition_penalty),
-    frequency_penalty: bounded(sample.frequency_penalty),
-    presence_penalty: bounded(sample.presence_penalty),
+    inverse_temperature: temperature === 0 ? 0 : nearestF32(1 / temperature),
     random: uniform(seed, draw),
     n_top: top_logprobs < 0 ? null : top_logprobs,
     adjustments_at: packed.list(ADJUSTMENT, adjusted),
@@ -180,11 +175,6 @@ function sampleValues(
     flag_at,
     saved_at,
   };
-}
-
-/** The nearest number that float32 holds. */
-function bounded(value: number): number {
-  return Math.max(-MAX_F32, Math.min(MAX_F32, value));
 }
 
 function changesLogits(sample: SampleParams): boolean {
@@ -206,7 +196,7 @@ function adjustments(sample: SampleParams): Values<typeof ADJUSTMENT.fields>[] {
   }
   for (const { id, bias } of sample.logit_bias) {
     const adjustment = of(id);
-    adjustment.bias = bounded(adjustment.bias + bias);
+    adjustment.bias = nearestF32(adjustment.bias + bias);
   }
   return [...found.values()];
 }

@@ -5,7 +5,7 @@ import { type DeviceHook, projectionCount } from "../models/hooks.ts";
 import { Arena } from "./arena.ts";
 import type { Gpu } from "./context.ts";
 import { HOOK } from "./layout/hooks.ts";
-import { MAX_F32 } from "./layout/record.ts";
+import { nearestF32 } from "./layout/record.ts";
 
 /** A set as the device holds it (`layout/hooks.ts`): a table of sites, hooks, vectors. */
 export interface HookSet {
@@ -83,8 +83,8 @@ export class HookStore {
           direction_at: store("direction" in hook ? hook.direction : null),
           delta_at: store("delta" in hook ? hook.delta : null),
           // Bounds that no finite projection passes stand for none.
-          floor: Math.max(floor, -MAX_F32),
-          ceiling: Math.min(ceiling, MAX_F32),
+          floor: nearestF32(floor),
+          ceiling: nearestF32(ceiling),
           output: hook.op === "project" ? hook.output : 0,
         });
       }

@@ -1,5 +1,6 @@
 import type { DeviceHook, SiteId } from "./hooks.ts";
 import type { Program } from "./program.ts";
+import type { SampleNumbers } from "./sample_numbers.ts";
 import type { RopeSpec } from "./spec.ts";
 
 /**
@@ -159,32 +160,13 @@ export interface StepEntry {
  * what the one before it kept.
  * The draw depends only on these values, the logits and (seed, draw): counter-based, no state.
  */
-export interface SampleParams {
-  /** 0 is greedy (the lowest id on a tie). */
-  temperature: number;
-  /** 0 keeps all. */
-  top_k: number;
-  /** 1 keeps all. */
-  top_p: number;
-  /** Keeps tokens of at least min_p times the likeliest one's probability; 0 keeps all. */
-  min_p: number;
-  /** Over prompt and reply, as transformers does it: a positive logit is divided, a negative multiplied. 1 is none. */
-  repetition_penalty: number;
-  /** Over the reply, as OpenAI does it: count * penalty is subtracted. 0 is none. */
-  frequency_penalty: number;
-  /** Over the reply: the penalty is subtracted once a token has appeared. 0 is none. */
-  presence_penalty: number;
+export interface SampleParams extends SampleNumbers {
   /** Added to the logits of these ids. */
   logit_bias: readonly { id: number; bias: number }[];
-  /** Tokens of the sequence so far, needed when a penalty is set; the first `n_prompt` are the prompt. */
+  /** Tokens of the sequence so far, needed when a penalty is set. */
   history: Int32Array | null;
-  n_prompt: number;
-  /** 64 bits as two unsigned words. */
+  /** 64 bits as two u32. */
   seed: readonly [low: number, high: number];
-  /** Number of this draw in its sequence, from 0. */
-  draw: number;
-  /** Likeliest ids to report with their log-probabilities; -1 reports not even the drawn one's. */
-  top_logprobs: number;
 }
 
 /** What a step gives back of one entry. */

@@ -25,6 +25,11 @@ describe.each(["engine", "text"])("%s", (module) => {
   });
 });
 
+it("what Rust shares with TypeScript is as models/ says", () => {
+  const done = spawnSync(process.execPath, [join(workspace, "codes.mjs"), "--check"], { encoding: "utf8" });
+  expect(done.status, done.stderr).toBe(0);
+});
+
 it.skipIf(!required)("the workspace's own tests pass", { timeout: 1_800_000 }, () => {
   const done = spawnSync("cargo", ["test", "--locked", "--workspace"], { cwd: workspace, encoding: "utf8" });
   expect(done.status, done.stderr + done.stdout).toBe(0);

@@ -1,12 +1,16 @@
+import { HOOK_OPS, LOGITS, NON_FINITE } from "../../models/codes.ts";
 import type { SampleParams, StepEntry, StepResult } from "../../models/device.ts";
 import type { DeviceHook } from "../../models/hooks.ts";
 import { ropeRowsByLength } from "../../models/rope.ts";
+import { SAMPLE_NUMBERS, type SampleNumbers } from "../../models/sample_numbers.ts";
 import type { RopeSpec } from "../../models/spec.ts";
 import type { Instance } from "./instance.ts";
 import type { PackedReader, PackedWriter } from "./packed.ts";
 
-const LOGITS = { none: 0, last: 1, all: 2 } as const;
-const HOOK_OPS = { clamp: 0, shift: 1, remove: 2, project: 3 } as const;
+const NUMBERS = Object.entries(SAMPLE_NUMBERS) as [keyof SampleNumbers, "f64" | "u32" | "i32"][];
+const NON_FINITE_NAMES = new Map(
+  (["residual", "logits"] as const).map((name) => [NON_FINITE[name] as number, name]),
+);
 
 /** A packed batch, as `Entry::read` of `src/batch.rs` takes it; `by_length` are the ropes that depend on length. */
 export function writeBatch(
@@ -32,10 +36,12 @@ export function writeBatch(
 
 function writeSample(packed: PackedWriter, sample: SampleParams): void {
   const history = sample.history ?? new Int32Array(0);
-  packed.f64(sample.temperature, sample.top_p, sample.min_p);
-  packed.f64(sample.repetition_penalty, sample.frequency_penalty, sample.presence_penalty);
-  packed.u32(sample.top_k, sample.top_logprobs, ...sample.seed, sample.draw, sample.n_prompt);
-  packed.u32(history.length, sample.logit_bias.length);
+  for (const [name, type] of NUMBERS) {
+    if (type === "f64") packed.f64(sample[name]);
+    // An i32 has the bits of its u32.
+    else packed.u32(sample[name]);
+  }
+  packed.u32(...sample.seed, history.length, sample.logit_bias.length);
   packed.u32s(history);
   for (const { id, bias } of sample.logit_bias) packed.u32(id).f32(bias);
 }
@@ -64,7 +70,7 @@ export function readResults(
   d_vocab: number,
 ): StepResult[] {
   return batch.map((entry) => {
-    const non_finite = ([null, "residual", "logits"] as const)[packed.u32()] ?? null;
+    const non_finite = NON_FINITE_NAMES.get(packed.u32()) ?? null;
     const token = packed.i32();
     const logprobs = packed.u32() === 1 ? readLogprobs(packed) : null;
     const [rows_at, n_rows, stride] = [packed.u32(), packed.u32(), packed.u32()];

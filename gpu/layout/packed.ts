@@ -50,7 +50,7 @@ export class Packed implements PackedViews {
     const at = this.reserve(values.length);
     for (let i = 0; i < values.length; i++) {
       const value = values[i] ?? NONE;
-      if (value >>> 0 !== value) throw notU32(values[i]);
+      if (value >>> 0 !== value) throw refused("whole numbers below 2^32 in a list", values[i]);
       this.#u32[at + i] = value;
     }
     return at;
@@ -61,7 +61,8 @@ export class Packed implements PackedViews {
     const at = this.reserve(length);
     this.#u32.fill(NONE, at, at + length);
     for (const [index, value] of values) {
-      if (value >>> 0 !== value) throw notU32(value);
+      if (value >>> 0 !== value) throw refused("whole numbers below 2^32 in a list", value);
+      if (!(index >= 0 && index < length)) throw refused(`an index below ${length}`, index);
       this.#u32[at + index] = value;
     }
     return at;
@@ -93,7 +94,6 @@ export class Packed implements PackedViews {
   }
 }
 
-function notU32(found: unknown): CapstanError {
-  const need = "whole numbers below 2^32 in a list";
+function refused(need: string, found: unknown): CapstanError {
   return new CapstanError("bad_request", { action: "pack a list for the GPU", need, found: show(found) });
 }

@@ -6,6 +6,11 @@ export const NONE = 0xffffffff;
 /** The largest float32: shaders may assume that there are no infinities. */
 export const MAX_F32 = 3.4028234663852886e38;
 
+/** The nearest number that float32 holds; NaN stays. */
+export function nearestF32(value: number): number {
+  return Math.max(-MAX_F32, Math.min(MAX_F32, value));
+}
+
 /** `u32?` is a u32 or null, written as `NONE`; a `bool` takes a u32. */
 type Scalar = "u32" | "u32?" | "f32" | "bool";
 /** Types of fields, by their WGSL names. */

@@ -1,22 +1,28 @@
-import { record } from "./record.ts";
+import { SAMPLE_NUMBERS, type SampleNumbers } from "../../models/sample_numbers.ts";
+import { nearestF32, record } from "./record.ts";
+
+/**
+ * The numbers that the kernel takes as they are. Of the others the host makes what it reads: `inverse_temperature`,
+ * `random` (of seed and draw), `n_top`, and each adjustment's `count` (of what follows the prompt).
+ */
+const { temperature, n_prompt, draw, top_logprobs, ...AS_THEY_ARE } = SAMPLE_NUMBERS;
+type Name = keyof typeof AS_THEY_ARE;
+const NAMES = Object.keys(AS_THEY_ARE) as Name[];
+
+/** Their types in a shader, which has no f64. */
+const FIELDS = Object.fromEntries(
+  NAMES.map((name) => [name, AS_THEY_ARE[name] === "f64" ? "f32" : AS_THEY_ARE[name]]),
+) as { readonly [N in Name]: (typeof AS_THEY_ARE)[N] extends "f64" ? "f32" : (typeof AS_THEY_ARE)[N] };
 
 /** What one entry draws, and how (`SampleParams` of `models/device.ts`). */
 export const SAMPLE = record({
+  ...FIELDS,
   /** Gathered row of its logits. */
   row: "u32",
   /** Slot of the results for the drawn token, where the next step may follow it. */
   slot: "u32",
   /** 1 / temperature; 0 is greedy. */
   inverse_temperature: "f32",
-  /** 0 keeps all. */
-  top_k: "u32",
-  /** 1 keeps all. */
-  top_p: "f32",
-  /** 0 keeps all. */
-  min_p: "f32",
-  repetition_penalty: "f32",
-  frequency_penalty: "f32",
-  presence_penalty: "f32",
   /** The draw's uniform number, in [0, 1). */
   random: "f32",
   /** Likeliest ids to report; null reports no log-probabilities at all. */
@@ -31,6 +37,14 @@ export const SAMPLE = record({
   /** In the results: `SAVED`, then the logits that adjustments change. */
   saved_at: "u32",
 });
+
+/** The numbers that the kernel takes as they are, each the nearest that its field holds. */
+export function asTheyAre(numbers: SampleNumbers): Record<Name, number> {
+  const values = {} as Record<Name, number>;
+  for (const name of NAMES)
+    values[name] = FIELDS[name] === "f32" ? nearestF32(numbers[name]) : Math.min(numbers[name], 0xffffffff);
+  return values;
+}
 
 /** An id whose logit penalties or a bias may change. */
 export const ADJUSTMENT = record({

@@ -3,6 +3,7 @@
 
 use core::ops::Range;
 
+use crate::codes::{logits, non_finite};
 use crate::error::{Result, bad_request};
 use crate::kernels::rope::RopeTable;
 use crate::packed::{PackedReader, PackedWriter};
@@ -37,7 +38,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Packed: n_tokens, position, n_blocks, hooks, ends_call, logits (0 none, 1 last, 2 all), n_captures,
+    /// Packed: n_tokens, position, n_blocks, hooks, ends_call, logits (`codes::logits`), n_captures,
     /// n_accumulate, sample (0 or 1); then the lists in this order (accumulate as id, start, end), the sample's
     /// parameters where there is one and, of each rope that goes by length, all cosines and then all sines.
     fn read(packed: &mut PackedReader, program: &Program) -> Result<Self> {
@@ -45,9 +46,10 @@ impl Entry {
         let (n_tokens, position, n_blocks) = (packed.size()?, packed.size()?, packed.size()?);
         let (hooks, ends_call) = (packed.u32()?, packed.u32()? == 1);
         let logits = match packed.u32()? {
-            0 => Wanted::None,
-            1 => Wanted::Last,
-            _ => Wanted::All,
+            logits::NONE => Wanted::None,
+            logits::LAST => Wanted::Last,
+            logits::ALL => Wanted::All,
+            other => return bad_request(format!("logits none, last or all, found code {other}")),
         };
         let (n_captures, n_accumulate, samples) = (packed.size()?, packed.size()?, packed.u32()? == 1);
         let entry = Self {
@@ -120,8 +122,8 @@ pub fn read_batch(bytes: &[u8], program: &Program) -> Result<Vec<Entry>> {
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum NonFinite {
-    Residual = 1,
-    Logits = 2,
+    Residual = non_finite::RESIDUAL as isize,
+    Logits = non_finite::LOGITS as isize,
 }
 
 /// What a step gives for one entry. Ranges count floats in `Results::values`.
@@ -145,7 +147,7 @@ pub struct Floats {
     pub logits_stride: u32,
 }
 
-/// Packed, for each entry: non_finite (0 none, 1 residual, 2 logits), token; 0 or 1 and then the drawn token's
+/// Packed, for each entry: non_finite (`codes::non_finite`, 0 for none), token; 0 or 1 and then the drawn token's
 /// log-probability and a count of (id, log-probability); byte address, count and stride of logit rows; byte
 /// address and count of capture floats, and of projection floats.
 pub fn write_results(results: &[EntryResult], floats: &Floats) -> Vec<u8> {

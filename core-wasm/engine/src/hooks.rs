@@ -1,5 +1,6 @@
 //! Hooks as the device runs them (`DeviceHook` of `models/hooks.ts`), and the running sums that collect means.
 
+use crate::codes::hook_ops;
 use crate::error::{Error, Result, bad_request, zeros};
 use crate::kernels::vector::{add, add_scaled, dot};
 use crate::packed::PackedReader;
@@ -75,12 +76,12 @@ impl Hook {
         let (floor, ceiling) = (packed.f32()?, packed.f32()?);
         let mut vector = || packed.f32s(d_model);
         let action = match op {
-            0 => Action::Clamp { direction: vector()?, floor, ceiling },
-            1 => Action::Shift { delta: vector()? },
-            2 => {
+            hook_ops::CLAMP => Action::Clamp { direction: vector()?, floor, ceiling },
+            hook_ops::SHIFT => Action::Shift { delta: vector()? },
+            hook_ops::REMOVE => {
                 Action::Remove { direction: vector()?, delta: if has_delta { Some(vector()?) } else { None } }
             }
-            3 => Action::Project { direction: vector()?, output },
+            hook_ops::PROJECT => Action::Project { direction: vector()?, output },
             _ => return bad_request(format!("a hook that this device knows, found op {op}")),
         };
         Ok(Self { site, only_last, action })

@@ -6,6 +6,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod batch;
+mod codes;
 mod error;
 mod ffi;
 mod formats;

@@ -4,6 +4,7 @@
 use core::cmp::Ordering;
 use std::collections::HashMap;
 
+use crate::codes::SampleNumbers;
 use crate::error::{Result, bad_request};
 use crate::kernels::math::{exp, map4};
 use crate::packed::PackedReader;
@@ -11,36 +12,18 @@ use crate::random::uniform;
 use crate::simd::F32x4;
 
 pub struct SampleParams {
-    temperature: f64,
-    top_p: f64,
-    min_p: f64,
-    repetition_penalty: f64,
-    frequency_penalty: f64,
-    presence_penalty: f64,
-    top_k: usize,
-    /// -1 for no log-probabilities at all.
-    top_logprobs: i32,
+    numbers: SampleNumbers,
     seed: [u32; 2],
-    draw: u32,
-    n_prompt: usize,
     history: Vec<u32>,
     bias: Vec<(usize, f32)>,
 }
 
 impl SampleParams {
+    /// Packed: the numbers, the seed, counts of history and bias; then both, bias as (id, value).
     pub fn read(packed: &mut PackedReader, d_vocab: usize) -> Result<Self> {
         let mut params = Self {
-            temperature: packed.f64()?,
-            top_p: packed.f64()?,
-            min_p: packed.f64()?,
-            repetition_penalty: packed.f64()?,
-            frequency_penalty: packed.f64()?,
-            presence_penalty: packed.f64()?,
-            top_k: packed.size()?,
-            top_logprobs: packed.i32()?,
+            numbers: SampleNumbers::read(packed)?,
             seed: [packed.u32()?, packed.u32()?],
-            draw: packed.u32()?,
-            n_prompt: packed.size()?,
             history: Vec::new(),
             bias: Vec::new(),
         };
@@ -57,7 +40,7 @@ impl SampleParams {
     }
 
     pub fn wants_logprobs(&self) -> bool {
-        self.top_logprobs >= 0
+        self.numbers.top_logprobs >= 0
     }
 }
 
@@ -74,32 +57,34 @@ pub fn sample(logits: &[f32], params: &SampleParams, scratch: &mut Vec<f32>) -> 
     penalize(scratch, params);
     let best = argmax(scratch);
     let highest = scratch[best];
-    if params.temperature == 0.0 || !highest.is_finite() {
+    let SampleNumbers { temperature, top_k, top_p, min_p, draw: n_draw, .. } = params.numbers;
+    if temperature == 0.0 || !highest.is_finite() {
         return best as u32;
     }
-    weigh(scratch, highest, params.temperature);
-    let floor = params.min_p as f32;
-    let target = uniform(params.seed, params.draw);
-    if params.top_k == 0 && params.top_p >= 1.0 {
+    weigh(scratch, highest, temperature);
+    let floor = min_p as f32;
+    let target = uniform(params.seed, n_draw);
+    if top_k == 0 && top_p >= 1.0 {
         return draw(scratch.iter().enumerate().map(|(id, &weight)| (id as u32, weight)), floor, target);
     }
-    let kept = nucleus(scratch, params);
+    let kept = nucleus(scratch, top_k as usize, top_p);
     draw(kept.iter().copied(), floor, target)
 }
 
 fn penalize(logits: &mut [f32], params: &SampleParams) {
+    let SampleNumbers { repetition_penalty, frequency_penalty, presence_penalty, n_prompt, .. } =
+        params.numbers;
     // Per id: whether it is known to have appeared at all, and how often in the reply.
     let mut counts: HashMap<u32, u32> = HashMap::new();
     for (index, &id) in params.history.iter().enumerate() {
-        *counts.entry(id).or_default() += u32::from(index >= params.n_prompt);
+        *counts.entry(id).or_default() += u32::from(index >= n_prompt as usize);
     }
     for (id, in_reply) in counts {
         let logit = &mut logits[id as usize];
         let mut value = f64::from(*logit);
-        value =
-            if value > 0.0 { value / params.repetition_penalty } else { value * params.repetition_penalty };
+        value = if value > 0.0 { value / repetition_penalty } else { value * repetition_penalty };
         if in_reply > 0 {
-            value -= f64::from(in_reply) * params.frequency_penalty + params.presence_penalty;
+            value -= f64::from(in_reply) * frequency_penalty + presence_penalty;
         }
         *logit = value as f32;
     }
@@ -133,10 +118,10 @@ fn weigh(logits: &mut [f32], highest: f32, temperature: f64) {
 const LOWEST_WEIGHT: f32 = 1.3e-38;
 
 /// The tokens that top-k and then top-p keep, likeliest first.
-fn nucleus(weights: &[f32], params: &SampleParams) -> Vec<(u32, f32)> {
-    let limit = if params.top_k == 0 { weights.len() } else { params.top_k.min(weights.len()) };
+fn nucleus(weights: &[f32], top_k: usize, top_p: f64) -> Vec<(u32, f32)> {
+    let limit = if top_k == 0 { weights.len() } else { top_k.min(weights.len()) };
     let mut ranked: Vec<(u32, f32)> = weights.iter().enumerate().map(|(id, &w)| (id as u32, w)).collect();
-    if params.top_p >= 1.0 {
+    if top_p >= 1.0 {
         return likeliest(&mut ranked, limit).to_vec();
     }
     let of_all = |ranked: &[(u32, f32)]| ranked.iter().map(|&(_, w)| f64::from(w)).sum::<f64>();
@@ -148,7 +133,7 @@ fn nucleus(weights: &[f32], params: &SampleParams) -> Vec<(u32, f32)> {
         let best = likeliest(&mut ranked, count);
         for (index, &(_, weight)) in best.iter().enumerate() {
             sum += f64::from(weight);
-            if sum >= params.top_p * total {
+            if sum >= top_p * total {
                 return best[..=index].to_vec();
             }
         }
@@ -194,7 +179,7 @@ pub fn logprobs(logits: &[f32], token: u32, params: &SampleParams, scratch: &mut
     map4(scratch, |logit| exp(logit.sub(F32x4::splat(highest))));
     let log_sum = scratch.iter().map(|&x| f64::from(x)).sum::<f64>().ln() + f64::from(highest);
     let of = |id: u32| f64::from(logits[id as usize]) - log_sum;
-    let count = (params.top_logprobs.max(0) as usize).min(logits.len());
+    let count = (params.numbers.top_logprobs.max(0) as usize).min(logits.len());
     let mut ranked: Vec<(u32, f32)> = logits.iter().enumerate().map(|(id, &l)| (id as u32, l)).collect();
     let top = likeliest(&mut ranked, count).iter().map(|&(id, _)| (id, of(id))).collect();
     Logprobs { token: of(token), top }
@@ -205,29 +190,33 @@ mod tests {
     use super::*;
     use crate::testing::random;
 
+    /// Draws as the logits are.
+    const PLAIN: SampleNumbers = SampleNumbers {
+        temperature: 1.0,
+        top_k: 0,
+        top_p: 1.0,
+        min_p: 0.0,
+        repetition_penalty: 1.0,
+        frequency_penalty: 0.0,
+        presence_penalty: 0.0,
+        n_prompt: 0,
+        draw: 0,
+        top_logprobs: -1,
+    };
+
+    fn with(numbers: SampleNumbers) -> SampleParams {
+        SampleParams { numbers, seed: [7, 9], history: Vec::new(), bias: Vec::new() }
+    }
+
     fn plain() -> SampleParams {
-        SampleParams {
-            temperature: 1.0,
-            top_p: 1.0,
-            min_p: 0.0,
-            repetition_penalty: 1.0,
-            frequency_penalty: 0.0,
-            presence_penalty: 0.0,
-            top_k: 0,
-            top_logprobs: -1,
-            seed: [7, 9],
-            draw: 0,
-            n_prompt: 0,
-            history: Vec::new(),
-            bias: Vec::new(),
-        }
+        with(PLAIN)
     }
 
     /// How often each id is drawn over draws 0..count.
     fn frequencies(logits: &[f32], mut params: SampleParams, count: u32) -> Vec<f64> {
         let mut drawn = vec![0u32; logits.len()];
         for draw in 0..count {
-            params.draw = draw;
+            params.numbers.draw = draw;
             drawn[sample(logits, &params, &mut Vec::new()) as usize] += 1;
         }
         drawn.into_iter().map(|times| f64::from(times) / f64::from(count)).collect()
@@ -239,13 +228,13 @@ mod tests {
         ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         let highest = ranked[0].1;
         for (_, value) in &mut ranked {
-            *value = ((*value - highest) / params.temperature).exp();
+            *value = ((*value - highest) / params.numbers.temperature).exp();
         }
-        ranked.truncate(if params.top_k == 0 { logits.len() } else { params.top_k });
+        ranked.truncate(if params.numbers.top_k == 0 { logits.len() } else { params.numbers.top_k as usize });
         let total: f64 = ranked.iter().map(|(_, w)| w).sum();
         let mut sum = 0.0;
         ranked.retain(|&(_, w)| {
-            let keep = sum < params.top_p * total && w >= params.min_p;
+            let keep = sum < params.numbers.top_p * total && w >= params.numbers.min_p;
             sum += w;
             keep
         });
@@ -262,12 +251,12 @@ mod tests {
         let logits: Vec<f32> = random(5, 90).iter().map(|x| 3.0 * x).collect();
         let cases = [
             plain(),
-            SampleParams { temperature: 0.5, ..plain() },
-            SampleParams { top_k: 5, ..plain() },
-            SampleParams { top_p: 0.6, ..plain() },
-            SampleParams { top_p: 0.97, ..plain() },
-            SampleParams { min_p: 0.3, ..plain() },
-            SampleParams { temperature: 1.7, top_k: 20, top_p: 0.8, min_p: 0.2, ..plain() },
+            with(SampleNumbers { temperature: 0.5, ..PLAIN }),
+            with(SampleNumbers { top_k: 5, ..PLAIN }),
+            with(SampleNumbers { top_p: 0.6, ..PLAIN }),
+            with(SampleNumbers { top_p: 0.97, ..PLAIN }),
+            with(SampleNumbers { min_p: 0.3, ..PLAIN }),
+            with(SampleNumbers { temperature: 1.7, top_k: 20, top_p: 0.8, min_p: 0.2, ..PLAIN }),
         ];
         for params in cases {
             let want = truth(&logits, &params);
@@ -284,7 +273,13 @@ mod tests {
     fn the_same_seed_and_draw_give_the_same_token() {
         let logits = random(5, 1000);
         let draws = |seed: [u32; 2]| -> Vec<u32> {
-            let draw = |draw| sample(&logits, &SampleParams { seed, draw, ..plain() }, &mut vec![1.0]);
+            let draw = |draw| {
+                sample(
+                    &logits,
+                    &SampleParams { seed, ..with(SampleNumbers { draw, ..PLAIN }) },
+                    &mut vec![1.0],
+                )
+            };
             (0..50).map(draw).collect()
         };
         assert_eq!(draws([1, 0]), draws([1, 0]));
@@ -294,9 +289,9 @@ mod tests {
 
     #[test]
     fn greedy_takes_the_lowest_id_of_a_tie() {
-        let greedy = SampleParams { temperature: 0.0, ..plain() };
+        let greedy = with(SampleNumbers { temperature: 0.0, ..PLAIN });
         assert_eq!(sample(&[0.0, 2.0, 1.0, 2.0], &greedy, &mut Vec::new()), 1);
-        let tiny = SampleParams { temperature: 1e-300, ..plain() };
+        let tiny = with(SampleNumbers { temperature: 1e-300, ..PLAIN });
         assert_eq!(sample(&[0.0, 2.0, 1.0], &tiny, &mut Vec::new()), 1);
     }
 
@@ -307,14 +302,11 @@ mod tests {
             penalize(&mut logits, &params);
             logits
         };
-        let history = vec![0, 1, 1, 2, 2];
-        let seen = SampleParams { history: history.clone(), n_prompt: 3, ..plain() };
-        assert_eq!(penalized(SampleParams { repetition_penalty: 2.0, ..seen }), [1.0, -4.0, 0.5, 0.5]);
-        let seen = SampleParams { history, n_prompt: 2, ..plain() };
-        assert_eq!(
-            penalized(SampleParams { frequency_penalty: 0.25, presence_penalty: 1.0, ..seen }),
-            [2.0, -3.25, -0.5, 0.5]
-        );
+        let seen = |numbers| SampleParams { history: vec![0, 1, 1, 2, 2], ..with(numbers) };
+        let repeated = SampleNumbers { repetition_penalty: 2.0, n_prompt: 3, ..PLAIN };
+        assert_eq!(penalized(seen(repeated)), [1.0, -4.0, 0.5, 0.5]);
+        let counted = SampleNumbers { frequency_penalty: 0.25, presence_penalty: 1.0, n_prompt: 2, ..PLAIN };
+        assert_eq!(penalized(seen(counted)), [2.0, -3.25, -0.5, 0.5]);
         assert_eq!(
             penalized(SampleParams { bias: vec![(3, 4.0), (0, -1.0)], ..plain() }),
             [1.0, -2.0, 1.0, 4.5]
@@ -334,7 +326,8 @@ mod tests {
     #[test]
     fn logprobs_are_the_models_own() {
         let logits = [1.0, 3.0, 2.0, 3.0];
-        let params = SampleParams { top_logprobs: 3, bias: vec![(0, 100.0)], ..plain() };
+        let params =
+            SampleParams { bias: vec![(0, 100.0)], ..with(SampleNumbers { top_logprobs: 3, ..PLAIN }) };
         let got = logprobs(&logits, 0, &params, &mut Vec::new());
         let sum: f64 = logits.iter().map(|&l| f64::from(l).exp()).sum();
         assert!((got.token - (1.0 - sum.ln())).abs() < 1e-6);
