@@ -9,7 +9,7 @@ import type { Cache } from "./cache.ts";
 import type { HookStore } from "./hooks.ts";
 import { Packed } from "./layout/packed.ts";
 import { nearestF32, type Values } from "./layout/record.ts";
-import { ADJUSTMENT, asTheyAre, SAMPLE } from "./layout/sample.ts";
+import { ADJUSTMENT, SAMPLE, withNumbers } from "./layout/sample.ts";
 import { ENTRY, FOLLOWS, ROW, SPAN, STEP, SUM, TILE } from "./layout/step.ts";
 import { uniform } from "./random.ts";
 import { planResults, type ResultsPlan } from "./results.ts";
@@ -161,8 +161,7 @@ function sampleValues(
   const penalises = changesLogits(sample);
   const adjusted = penalises || sample.logit_bias.length > 0 ? adjustments(sample) : [];
   const { temperature, top_logprobs, seed, draw } = sample;
-  return {
-    ...asTheyAre(sample),
+  const others = {
     row,
     slot: drawn_to + places[index]!,
     inverse_temperature: temperature === 0 ? 0 : nearestF32(1 / temperature),
@@ -175,6 +174,7 @@ function sampleValues(
     flag_at,
     saved_at,
   };
+  return withNumbers(others, sample);
 }
 
 function changesLogits(sample: SampleParams): boolean {

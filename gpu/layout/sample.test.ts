@@ -3,7 +3,7 @@ import { GREEDY } from "../../conformance/contract/params.ts";
 import { SAMPLE_NUMBERS } from "../../models/sample_numbers.ts";
 import { SAMPLE as KERNEL } from "../ops/sample/sample.wgsl.ts";
 import { MAX_F32, NONE } from "./record.ts";
-import { ADJUSTMENT, asTheyAre, SAMPLE } from "./sample.ts";
+import { ADJUSTMENT, SAMPLE, withNumbers } from "./sample.ts";
 
 /** Of what the host makes something else. */
 const MADE = {
@@ -11,6 +11,20 @@ const MADE = {
   draw: "random",
   top_logprobs: "n_top",
   n_prompt: "adjustments_at",
+};
+
+const OTHERS = {
+  row: 0,
+  slot: 0,
+  inverse_temperature: 0,
+  random: 0,
+  n_top: null,
+  adjustments_at: 0,
+  n_adjustments: 0,
+  followed_slot: null,
+  drawn_at: 0,
+  flag_at: 0,
+  saved_at: 0,
 };
 
 it("every number of SampleParams has its field, under its name or as what the host makes of it", () => {
@@ -34,11 +48,11 @@ it("numbers that float32 or a u32 does not hold become the nearest that it does;
     repetition_penalty: 1e300,
     presence_penalty: Number.NEGATIVE_INFINITY,
   };
-  expect(asTheyAre(far)).toMatchObject({
+  expect(withNumbers({ ...OTHERS }, far)).toMatchObject({
     top_k: NONE,
     repetition_penalty: MAX_F32,
     presence_penalty: -MAX_F32,
     min_p: GREEDY.min_p,
   });
-  expect(asTheyAre({ ...GREEDY, top_p: Number.NaN }).top_p).toBeNaN();
+  expect(withNumbers({ ...OTHERS }, { ...GREEDY, top_p: Number.NaN }).top_p).toBeNaN();
 });

@@ -1,5 +1,5 @@
 import { SAMPLE_NUMBERS, type SampleNumbers } from "../../models/sample_numbers.ts";
-import { nearestF32, record } from "./record.ts";
+import { nearestF32, record, type Values } from "./record.ts";
 
 /**
  * The numbers that the kernel takes as they are. Of the others the host makes what it reads: `inverse_temperature`,
@@ -38,9 +38,14 @@ export const SAMPLE = record({
   saved_at: "u32",
 });
 
-/** The numbers that the kernel takes as they are, each the nearest that its field holds. */
-export function asTheyAre(numbers: SampleNumbers): Record<Name, number> {
-  const values = {} as Record<Name, number>;
+type SampleValues = Values<typeof SAMPLE.fields>;
+
+/**
+ * Puts the numbers that the kernel takes as they are, each the nearest that its field holds, with the other values.
+ * In place: a spread would make an object of no fixed shape, which takes ten times as long to write.
+ */
+export function withNumbers(others: Omit<SampleValues, Name>, numbers: SampleNumbers): SampleValues {
+  const values = others as Omit<SampleValues, Name> & Record<Name, number>;
   for (const name of NAMES)
     values[name] = FIELDS[name] === "f32" ? nearestF32(numbers[name]) : Math.min(numbers[name], 0xffffffff);
   return values;
