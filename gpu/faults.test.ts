@@ -53,6 +53,15 @@ describe.skipIf(lacks("vulkan") || lacks("deno"))("on WebGPU", () => {
     expect(found.shader).toMatch(/\(0 buffers left\)$/);
   });
 
+  it("a number that no record holds: the step is refused before anything changes", () => {
+    const { error, token, expected, counted } = found.refused;
+    expect(error).toMatch(
+      /^bad_request: pack a record for the GPU: need top_p as .*float32 holds, found NaN/,
+    );
+    expect(token).toBe(expected);
+    expect(counted).toBe(2);
+  });
+
   it("no adapter, or one that gives no device: refused, and says what runs instead", () => {
     expect(found.no_adapter).toMatch(/^unsupported: .*need an adapter, found none\..*device wasm runs/);
     expect(found.no_device).toMatch(/^unsupported: .*it is busy/);

@@ -1,11 +1,12 @@
 import { type OpenOptions, openWebGpu, type WebGpuDevice } from "../../gpu/index.ts";
-import { buildProgram, CapstanError } from "../../models/index.ts";
+import { buildProgram, CapstanError, siteId } from "../../models/index.ts";
 import { generate } from "../../sdk/index.ts";
 import { loadOn } from "../../sdk/load.ts";
 import { requireWebGpu } from "../../sdk/platform/webgpu.ts";
 import { runtimeOf } from "../../sdk/runtime.ts";
 import { stepEntry } from "../contract/entry.ts";
 import { CONTRACT, runCheck } from "../contract/index.ts";
+import { GREEDY } from "../contract/params.ts";
 import { TINIES } from "../contract/tiny.ts";
 
 /** What goes wrong on GPUs, made to go wrong: each fault's outcome in plain JSON. */
@@ -15,6 +16,7 @@ export async function faults(args: { source: string }): Promise<{
   growth: Awaited<ReturnType<typeof growth>>;
   weights: string;
   shader: string;
+  refused: Awaited<ReturnType<typeof refused>>;
   no_adapter: string;
   no_device: string;
   smaller: Record<string, Record<string, string | null>>;
@@ -25,6 +27,7 @@ export async function faults(args: { source: string }): Promise<{
     growth: await growth(args.source),
     weights: await weights(),
     shader: await brokenShader(),
+    refused: await refused(),
     no_adapter: await errorOf(() => openWebGpu(gpuWith(async () => null))),
     no_device: await errorOf(async () =>
       openWebGpu(
@@ -169,6 +172,28 @@ async function brokenShader(): Promise<string> {
   const error = await errorOf(() => device.load(buildProgram(decoder), weights, options));
   await device.dispose();
   return `${error} (${device.counters.buffers} buffers left)`;
+}
+
+/** A step with a number that no record holds, between two that draw a token: the second follows the first all the same. */
+async function refused(): Promise<{ error: string; token: number; expected: number; counted: number }> {
+  const device = await openWebGpu(await requireWebGpu("refuse a step"));
+  const { decoder, weights } = TINIES[0]!;
+  const options = { dtype: "auto" as const, n_ctx: 64, ropes: decoder.spec.ropes };
+  const model = await device.load(buildProgram(decoder), weights, options);
+  const blocks = Int32Array.from(await model.allocBlocks(1));
+  const accumulator = model.addAccumulator([siteId(decoder.spec, "blocks.1.hook_resid_post")]);
+  const accumulate = [{ id: accumulator, start: 0, end: 1 }];
+  const prompt = stepEntry({ tokens: Int32Array.of(1, 2, 3), blocks, sample: GREEDY });
+  const next = { tokens: Int32Array.of(0), blocks, position: 3, sample: GREEDY, accumulate };
+  const [drawn] = await model.step([prompt]);
+  const [expected] = await model.step([stepEntry({ ...next, tokens: Int32Array.of(drawn!.token) })]);
+  await model.step([prompt]);
+  const wrong = { ...GREEDY, top_p: Number.NaN };
+  const error = await errorOf(() => model.step([stepEntry({ ...next, follows: 0, sample: wrong })]));
+  const [found] = await model.step([stepEntry({ ...next, follows: 0 })]);
+  const { count } = await model.readAccumulator(accumulator);
+  await device.dispose();
+  return { error, token: found!.token, expected: expected!.token, counted: count };
 }
 
 /** A few claims of every sort on a device of smaller limits. */
