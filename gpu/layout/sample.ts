@@ -14,6 +14,8 @@ const FIELDS = Object.fromEntries(
   NAMES.map((name) => [name, AS_THEY_ARE[name] === "f64" ? "f32" : AS_THEY_ARE[name]]),
 ) as { readonly [N in Name]: (typeof AS_THEY_ARE)[N] extends "f64" ? "f32" : (typeof AS_THEY_ARE)[N] };
 
+const IS_FLOAT = NAMES.map((name) => FIELDS[name] === "f32");
+
 /** What one entry draws, and how (`SampleParams` of `models/device.ts`). */
 export const SAMPLE = record({
   ...FIELDS,
@@ -46,8 +48,10 @@ type SampleValues = Values<typeof SAMPLE.fields>;
  */
 export function withNumbers(others: Omit<SampleValues, Name>, numbers: SampleNumbers): SampleValues {
   const values = others as Omit<SampleValues, Name> & Record<Name, number>;
-  for (const name of NAMES)
-    values[name] = FIELDS[name] === "f32" ? nearestF32(numbers[name]) : Math.min(numbers[name], 0xffffffff);
+  for (let i = 0; i < NAMES.length; i++) {
+    const name = NAMES[i]!;
+    values[name] = IS_FLOAT[i] ? nearestF32(numbers[name]) : Math.min(numbers[name], 0xffffffff);
+  }
   return values;
 }
 
