@@ -1,6 +1,6 @@
 import { CapstanError } from "../../models/index.ts";
 import { cap, collect, evaluate, fit, generate, load } from "../../sdk/index.ts";
-import { describeWasm } from "../../sdk/platform/engine.ts";
+import { wasmFeatures } from "../../core-wasm/index.ts";
 import { runtimeName } from "../../sdk/platform/index.ts";
 import type { LoadOptions } from "../../sdk/types.ts";
 import type { FidelityDtype } from "../bounds.ts";
@@ -38,8 +38,8 @@ export function runTask(name: string, args: unknown): Promise<unknown> {
 /** What the runtime is, and what of WebAssembly it has. */
 async function features(
   _: Record<never, never>,
-): Promise<{ runtime: string; wasm: ReturnType<typeof describeWasm> }> {
-  return { runtime: runtimeName(), wasm: describeWasm() };
+): Promise<{ runtime: string; wasm: ReturnType<typeof wasmFeatures> }> {
+  return { runtime: runtimeName(), wasm: wasmFeatures() };
 }
 
 /** Callers at once on WebGPU, on a model that is short of memory. */

@@ -20,7 +20,7 @@ export const ENGINE_BUILDS: readonly Build[] = [
     name: "baseline",
     features: ["simd"],
     url: () => new URL("../pkg/capstan_core_bg.wasm", import.meta.url),
-    digest: "f2e2d2e5c872f253465f5138d7877e3937f09382c63d23f6a13d968925dc91b6",
+    digest: "631c250706452511d06035820b741d614bacbd7c4254524c908e46da46072c9f",
   },
 ];
 
@@ -29,6 +29,6 @@ export const TEXT_BUILDS: readonly Build[] = [
     name: "baseline",
     features: ["simd"],
     url: () => new URL("../text/pkg/capstan_text.wasm", import.meta.url),
-    digest: "8441317c68d6de7c46132b04880e3c4affbf7665273876b082be3fc1731d630d",
+    digest: "59d500ad4f72618a01e40ed15870228fec2cea80382e6403807bd626459307d0",
   },
 ];
