@@ -1,6 +1,16 @@
 import { defineConfig } from "vitest/config";
 
-const rooms = ["models", "core-wasm", "gpu", "sdk", "edge-worker", "conformance", "bin"];
+const folders = [
+  "models",
+  "core-wasm",
+  "gpu",
+  "sdk",
+  "edge-worker",
+  "conformance",
+  "bench",
+  "testing",
+  "bin",
+];
 
 export default defineConfig({
   test: {
@@ -11,12 +21,11 @@ export default defineConfig({
     // biome's rule against focused tests takes our verb `fit` for one, so vitest refuses them.
     allowOnly: false,
     projects: [
-      { extends: true, test: { name: "house", include: ["house.test.ts"] } },
-      ...rooms.map((room) => ({
+      ...folders.map((folder) => ({
         extends: true as const,
         test: {
-          name: room,
-          include: [`${room}/**/*.test.ts`],
+          name: folder,
+          include: [`${folder}/**/*.test.ts`],
           exclude: ["**/node_modules/**", "**/target/**"],
         },
       })),

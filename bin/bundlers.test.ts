@@ -5,9 +5,9 @@ import { type Browser, chromium } from "playwright-core";
 import { build as vite } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CHROMIUM_FLAGS } from "../conformance/hosts/page_host.ts";
-import { type InstalledProject, installPackage } from "../conformance/testing/installed.ts";
-import { chromium_path, lacks } from "../conformance/testing/parts.ts";
 import { serveLocally } from "../sdk/platform/index.ts";
+import { type InstalledProject, installPackage } from "../testing/installed.ts";
+import { chromium_path, lacks } from "../testing/parts.ts";
 
 /** An application of the installed package, bundled as README says, in Chromium. */
 

@@ -12,8 +12,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { deno_path } from "../conformance/testing/parts.ts";
 import { generate, load } from "../sdk/index.ts";
+import { deno_path } from "../testing/parts.ts";
 
 const root = join(import.meta.dirname, "..");
 const scratch = mkdtempSync(join(tmpdir(), "capstan-bin-"));

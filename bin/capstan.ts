@@ -5,7 +5,7 @@ import { argv, reserveStdout } from "../sdk/platform/index.ts";
 export const VERBS: Verbs = {
   ...SDK_VERBS,
   conformance: async () => (await import("../conformance/check/cli.ts")).addConformance,
-  bench: async () => (await import("../conformance/bench/cli.ts")).addBench,
+  bench: async () => (await import("../bench/cli.ts")).addBench,
 };
 
 /** Puts all verbs together into the one command. */

@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { deno_path, lacks } from "../conformance/testing/parts.ts";
-import { type PtyProgram, startInPty } from "../conformance/testing/pty.ts";
 import { collect, fit, load, cap as makeCaps } from "../sdk/index.ts";
+import { deno_path, lacks } from "../testing/parts.ts";
+import { type PtyProgram, startInPty } from "../testing/pty.ts";
 
 const root = join(import.meta.dirname, "..");
 const scratch = mkdtempSync(join(tmpdir(), "capstan-chat-"));

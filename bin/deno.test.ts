@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { deno_path } from "../conformance/testing/parts.ts";
+import { deno_path } from "../testing/parts.ts";
 
 /** Deno as a newcomer has it: tasks of a checkout, and programs with few permissions. */
 

@@ -2,8 +2,8 @@ import { spawn, spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type InstalledProject, installPackage } from "../conformance/testing/installed.ts";
-import { bun_path, lacks } from "../conformance/testing/parts.ts";
+import { type InstalledProject, installPackage } from "../testing/installed.ts";
+import { bun_path, lacks } from "../testing/parts.ts";
 
 /** What someone has who installed the packed tarball into an empty project. */
 

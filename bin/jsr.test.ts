@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { deno_path } from "../conformance/testing/parts.ts";
+import { deno_path } from "../testing/parts.ts";
 
 /** The package as JSR publishes it: its sources. All without a network. */
 
@@ -81,7 +81,7 @@ describe("deno publish --dry-run", () => {
     const warned = [...result.err.matchAll(/warning\[([\w-]+)\][\s\S]*?--> (\S+?):/g)];
     // A package that may be missing, each in a runtime that JSR's readers do not need it in; and a judge of the user's own.
     expect(warned.map(([, what, where]) => [what, where!.slice(root.length + 1)])).toEqual([
-      ["unanalyzable-dynamic-import", "conformance/bench/peers.ts"],
+      ["unanalyzable-dynamic-import", "bench/peers.ts"],
       ["unanalyzable-dynamic-import", "conformance/hosts/workerd_host.ts"],
       ["unanalyzable-dynamic-import", "sdk/platform/modules.ts"],
       ["unanalyzable-dynamic-import", "sdk/platform/webgpu.ts"],
@@ -98,9 +98,9 @@ describe("deno publish --dry-run", () => {
   });
 
   function schemas(): string[] {
-    return readdirSync(join(root, "sdk/schemas"))
+    return readdirSync(join(root, "sdk/science/schemas"))
       .filter((name) => name.endsWith(".schema.json"))
-      .map((name) => `sdk/schemas/${name}`);
+      .map((name) => `sdk/science/schemas/${name}`);
   }
 
   function sources(): string[] {

@@ -15,7 +15,7 @@ const tiny = join(root, "models/capstan-tiny");
 /**
  * Options that no test gives a verb yet, as `verb --option`. A new option does not go here: it gets a test that calls
  * the verb with it, in one of the files of `TESTS`. The bench writes 540 MB of weights, needs a GPU or the peers'
- * packages, and takes minutes: its parts are tested in `conformance/bench`.
+ * packages, and takes minutes: its parts are tested in `bench`.
  */
 const UNTRIED: ReadonlySet<string> = new Set<string>([
   "bench --cache",

@@ -3,9 +3,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { deno_path } from "../conformance/testing/parts.ts";
-import { digestOf, type HubServer, serveHub } from "../sdk/hub/fixtures/hub_server.ts";
-import { answer } from "../sdk/source/fixtures/server.ts";
+import { digestOf, type HubServer, serveHub } from "../sdk/checkpoint/hub/fixtures/hub_server.ts";
+import { answer } from "../sdk/checkpoint/source/fixtures/server.ts";
+import { deno_path } from "../testing/parts.ts";
 
 /** `capstan pull` as processes: interrupted, killed, side by side. */
 

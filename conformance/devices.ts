@@ -11,7 +11,7 @@ export const DEVICES: Record<string, () => Promise<Device>> = {
   wasm: async () => createWasmDevice(await engine()),
 };
 
-/** Beside them those that need more than a runtime: `conformance/runtimes` runs them where it is. */
+/** Beside them those that need more than a runtime: `testing/runtimes` runs them where it is. */
 export const ALL_DEVICES: Record<string, () => Promise<Device>> = {
   ...DEVICES,
   webgpu: async () => openWebGpu(await requireWebGpu("open a device")),

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import type { counts } from "../conformance/runtimes/counts.ts";
-import { lacks } from "../conformance/testing/parts.ts";
-import { denoRuntime } from "../conformance/testing/runtimes.ts";
+import { lacks } from "../testing/parts.ts";
+import type { counts } from "../testing/runtimes/counts.ts";
+import { denoRuntime } from "../testing/runtimes/runtimes.ts";
 
 /** Nothing is made once a kind of step has run: buffers, pipelines and bind groups are kept. */
 const STEADY = { buffers: 0, buffer_bytes: 0, buffers_created: 0, pipelines: 0, bind_groups: 0 };

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import type { faults } from "../conformance/runtimes/faults.ts";
-import { lacks } from "../conformance/testing/parts.ts";
-import { denoRuntime } from "../conformance/testing/runtimes.ts";
+import { lacks } from "../testing/parts.ts";
+import type { faults } from "../testing/runtimes/faults.ts";
+import { denoRuntime } from "../testing/runtimes/runtimes.ts";
 
 describe.skipIf(lacks("vulkan") || lacks("deno"))("on WebGPU", () => {
   let found: Awaited<ReturnType<typeof faults>>;

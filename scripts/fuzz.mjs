@@ -26,7 +26,7 @@ process.exit(failures === 0 ? 0 : 1);
 
 /** Runs inputs in a process of their own; the number to go on with. */
 function run(first, count) {
-  const script = join(root, "conformance", "testing", "fuzz", "run.ts");
+  const script = join(root, "testing", "fuzz", "run.ts");
   const flags = [
     "run",
     "-A",

@@ -7,7 +7,7 @@ import { build, deno, install, installDeno, root } from "./steps.mjs";
 install();
 installDeno();
 build();
-const script = ["run", "-A", "--no-lock", "conformance/testing/kills/run.ts"];
+const script = ["run", "-A", "--no-lock", "testing/kills/run.ts"];
 const args = [...process.argv.slice(2), "--", process.execPath, "bin/capstan.mjs"];
 const { status } = spawnSync(deno, [...script, ...args], { cwd: root, stdio: "inherit" });
 process.exit(status ?? 1);

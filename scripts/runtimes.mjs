@@ -12,6 +12,6 @@ const env = {
   CAPSTAN_WRITE_RUNTIMES: "1",
   CAPSTAN_REQUIRE: "bun,chromium,deno,vulkan,webgpu,workerd",
 };
-const args = ["run", "conformance/testing/runtime_table"];
+const args = ["run", "testing/runtime_table"];
 const { status } = spawnSync(vitest, args, { cwd: root, stdio: "inherit", env });
 process.exit(status ?? 1);

@@ -6,7 +6,7 @@ import { deno, install, installDeno, root } from "./steps.mjs";
 
 install();
 installDeno();
-const flags = ["run", "-A", "--no-lock", "--v8-flags=--expose-gc", "conformance/testing/soak/run.ts"];
+const flags = ["run", "-A", "--no-lock", "--v8-flags=--expose-gc", "testing/soak/run.ts"];
 const lavapipe = "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json";
 const env = { ...process.env };
 if (env.VK_ICD_FILENAMES === undefined && existsSync(lavapipe)) env.VK_ICD_FILENAMES = lavapipe;

@@ -15,7 +15,17 @@ import { fileURLToPath } from "node:url";
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const built = join(root, "dist", ".built");
-const rooms = ["models", "core-wasm", "gpu", "sdk", "edge-worker", "conformance", "bin"];
+const folders = [
+  "models",
+  "core-wasm",
+  "gpu",
+  "sdk",
+  "edge-worker",
+  "conformance",
+  "bench",
+  "testing",
+  "bin",
+];
 
 /** Installs the npm packages of the lock file when they are missing or older than it. */
 export function install() {
@@ -32,13 +42,13 @@ export function install() {
  * Deno for the tests: its npm package has a folder of its own. In the root's node_modules/.bin it would stand in the
  * way of `deno task`, which takes every command there for JavaScript.
  */
-export const deno = join(root, "conformance", "testing", "deno", "node_modules", ".bin", "deno");
+export const deno = join(root, "testing", "deno", "node_modules", ".bin", "deno");
 
 /** Installs the Deno of the tests where it is missing. */
 export function installDeno() {
   if (existsSync(deno)) return;
   say("installing Deno for the tests (npm ci)");
-  const folder = join("conformance", "testing", "deno");
+  const folder = join("testing", "deno");
   run("npm", ["ci", "--prefix", folder, "--no-audit", "--no-fund", "--loglevel=error"]);
 }
 
@@ -58,7 +68,7 @@ function isBuilt() {
 }
 
 function newestOf() {
-  const newest = [...rooms, "scripts"].map(newestSource);
+  const newest = [...folders, "scripts"].map(newestSource);
   return Math.max(...newest, statSync(join(root, "package.json")).mtimeMs);
 }
 

@@ -5,9 +5,9 @@
  * @module capstan
  */
 export { CapstanError, type ErrorCode, type Hook, type Site } from "../models/index.ts";
-export { generate } from "./generate.ts";
-export { pull } from "./hub/index.ts";
-export { load } from "./load.ts";
+export { pull } from "./checkpoint/hub/index.ts";
+export { generate } from "./inference/generate.ts";
+export { load } from "./inference/load.ts";
 export * from "./science/index.ts";
-export { loadTokenizer } from "./tokenizer/index.ts";
+export { loadTokenizer } from "./text/index.ts";
 export type * from "./types.ts";

@@ -1,5 +1,5 @@
 import { CapstanError, SITE_KINDS, show } from "../../models/index.ts";
-import { isPlainName, readSourceJson } from "../../sdk/source/index.ts";
+import { isPlainName, readSourceJson } from "../../sdk/checkpoint/source/index.ts";
 import type { FileSource } from "../../sdk/types.ts";
 import type { Pass } from "./report.ts";
 

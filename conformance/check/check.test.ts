@@ -2,11 +2,15 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type Device, SITE_KINDS } from "../../models/index.ts";
-import { decodeSafetensors, encodeSafetensors, type TensorData } from "../../sdk/safetensors/index.ts";
-import { memorySource } from "../../sdk/source/index.ts";
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  type TensorData,
+} from "../../sdk/checkpoint/safetensors/index.ts";
+import { memorySource } from "../../sdk/checkpoint/source/index.ts";
+import { CASES, reference } from "../../testing/cases.ts";
+import { faultyTruth } from "../../testing/faulty.ts";
 import { DEVICES } from "../devices.ts";
-import { CASES, reference } from "../testing/cases.ts";
-import { faultyTruth } from "../testing/faulty.ts";
 import { checkCase } from "./index.ts";
 
 /** The files of a case, some of them changed. */

@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { runConformance as run } from "../testing/run_conformance.ts";
+import { runConformance as run } from "../../testing/run_conformance.ts";
 
 const root = join(import.meta.dirname, "..", "reference");
 let folder: string;

@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Device, Op, Program } from "../../models/index.ts";
-import { memorySource } from "../../sdk/source/index.ts";
-import { faultyTruth } from "../testing/faulty.ts";
+import { memorySource } from "../../sdk/checkpoint/source/index.ts";
+import { faultyTruth } from "../../testing/faulty.ts";
 import { createTruthDevice } from "../truth/index.ts";
 import { checkCase } from "./index.ts";
 

@@ -10,9 +10,9 @@ import {
   siteName,
   type WeightId,
 } from "../../models/index.ts";
-import { loadOn } from "../../sdk/load.ts";
+import { readModelConfig } from "../../sdk/checkpoint/weights/index.ts";
+import { loadOn } from "../../sdk/inference/load.ts";
 import type { FileSource, LoadOptions, Model } from "../../sdk/types.ts";
-import { readModelConfig } from "../../sdk/weights/index.ts";
 import { relativeBound, worstRow } from "../bounds.ts";
 import { createTruthDevice, isQuantised } from "../truth/index.ts";
 import type { Computed, Made } from "./compare.ts";

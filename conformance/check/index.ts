@@ -1,5 +1,5 @@
+import { resolveSource } from "../../sdk/checkpoint/source/index.ts";
 import { runtimeName } from "../../sdk/platform/index.ts";
-import { resolveSource } from "../../sdk/source/index.ts";
 import type { FileSource, Model } from "../../sdk/types.ts";
 import { relativeBound } from "../bounds.ts";
 import { isQuantised } from "../truth/index.ts";

@@ -4,8 +4,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decoder, gatedLayer, norm, readSizes } from "../../models/architectures/common.ts";
 import { addArchitecture, type ConfigReader, type Decoder, readDecoder } from "../../models/index.ts";
 import { readRope } from "../../models/rope.ts";
-import { decodeSafetensors, encodeSafetensors, type TensorData } from "../../sdk/safetensors/index.ts";
-import { memorySource } from "../../sdk/source/index.ts";
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  type TensorData,
+} from "../../sdk/checkpoint/safetensors/index.ts";
+import { memorySource } from "../../sdk/checkpoint/source/index.ts";
 import { DEVICES } from "../devices.ts";
 import { checkCase } from "./index.ts";
 

@@ -1,8 +1,12 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { decodeSafetensors, encodeSafetensors, type TensorData } from "../../sdk/safetensors/index.ts";
-import { memorySource } from "../../sdk/source/index.ts";
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  type TensorData,
+} from "../../sdk/checkpoint/safetensors/index.ts";
+import { memorySource } from "../../sdk/checkpoint/source/index.ts";
 import { checkCase } from "./index.ts";
 
 /** Checkpoints whose tensors have other names than the reference was saved with: they are read alike. */

@@ -1,5 +1,5 @@
 import type { Device } from "../../models/index.ts";
-import { load, loadOn } from "../../sdk/load.ts";
+import { load, loadOn } from "../../sdk/inference/load.ts";
 import type { FileSource, LoadOptions, Model } from "../../sdk/types.ts";
 import type { FidelityDtype } from "../bounds.ts";
 import { createTruthDevice } from "../truth/index.ts";

@@ -1,5 +1,5 @@
 import { concatFloats, type Site } from "../../models/index.ts";
-import { generate } from "../../sdk/generate.ts";
+import { generate } from "../../sdk/inference/generate.ts";
 import type { ForwardResult, Model } from "../../sdk/types.ts";
 import type { CaseRun } from "./case.ts";
 import type { Computed } from "./compare.ts";

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Op, Program } from "../../models/index.ts";
+import { CASES, reference } from "../../testing/cases.ts";
+import { type Fault, faultyTruth } from "../../testing/faulty.ts";
 import { DEVICES } from "../devices.ts";
-import { CASES, reference } from "../testing/cases.ts";
-import { type Fault, faultyTruth } from "../testing/faulty.ts";
 import { checkCase } from "./index.ts";
 
 const folder = (name: string) => join(reference, name);

@@ -1,4 +1,4 @@
-import { loadOn } from "../../sdk/load.ts";
+import { loadOn } from "../../sdk/inference/load.ts";
 import type { FileSource, LoadOptions, Model } from "../../sdk/types.ts";
 import { QUANTISED_BOUNDS } from "../bounds.ts";
 import { createTruthDevice, type QuantisedDtype } from "../truth/index.ts";

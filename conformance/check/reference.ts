@@ -1,5 +1,5 @@
 import { allSites, CapstanError, type DecoderSpec, type Hook, type Site } from "../../models/index.ts";
-import { type FileTensor, openSafetensors } from "../../sdk/safetensors/index.ts";
+import { type FileTensor, openSafetensors } from "../../sdk/checkpoint/safetensors/index.ts";
 import type { FileSource } from "../../sdk/types.ts";
 import type { CaseHook, CaseRun } from "./case.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { DeviceModel, StepEntry, StepResult } from "../../models/index.ts";
-import { type Fault, faultyTruth } from "../testing/faulty.ts";
+import { type Fault, faultyTruth } from "../../testing/faulty.ts";
 import { ContractError } from "./assert.ts";
 import { CONTRACT, runCheck } from "./index.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Op } from "../../models/index.ts";
-import { faultyTruth } from "../testing/faulty.ts";
+import { faultyTruth } from "../../testing/faulty.ts";
 import { ContractError } from "./assert.ts";
 import { CONTRACT, runCheck } from "./index.ts";
 

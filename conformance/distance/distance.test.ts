@@ -1,11 +1,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { decodeSafetensors, encodeSafetensors, type TensorData } from "../../sdk/safetensors/index.ts";
-import { memorySource } from "../../sdk/source/index.ts";
-import { reference } from "../testing/cases.ts";
-import { faultyTruth } from "../testing/faulty.ts";
-import { runConformance as run } from "../testing/run_conformance.ts";
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  type TensorData,
+} from "../../sdk/checkpoint/safetensors/index.ts";
+import { memorySource } from "../../sdk/checkpoint/source/index.ts";
+import { reference } from "../../testing/cases.ts";
+import { faultyTruth } from "../../testing/faulty.ts";
+import { runConformance as run } from "../../testing/run_conformance.ts";
 import { type CaseDistance, measureCase, summarise } from "./index.ts";
 
 /** The truth with every value it gives times 1 + `share`. */

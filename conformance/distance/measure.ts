@@ -1,6 +1,6 @@
 import type { Site } from "../../models/index.ts";
+import { resolveSource } from "../../sdk/checkpoint/source/index.ts";
 import { runtimeName } from "../../sdk/platform/index.ts";
-import { resolveSource } from "../../sdk/source/index.ts";
 import type { FileSource, Model } from "../../sdk/types.ts";
 import { type Case, readCase } from "../check/case.ts";
 import type { Computed } from "../check/compare.ts";

@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
+import { CASES, reference } from "../../testing/cases.ts";
+import { chromium_path, lacks } from "../../testing/parts.ts";
+import { runConformance } from "../../testing/run_conformance.ts";
+import { buildDist, root } from "../../testing/runtimes/runtimes.ts";
 import type { CaseReport } from "../check/report.ts";
-import { CASES, reference } from "../testing/cases.ts";
-import { chromium_path, lacks } from "../testing/parts.ts";
-import { runConformance } from "../testing/run_conformance.ts";
-import { buildDist, root } from "../testing/runtimes.ts";
 import { fromJson, toJson } from "./job.ts";
 import { CHROMIUM_FLAGS } from "./page_host.ts";
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { lacks, python, real_model, real_model_wheel, requires } from "../testing/parts.ts";
+import { lacks, python, real_model, real_model_wheel, requires } from "../../testing/parts.ts";
 
 const script = join(import.meta.dirname, "make_model.py");
 const name = basename(real_model);

@@ -1,9 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { concatFloats, type Hook } from "../../models/index.ts";
 import { type ForwardResult, generate, load, type Model, type Site } from "../../sdk/index.ts";
-import { rowError } from "../bounds.ts";
-import { type GreedyReply, greedyReply } from "../runtimes/reply.ts";
-import { lacks, real_model } from "../testing/parts.ts";
+import { lacks, real_model } from "../../testing/parts.ts";
 import {
   boundAt,
   type GreedyRecord,
@@ -12,8 +10,10 @@ import {
   normOf,
   records,
   tensors,
-} from "../testing/real_model.ts";
-import { nodeRuntime } from "../testing/runtimes.ts";
+} from "../../testing/real_model.ts";
+import { type GreedyReply, greedyReply } from "../../testing/runtimes/reply.ts";
+import { nodeRuntime } from "../../testing/runtimes/runtimes.ts";
+import { rowError } from "../bounds.ts";
 
 /** Machines that share their processors take their time. */
 const PATIENCE = 900_000;

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { loadTokenizer, type Message, type TemplateArgs, type Tokenizer } from "../../sdk/index.ts";
-import { lacks, real_model } from "../testing/parts.ts";
-import { records } from "../testing/real_model.ts";
+import { lacks, real_model } from "../../testing/parts.ts";
+import { records } from "../../testing/real_model.ts";
 
 /** Its tokenizer and its chat template against `tokenizers` and transformers (chats.py, strings.py). */
 describe.skipIf(lacks("real-model"))("SmolLM2-135M-Instruct's text", () => {

@@ -3,10 +3,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { delimiter, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type StubEndpoint, stubEndpoint } from "../../sdk/science/judge/fixtures/stub.ts";
-import { type InstalledProject, installPackage } from "../testing/installed.ts";
-import { deno_path, lacks, python, real_model } from "../testing/parts.ts";
-import { startInPty } from "../testing/pty.ts";
-import { root } from "../testing/runtimes.ts";
+import { type InstalledProject, installPackage } from "../../testing/installed.ts";
+import { deno_path, lacks, python, real_model } from "../../testing/parts.ts";
+import { startInPty } from "../../testing/pty.ts";
+import { root } from "../../testing/runtimes/runtimes.ts";
 
 /**
  * docs/experiment.md, command by command, in an empty project that the packed package was installed into: its blocks
@@ -91,7 +91,7 @@ class Walk {
 
   async run(line: string): Promise<{ stdout: string; stderr: string }> {
     const measured = join(this.folder, "measured.json");
-    const args = [join(root, "conformance/testing/measured.py"), measured, line];
+    const args = [join(root, "testing/measured.py"), measured, line];
     const child = spawn(python, args, { cwd: this.folder, env: this.#env });
     let [stdout, stderr] = ["", ""];
     child.stdout.on("data", (data) => (stdout += data));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { lacks, real_model } from "../testing/parts.ts";
-import { type GreedyRecord, records, tensors } from "../testing/real_model.ts";
-import { denoRuntime } from "../testing/runtimes.ts";
+import { lacks, real_model } from "../../testing/parts.ts";
+import { type GreedyRecord, records, tensors } from "../../testing/real_model.ts";
+import { denoRuntime } from "../../testing/runtimes/runtimes.ts";
 
 describe.skipIf(lacks("real-model") || lacks("vulkan") || lacks("deno"))(
   "SmolLM2-135M-Instruct on WebGPU",

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { runConformance as run } from "../testing/run_conformance.ts";
+import { runConformance as run } from "../../testing/run_conformance.ts";
 import { diffRuns } from "./diff.ts";
 import type { ReadCase } from "./read.ts";
 

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
 import { loadTokenizer } from "../../sdk/index.ts";
-import { lacks, python } from "../testing/parts.ts";
-import { runConformance as run } from "../testing/run_conformance.ts";
+import { lacks, python } from "../../testing/parts.ts";
+import { runConformance as run } from "../../testing/run_conformance.ts";
 
 const reference = join(import.meta.dirname, "..", "reference");
 const tiny = join(import.meta.dirname, "..", "..", "models", "capstan-tiny");

@@ -3,7 +3,7 @@ import { CapstanError } from "../../models/index.ts";
 import { type Io, verb } from "../../sdk/cli/io.ts";
 import { wholeNumber } from "../../sdk/cli/options.ts";
 import { env, exists, fileKind, packageFile, runProgram } from "../../sdk/platform/index.ts";
-import { readTranscript } from "../../sdk/science/project.ts";
+import { readTranscript } from "../../sdk/science/project/project.ts";
 
 /** What make.py exits with where a package is not there. */
 const MISSING = 86;

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { memorySource } from "../../sdk/source/index.ts";
+import { memorySource } from "../../sdk/checkpoint/source/index.ts";
 import { type CaseReport, checkCase } from "../index.ts";
 import { htmlReport } from "./html.ts";
 import { junitReport } from "./junit.ts";

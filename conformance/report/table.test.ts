@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { CASES, reference } from "../testing/cases.ts";
-import { runConformance as run } from "../testing/run_conformance.ts";
+import { CASES, reference } from "../../testing/cases.ts";
+import { runConformance as run } from "../../testing/run_conformance.ts";
 
 const root = join(import.meta.dirname, "..");
 

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { requires } from "../../conformance/testing/parts.ts";
+import { requires } from "../../testing/parts.ts";
 
 const workspace = join(import.meta.dirname, "..");
 const required = requires("cargo");

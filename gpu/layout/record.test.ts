@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../conformance/contract/random.ts";
-import type { PackedRecord, ShaderCopy } from "../../conformance/runtimes/records.ts";
-import { lacks } from "../../conformance/testing/parts.ts";
-import { denoRuntime } from "../../conformance/testing/runtimes.ts";
+import { lacks } from "../../testing/parts.ts";
+import type { PackedRecord, ShaderCopy } from "../../testing/runtimes/records.ts";
+import { denoRuntime } from "../../testing/runtimes/runtimes.ts";
 import * as hooks from "./hooks.ts";
 import * as ops from "./ops.ts";
 import {

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from "commander";
-import { nearestName } from "../options.ts";
+import { nearestName } from "../common/options.ts";
 import { argv, packageVersion, setExitCode } from "../platform/index.ts";
 import { EXIT } from "./exit.ts";
 

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { load } from "../load.ts";
+import { load } from "../inference/load.ts";
 import type { GenerateOptions, LoadOptions, Model } from "../types.ts";
 import type { Io } from "./io.ts";
 import { bytes } from "./progress.ts";

@@ -1,20 +1,11 @@
 /** The experiment: collect, fit, cap, project, evaluate, and the files between them. */
-export type { Manifest } from "../run/manifest.ts";
-export type { ResponseRecord, ScoreRecord } from "../run/records.ts";
-export { Run } from "../run/run.ts";
-export { folderStore, memoryStore, type RunStore } from "../run/store.ts";
-export { Axis, checkFits, type MadeOn, type RolePoint, readAxis } from "./axis.ts";
-export { type CapOptions, Caps, cap, randomControl, readCaps } from "./caps.ts";
-export { type CollectOptions, collect } from "./collect.ts";
-export { type DemoCase, readDemoCases } from "./demo_cases.ts";
-export {
-  type Drift,
-  type DriftOptions,
-  type DriftScript,
-  type DriftTurn,
-  drift,
-  readDriftScripts,
-} from "./drift.ts";
+
+export { Axis, checkFits, type MadeOn, type RolePoint, readAxis } from "./axis/axis.ts";
+export { type FitOptions, fit } from "./axis/fit.ts";
+export { countThatFits, type LeftOut } from "./axis/scored_roles.ts";
+export { type CapOptions, Caps, cap, randomControl, readCaps } from "./caps/caps.ts";
+export { type CollectOptions, collect } from "./collect/collect.ts";
+export { type CollectPlan, planCollect } from "./collect/plan_collect.ts";
 export {
   CHOICES,
   type Check,
@@ -29,7 +20,6 @@ export type { SuiteRates, SuiteResult } from "./evaluate/rates.ts";
 export type { JudgementRecord, ReplyRecord, Verdict } from "./evaluate/records.ts";
 export type { ReplyJudge, ReplyQuestion } from "./evaluate/reply_judge.ts";
 export type { SuiteItem, SuiteLine, SuitesInput } from "./evaluate/suites.ts";
-export { type FitOptions, fit } from "./fit.ts";
 export {
   type EndpointOptions,
   endpointJudge,
@@ -44,20 +34,31 @@ export {
   ruleJudge,
   type Score,
 } from "./judge/index.ts";
+export type { RuleData } from "./judge/rules.ts";
 export type { LayerRange } from "./layers.ts";
-export { type CollectPlan, planCollect } from "./plan_collect.ts";
+export { percentile, type Rate, wilson } from "./numbers/stats.ts";
 export type { OnProgress, Progress } from "./progress.ts";
+export {
+  type Drift,
+  type DriftOptions,
+  type DriftScript,
+  type DriftTurn,
+  drift,
+  readDriftScripts,
+} from "./project/drift.ts";
 export {
   type Projection,
   type ProjectOptions,
   project,
   type TranscriptInput,
   type TurnProjection,
-} from "./project.ts";
-export { type Recipe, readRecipe } from "./recipe.ts";
-export type { Question, QuestionsInput, RoleDefinition, RolesInput } from "./roles.ts";
-export type { RuleData } from "./rules.ts";
-export { countThatFits, type LeftOut } from "./scored_roles.ts";
-export { percentile, type Rate, wilson } from "./stats.ts";
+} from "./project/project.ts";
+export type { Window } from "./project/windows.ts";
+export { type DemoCase, readDemoCases } from "./recipe/demo_cases.ts";
+export { type Recipe, readRecipe } from "./recipe/recipe.ts";
+export type { Question, QuestionsInput, RoleDefinition, RolesInput } from "./recipe/roles.ts";
+export type { Manifest } from "./run/manifest.ts";
+export type { ResponseRecord, ScoreRecord } from "./run/records.ts";
+export { Run } from "./run/run.ts";
+export { folderStore, memoryStore, type RunStore } from "./run/store.ts";
 export type { FileInput } from "./tensor_file.ts";
-export type { Window } from "./windows.ts";

@@ -1,7 +1,7 @@
 import { CapstanError, isObject, show } from "../../models/index.ts";
-import { Run } from "../run/run.ts";
 import type { Model } from "../types.ts";
-import { Axis } from "./axis.ts";
+import { Axis } from "./axis/axis.ts";
+import { Run } from "./run/run.ts";
 
 /** Refuses what is no model, such as the name of one. @throws CapstanError `bad_request` */
 export function checkModel(model: Model, action: string): void {

@@ -3,13 +3,15 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
-import { lacks, python } from "../../conformance/testing/parts.ts";
-import { cap } from "./caps.ts";
-import { collect } from "./collect.ts";
-import { D_MODEL, FAKE_JUDGE, fakeModel, N_LAYERS } from "./fake_model.ts";
-import { fit as fitAxis } from "./fit.ts";
+import { D_MODEL, FAKE_JUDGE, fakeModel, N_LAYERS } from "../../testing/fakes/fake_model.ts";
+import { lacks, python } from "../../testing/parts.ts";
+import { fit as fitAxis } from "./axis/fit.ts";
+import { cap } from "./caps/caps.ts";
+import { collect } from "./collect/collect.ts";
 
-vi.mock("../generate.ts", async () => ({ generate: (await import("./fake_model.ts")).fakeGenerate }));
+vi.mock("../inference/generate.ts", async () => ({
+  generate: (await import("../../testing/fakes/fake_model.ts")).fakeGenerate,
+}));
 
 /** Opens the files with the official library and computes the axis again from the run's shards and lines. */
 const SCRIPT = `

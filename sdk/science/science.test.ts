@@ -1,16 +1,18 @@
 import { describe, expect, it, vi } from "vitest";
-import type { Run } from "../run/run.ts";
-import { memoryStore, type RunStore } from "../run/store.ts";
-import { Axis, checkFits, readAxis } from "./axis.ts";
-import { cap, randomControl, readCaps } from "./caps.ts";
-import { type CollectOptions, collect } from "./collect.ts";
-import { JUDGE, NAMES, OPTIONS, ROLES } from "./fake_experiment.ts";
-import { D_MODEL, fakeModel, N_LAYERS, plantedAxis } from "./fake_model.ts";
-import { fit as fitAxis } from "./fit.ts";
+import { JUDGE, NAMES, OPTIONS, ROLES } from "../../testing/fakes/fake_experiment.ts";
+import { D_MODEL, fakeModel, N_LAYERS, plantedAxis } from "../../testing/fakes/fake_model.ts";
+import { Axis, checkFits, readAxis } from "./axis/axis.ts";
+import { fit as fitAxis } from "./axis/fit.ts";
+import { cap, randomControl, readCaps } from "./caps/caps.ts";
+import { type CollectOptions, collect } from "./collect/collect.ts";
 import { publishedRange } from "./layers.ts";
-import { cosine } from "./vectors.ts";
+import { cosine } from "./numbers/vectors.ts";
+import type { Run } from "./run/run.ts";
+import { memoryStore, type RunStore } from "./run/store.ts";
 
-vi.mock("../generate.ts", async () => ({ generate: (await import("./fake_model.ts")).fakeGenerate }));
+vi.mock("../inference/generate.ts", async () => ({
+  generate: (await import("../../testing/fakes/fake_model.ts")).fakeGenerate,
+}));
 
 const model = fakeModel();
 const run = await collect(model, OPTIONS);

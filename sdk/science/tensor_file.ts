@@ -1,6 +1,6 @@
 import { CapstanError, show } from "../../models/index.ts";
+import { decodeSafetensors, encodeSafetensors, type Tensor } from "../checkpoint/safetensors/index.ts";
 import { fileKind, readFile } from "../platform/index.ts";
-import { decodeSafetensors, encodeSafetensors, type Tensor } from "../safetensors/index.ts";
 import type { FileSource } from "../types.ts";
 
 /** The experiment's own files: safetensors whose metadata values are JSON texts. Axis, cap, activation shard. */

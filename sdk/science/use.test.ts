@@ -1,14 +1,16 @@
 import { describe, expect, it, vi } from "vitest";
-import { cap } from "./caps.ts";
-import { collect } from "./collect.ts";
-import { drift } from "./drift.ts";
+import { JUDGE, NAMES, OPTIONS, QUESTIONS, ROLES } from "../../testing/fakes/fake_experiment.ts";
+import { fakeModel, GAIN } from "../../testing/fakes/fake_model.ts";
+import { fit as fitAxis } from "./axis/fit.ts";
+import { cap } from "./caps/caps.ts";
+import { collect } from "./collect/collect.ts";
 import { evaluate } from "./evaluate/evaluate.ts";
-import { JUDGE, NAMES, OPTIONS, QUESTIONS, ROLES } from "./fake_experiment.ts";
-import { fakeModel, GAIN } from "./fake_model.ts";
-import { fit as fitAxis } from "./fit.ts";
-import { project } from "./project.ts";
+import { drift } from "./project/drift.ts";
+import { project } from "./project/project.ts";
 
-vi.mock("../generate.ts", async () => ({ generate: (await import("./fake_model.ts")).fakeGenerate }));
+vi.mock("../inference/generate.ts", async () => ({
+  generate: (await import("../../testing/fakes/fake_model.ts")).fakeGenerate,
+}));
 
 const model = fakeModel();
 const axis = await fitAxis(await collect(model, OPTIONS), { min_count: 4 });

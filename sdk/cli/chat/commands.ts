@@ -1,5 +1,5 @@
 import { CapstanError, show } from "../../../models/index.ts";
-import { nearestName } from "../../options.ts";
+import { nearestName } from "../../common/options.ts";
 import { dirname, exists, joinPath, writeFileAtomic } from "../../platform/index.ts";
 import { readCapsFor } from "../caps.ts";
 import { printTurns } from "../turns.ts";
@@ -132,7 +132,7 @@ async function save(talk: Talk, path: string): Promise<undefined> {
 }
 
 async function load(talk: Talk, path: string): Promise<undefined> {
-  const { readTranscript } = await import("../../science/project.ts");
+  const { readTranscript } = await import("../../science/project/project.ts");
   talk.messages = await readTranscript(path);
   await talk.io.print(`${countOf(talk)} of ${path}`);
   if (talk.messages.at(-1)!.role === "user") await talk.answer();

@@ -1,5 +1,5 @@
 import { CapstanError } from "../../../models/index.ts";
-import { generate } from "../../generate.ts";
+import { generate } from "../../inference/generate.ts";
 import type { Caps } from "../../science/index.ts";
 import type { GenerateOptions, Message, Model } from "../../types.ts";
 import type { Io } from "../io.ts";

@@ -1,8 +1,7 @@
 import type { Command } from "commander";
 import { CapstanError } from "../../../models/index.ts";
-import { generate } from "../../generate.ts";
+import { generate } from "../../inference/generate.ts";
 import { joinPath, makeFolder, packageFile, remove, shortPath } from "../../platform/index.ts";
-import { canDrawPng, type PlotSpec, plot, savePlot } from "../../plot/index.ts";
 import {
   type Axis,
   type Caps,
@@ -21,7 +20,8 @@ import {
   readDriftScripts,
   readRecipe,
 } from "../../science/index.ts";
-import { contentText } from "../../tokenizer/index.ts";
+import { canDrawPng, type PlotSpec, plot, savePlot } from "../../science/plots/index.ts";
+import { contentText } from "../../text/index.ts";
 import type { Model } from "../../types.ts";
 import { collectingOf, items } from "../collecting.ts";
 import { type Io, verb } from "../io.ts";

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { wasmFeatures } from "../../../core-wasm/index.ts";
-import { chooseDevice, describeWebGpu } from "../../devices.ts";
+import { chooseDevice, describeWebGpu } from "../../inference/devices.ts";
 import { cpu, memory, packageVersion, runtimeName, systemName } from "../../platform/index.ts";
 import { EXIT } from "../exit.ts";
 import { verb } from "../io.ts";

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { CapstanError } from "../../../models/index.ts";
-import { generate } from "../../generate.ts";
+import { generate } from "../../inference/generate.ts";
 import { readText } from "../../platform/index.ts";
 import type { Caps } from "../../science/index.ts";
 import type { Message, Model, Prompt } from "../../types.ts";

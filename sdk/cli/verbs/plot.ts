@@ -1,9 +1,9 @@
 import { Argument, type Command } from "commander";
 import { CapstanError, isObject, show } from "../../../models/index.ts";
 import { basename, readText, shortPath } from "../../platform/index.ts";
-import { PLOT_KINDS, type PlotInputs, type PlotKind, plot, savePlot } from "../../plot/index.ts";
 import { readAxis } from "../../science/index.ts";
-import { parseJson } from "../../science/recipe.ts";
+import { PLOT_KINDS, type PlotInputs, type PlotKind, plot, savePlot } from "../../science/plots/index.ts";
+import { parseJson } from "../../science/recipe/recipe.ts";
 import { verb } from "../io.ts";
 import { wholeNumber } from "../options.ts";
 

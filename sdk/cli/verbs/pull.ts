@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { pull } from "../../hub/index.ts";
+import { pull } from "../../checkpoint/hub/index.ts";
 import { verb } from "../io.ts";
 import { bytes, count } from "../progress.ts";
 

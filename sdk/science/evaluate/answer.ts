@@ -1,5 +1,5 @@
-import { generate } from "../../generate.ts";
-import { eachOf, IN_FLIGHT } from "../../pool.ts";
+import { eachOf, IN_FLIGHT } from "../../common/pool.ts";
+import { generate } from "../../inference/generate.ts";
 import type { Model } from "../../types.ts";
 import { ProgressMeter } from "../progress.ts";
 import { passes } from "./checks.ts";

@@ -1,7 +1,7 @@
 import type { Hook } from "../../../models/index.ts";
 import { sha256 } from "../../platform/index.ts";
-import type { Axis } from "../axis.ts";
-import { type Caps, randomControl } from "../caps.ts";
+import type { Axis } from "../axis/axis.ts";
+import { type Caps, randomControl } from "../caps/caps.ts";
 import type { SuiteItem } from "./suites.ts";
 
 /** What every prompt is answered under: a set of hooks with a name. */

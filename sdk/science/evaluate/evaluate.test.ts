@@ -2,11 +2,6 @@ import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/pro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { memoryStore } from "../../run/store.ts";
-import { Caps, cap } from "../caps.ts";
-import { OPTIONS } from "../fake_experiment.ts";
-import { calls, fakeModel } from "../fake_model.ts";
-import { evaluate } from "./evaluate.ts";
 import {
   ask,
   asked,
@@ -20,11 +15,18 @@ import {
   SUITES,
   TOTAL,
   textsOf,
-} from "./fake_evaluation.ts";
+} from "../../../testing/fakes/fake_evaluation.ts";
+import { OPTIONS } from "../../../testing/fakes/fake_experiment.ts";
+import { calls, fakeModel } from "../../../testing/fakes/fake_model.ts";
+import { Caps, cap } from "../caps/caps.ts";
+import { memoryStore } from "../run/store.ts";
+import { evaluate } from "./evaluate.ts";
 import type { EvaluateOptions } from "./options.ts";
 import type { ReplyJudge } from "./reply_judge.ts";
 
-vi.mock("../../generate.ts", async () => ({ generate: (await import("../fake_model.ts")).fakeGenerate }));
+vi.mock("../../inference/generate.ts", async () => ({
+  generate: (await import("../../../testing/fakes/fake_model.ts")).fakeGenerate,
+}));
 
 const FILES = ["evaluation.json", "judgements.jsonl", "replies.jsonl", "summary.json"];
 const whole_files = new Map<string, Uint8Array>();

@@ -1,7 +1,7 @@
 import { CapstanError } from "../../../models/index.ts";
-import { removeLeftovers } from "../../run/contents.ts";
-import { readLines, toLine } from "../../run/lines.ts";
-import { folderStore, memoryStore, type RunStore } from "../../run/store.ts";
+import { removeLeftovers } from "../run/contents.ts";
+import { readLines, toLine } from "../run/lines.ts";
+import { folderStore, memoryStore, type RunStore } from "../run/store.ts";
 import { continued, type EvaluationManifest, parseEvaluation } from "./manifest.ts";
 import {
   isJudgement,

@@ -1,11 +1,13 @@
 import * as fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
+import { model, options, textsOf } from "../../../testing/fakes/fake_evaluation.ts";
 import type { FileData } from "../../platform/index.ts";
-import { memoryStore, type RunStore } from "../../run/store.ts";
+import { memoryStore, type RunStore } from "../run/store.ts";
 import { evaluate } from "./evaluate.ts";
-import { model, options, textsOf } from "./fake_evaluation.ts";
 
-vi.mock("../../generate.ts", async () => ({ generate: (await import("../fake_model.ts")).fakeGenerate }));
+vi.mock("../../inference/generate.ts", async () => ({
+  generate: (await import("../../../testing/fakes/fake_model.ts")).fakeGenerate,
+}));
 
 const whole_files = new Map<string, Uint8Array>();
 const whole = await evaluate(model, { ...options, out: memoryStore(whole_files) });

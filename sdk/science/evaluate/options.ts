@@ -1,11 +1,11 @@
-import type { Rules } from "../../options.ts";
-import * as rules from "../../options.ts";
-import type { RunStore } from "../../run/store.ts";
+import type { Rules } from "../../common/options.ts";
+import * as rules from "../../common/options.ts";
 import type { TemplateArgs } from "../../types.ts";
-import type { Axis } from "../axis.ts";
-import type { Caps } from "../caps.ts";
+import type { Axis } from "../axis/axis.ts";
+import type { Caps } from "../caps/caps.ts";
 import type { EndpointOptions } from "../judge/index.ts";
 import type { OnProgress } from "../progress.ts";
+import type { RunStore } from "../run/store.ts";
 import type { ReplyJudge } from "./reply_judge.ts";
 import type { SuitesInput } from "./suites.ts";
 

@@ -1,5 +1,5 @@
 import { CapstanError } from "../../../models/index.ts";
-import { promptTokens } from "../../prompt.ts";
+import { promptTokens } from "../../inference/prompt.ts";
 import type { Model, TemplateArgs } from "../../types.ts";
 import type { Condition } from "./conditions.ts";
 import type { SuiteItem } from "./suites.ts";

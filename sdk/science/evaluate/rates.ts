@@ -1,4 +1,4 @@
-import { type Rate, wilson } from "../stats.ts";
+import { type Rate, wilson } from "../numbers/stats.ts";
 import type { ReplyRecord } from "./records.ts";
 
 /** Rates of one set of prompts, with 95 % Wilson intervals. */

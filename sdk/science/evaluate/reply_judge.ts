@@ -1,5 +1,5 @@
 import { CapstanError, show } from "../../../models/index.ts";
-import { contentText } from "../../tokenizer/index.ts";
+import { contentText } from "../../text/index.ts";
 import type { JudgeCheck } from "./checks.ts";
 import type { SuiteItem } from "./suites.ts";
 

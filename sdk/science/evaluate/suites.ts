@@ -1,8 +1,8 @@
 import { CapstanError, show } from "../../../models/index.ts";
 import { basename, fileKind, joinPath, listFolder, readText } from "../../platform/index.ts";
-import { checkData } from "../../schemas/index.ts";
 import type { Message, Model } from "../../types.ts";
-import { parseJson, type Recipe, readModelText } from "../recipe.ts";
+import { parseJson, type Recipe, readModelText } from "../recipe/recipe.ts";
+import { checkData } from "../schemas/index.ts";
 import { type Check, checkCheck } from "./checks.ts";
 
 /** One prompt of an evaluation and what its reply must hold. */

@@ -1,5 +1,5 @@
 import { isObject } from "../../../models/index.ts";
-import { Passing } from "../../source/http_answers.ts";
+import { Passing } from "../../checkpoint/source/http_answers.ts";
 
 /** What a chat endpoint answered, whichever way: one object of JSON, or server-sent events. */
 

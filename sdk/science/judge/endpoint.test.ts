@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { ResponseRecord } from "../../run/records.ts";
-import { serve } from "../../source/fixtures/server.ts";
+import { serve } from "../../checkpoint/source/fixtures/server.ts";
+import type { ResponseRecord } from "../run/records.ts";
 import { EndpointJudge, endpointJudge } from "./endpoint.ts";
 import type { EndpointOptions } from "./endpoint_options.ts";
 import { type Answer, type Asked, completion, failed, streamed, stubEndpoint } from "./fixtures/stub.ts";

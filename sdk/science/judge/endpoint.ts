@@ -1,8 +1,8 @@
 import { abortedError, CapstanError } from "../../../models/index.ts";
-import { onAbort } from "../../abort.ts";
-import { crc32 } from "../../run/checksum.ts";
-import type { ResponseRecord } from "../../run/records.ts";
-import { discard, Passing, reasonOf, retryAfter } from "../../source/http_answers.ts";
+import { discard, Passing, reasonOf, retryAfter } from "../../checkpoint/source/http_answers.ts";
+import { onAbort } from "../../common/abort.ts";
+import { crc32 } from "../run/checksum.ts";
+import type { ResponseRecord } from "../run/records.ts";
 import { errorText, NotChat, replyText } from "./chat_reply.ts";
 import { type Endpoint, type EndpointOptions, readEndpoint } from "./endpoint_options.ts";
 import type { Judge, JudgeContext, Score } from "./judge.ts";

@@ -1,8 +1,8 @@
 import { CapstanError, show } from "../../../models/index.ts";
-import * as rules from "../../options.ts";
-import { type Rules, readOptions } from "../../options.ts";
+import { checkToken } from "../../checkpoint/source/secrets.ts";
+import * as rules from "../../common/options.ts";
+import { type Rules, readOptions } from "../../common/options.ts";
 import { env } from "../../platform/index.ts";
-import { checkToken } from "../../source/secrets.ts";
 
 /** A chat model behind an OpenAI-compatible endpoint that scores the responses by the roles' `eval_prompt`. */
 export interface EndpointOptions {

@@ -1,7 +1,7 @@
 import { CapstanError, show } from "../../../models/index.ts";
 import { basename, importModule, readText } from "../../platform/index.ts";
-import { crc32 } from "../../run/checksum.ts";
-import { parseJson, parseJsonLines } from "../recipe.ts";
+import { parseJson, parseJsonLines } from "../recipe/recipe.ts";
+import { crc32 } from "../run/checksum.ts";
 import type { Judge, JudgeFunction } from "./judge.ts";
 import { judgeBy, ruleJudge, scoresJudge } from "./kinds.ts";
 

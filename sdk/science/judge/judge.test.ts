@@ -1,14 +1,16 @@
 import * as fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
-import type { Run } from "../../run/run.ts";
-import { memoryStore, type RunStore } from "../../run/store.ts";
-import { OPTIONS } from "../fake_experiment.ts";
-import { fit as fitAxis } from "../fit.ts";
+import { OPTIONS } from "../../../testing/fakes/fake_experiment.ts";
+import { fit as fitAxis } from "../axis/fit.ts";
+import type { Run } from "../run/run.ts";
+import { memoryStore, type RunStore } from "../run/store.ts";
 import { type Answer, failed, ruleOf, stubEndpoint } from "./fixtures/stub.ts";
 import { linesOf, N, SCORES, template, unscoredRun, WITH_PROMPTS } from "./fixtures/unscored.ts";
 import { type Judge, judge, planJudging } from "./index.ts";
 
-vi.mock("../../generate.ts", async () => ({ generate: (await import("../fake_model.ts")).fakeGenerate }));
+vi.mock("../../inference/generate.ts", async () => ({
+  generate: (await import("../../../testing/fakes/fake_model.ts")).fakeGenerate,
+}));
 
 describe("judging a run afterwards", () => {
   it("asks every role's own prompt once for each response, never the default's", async () => {

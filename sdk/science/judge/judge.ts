@@ -1,12 +1,12 @@
 import { CapstanError, show } from "../../../models/index.ts";
-import type { ResponseRecord } from "../../run/records.ts";
 import type { Model } from "../../types.ts";
-import { type Recipe, readJson } from "../recipe.ts";
-import type { RuleData } from "../rules.ts";
+import { type Recipe, readJson } from "../recipe/recipe.ts";
+import type { ResponseRecord } from "../run/records.ts";
 import { EndpointJudge } from "./endpoint.ts";
 import type { EndpointOptions } from "./endpoint_options.ts";
 import { judgeOfFile } from "./files.ts";
 import { allJudge, functionJudge, ruleJudge } from "./kinds.ts";
+import type { RuleData } from "./rules.ts";
 
 /** How far a response is in its role (paper, section 2.1): 0 refused, 1 cannot, 2 in part, 3 fully. */
 export interface Score {

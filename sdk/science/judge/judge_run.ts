@@ -1,12 +1,12 @@
 import { CapstanError, isObject } from "../../../models/index.ts";
-import * as rules from "../../options.ts";
-import { type Rules, readOptions } from "../../options.ts";
-import type { Manifest } from "../../run/manifest.ts";
-import { Run } from "../../run/run.ts";
-import type { RunStore } from "../../run/store.ts";
+import * as rules from "../../common/options.ts";
+import { type Rules, readOptions } from "../../common/options.ts";
 import { checkRun } from "../inputs.ts";
 import type { OnProgress } from "../progress.ts";
-import { type RoleDefinition, readRoles } from "../roles.ts";
+import { type RoleDefinition, readRoles } from "../recipe/roles.ts";
+import type { Manifest } from "../run/manifest.ts";
+import { Run } from "../run/run.ts";
+import type { RunStore } from "../run/store.ts";
 import { type JudgeContext, type JudgeInput, readJudge } from "./judge.ts";
 import { type JudgePlan, planOf } from "./plan.ts";
 import { scoreRun, toJudge } from "./score_run.ts";

@@ -2,18 +2,20 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
-import { Run } from "../../run/run.ts";
-import { memoryStore } from "../../run/store.ts";
-import { collect } from "../collect.ts";
-import { ROLES } from "../fake_experiment.ts";
-import { calls } from "../fake_model.ts";
-import { fit as fitAxis } from "../fit.ts";
-import { planCollect } from "../plan_collect.ts";
+import { ROLES } from "../../../testing/fakes/fake_experiment.ts";
+import { calls } from "../../../testing/fakes/fake_model.ts";
+import { fit as fitAxis } from "../axis/fit.ts";
+import { collect } from "../collect/collect.ts";
+import { planCollect } from "../collect/plan_collect.ts";
+import { Run } from "../run/run.ts";
+import { memoryStore } from "../run/store.ts";
 import { ruleOf, stubEndpoint } from "./fixtures/stub.ts";
 import { COLLECT, model, N, unscoredRun, WITH_PROMPTS } from "./fixtures/unscored.ts";
 import { type JudgeFunction, judge } from "./index.ts";
 
-vi.mock("../../generate.ts", async () => ({ generate: (await import("../fake_model.ts")).fakeGenerate }));
+vi.mock("../../inference/generate.ts", async () => ({
+  generate: (await import("../../../testing/fakes/fake_model.ts")).fakeGenerate,
+}));
 
 const scratch = mkdtempSync(join(tmpdir(), "capstan-judge-"));
 afterAll(() => rmSync(scratch, { recursive: true }));

@@ -1,7 +1,7 @@
 import { CapstanError, show } from "../../../models/index.ts";
-import { crc32 } from "../../run/checksum.ts";
-import { bandOf, checkRules, ruleScore } from "../rules.ts";
+import { crc32 } from "../run/checksum.ts";
 import type { Judge, JudgeFunction } from "./judge.ts";
+import { bandOf, checkRules, ruleScore } from "./rules.ts";
 
 /** A judge that goes by markers in the text. */
 export function ruleJudge(data: unknown, name: string): Judge {

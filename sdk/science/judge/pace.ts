@@ -1,5 +1,5 @@
 import { abortedError } from "../../../models/index.ts";
-import { sleep } from "../../abort.ts";
+import { sleep } from "../../common/abort.ts";
 
 /** Waits between tries grow from the first to the longest, in milliseconds. */
 const FIRST_WAIT = 1000;

@@ -1,4 +1,4 @@
-import type { ResponseRecord } from "../../run/records.ts";
+import type { ResponseRecord } from "../run/records.ts";
 import type { Judge } from "./judge.ts";
 
 /** What a judge would be asked. */

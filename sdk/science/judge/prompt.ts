@@ -1,4 +1,4 @@
-import { crc32 } from "../../run/checksum.ts";
+import { crc32 } from "../run/checksum.ts";
 
 /** A role's judge prompt with the question and the answer in their places, as Python's `str.format` puts them there. */
 export function fillPrompt(prompt: string, question: string, answer: string): string {

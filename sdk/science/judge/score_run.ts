@@ -1,8 +1,8 @@
-import { eachOf } from "../../pool.ts";
-import type { ResponseRecord, ScoreRecord } from "../../run/records.ts";
-import type { Run } from "../../run/run.ts";
+import { eachOf } from "../../common/pool.ts";
 import { type OnProgress, ProgressMeter } from "../progress.ts";
-import { DEFAULT_ROLE } from "../roles.ts";
+import { DEFAULT_ROLE } from "../recipe/roles.ts";
+import type { ResponseRecord, ScoreRecord } from "../run/records.ts";
+import type { Run } from "../run/run.ts";
 import { type Judge, type Score, scoreOf } from "./judge.ts";
 
 /** Refusals before anything is scored that show the judge to be at fault, and not the responses. */

@@ -1,0 +1,156 @@
+import { type Command, Option } from "commander";
+import { type Io, verb } from "../sdk/cli/io.ts";
+import { wholeNumber } from "../sdk/cli/options.ts";
+import { load } from "../sdk/inference/load.ts";
+import { cpu, env, joinPath, resolvePath, runtimeName } from "../sdk/platform/index.ts";
+import type { Model } from "../sdk/types.ts";
+import { type CapCost, measureCapCost, type Ratio } from "./cap_cost.ts";
+import { type ColdStart, measureColdStart } from "./cold_start.ts";
+import { type BenchEngine, ourEngine } from "./engine.ts";
+import { type Measured, measure, type Rate } from "./measure.ts";
+import { openPeers, requirePeers } from "./peers.ts";
+import { SHAPE_134M, writeShape } from "./shape.ts";
+import { runWebGpuBench, type WebGpuOptions } from "./webgpu_verb.ts";
+
+interface Options extends WebGpuOptions {
+  device: string;
+  peers?: boolean;
+  cache?: string;
+  json?: boolean;
+}
+
+const N_PROMPT = 128;
+const N_DECODE = 32;
+
+export function addBench(program: Command): void {
+  program
+    .command("bench")
+    .description(
+      "how fast is it here? 134M weights of float32 on one thread, caps, cold start; or what a GPU does",
+    )
+    .addOption(new Option("--device <name>", "what is measured").choices(["wasm", "webgpu"]).default("wasm"))
+    .option("--shape <name>", "webgpu: tiny or 0.6B (default: 0.6B, and tiny on a GPU in software)")
+    .option("--dtype <names>", "webgpu: how weights are kept (default: f32,f16,q8,q4)")
+    .option("--peers", "beside other engines with the same weights, turn by turn")
+    .option("--rounds <n>", "rounds that are counted; medians are told", wholeNumber, 5)
+    .option("--cache <folder>", "where the random weights (540 MB) are kept (default: the user's cache)")
+    .option("--json", "print one JSON object on stdout and nothing else")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ capstan bench
+  $ npm ci --prefix bench/peers && capstan bench --peers
+  $ capstan bench --device webgpu --dtype q4
+
+Ratios of one run hold across machines; numbers of tokens a second do not.`,
+    )
+    .action(
+      verb((io, options: Options) =>
+        options.device === "webgpu" ? runWebGpuBench(io, options) : run(io, options),
+      ),
+    );
+}
+
+async function run(io: Io, options: Options): Promise<undefined> {
+  if (options.peers === true) await requirePeers();
+  const rounds = Math.max(1, options.rounds);
+  const folder = resolvePath(options.cache ?? cacheFolder(), `bench-${SHAPE_134M.name}`);
+  const writing = (done: number, total: number) =>
+    io.progress.update(`writing random weights ${done} of ${total}`);
+  await writeShape(SHAPE_134M, folder, writing, io.signal);
+  io.progress.update("cold start of capstan-tiny");
+  const cold_start = await measureColdStart(rounds, io.signal);
+  io.progress.update("loading");
+  const model = await load(folder, { dtype: "f32", n_ctx: 2048, signal: io.signal });
+  try {
+    const machine = { runtime: runtimeName(), cpu: cpu().model };
+    await io.print(`${machine.runtime}, ${machine.cpu}; ${model.device.description}`);
+    const work = { n_prompt: N_PROMPT, n_decode: N_DECODE, rounds };
+    const speed = await measureSpeed(io, model, folder, work, options.peers === true);
+    io.progress.update("caps on half the layers");
+    const caps = await measureCapCost(
+      model,
+      { n_prefill: 8 * rounds, n_decode: Math.min(32 * rounds, 1000) },
+      io.signal,
+    );
+    await io.print(capLine(caps));
+    await io.print(coldLine(cold_start));
+    await io.result({
+      shape: SHAPE_134M.name,
+      machine,
+      device: model.device,
+      work,
+      ...speed,
+      caps,
+      cold_start,
+    });
+  } finally {
+    await model.dispose();
+  }
+}
+
+/** A user's cache as the XDG rules have it. */
+function cacheFolder(): string {
+  return joinPath(env("XDG_CACHE_HOME") ?? joinPath(env("HOME") ?? ".", ".cache"), "capstan");
+}
+
+async function measureSpeed(
+  io: Io,
+  model: Model,
+  folder: string,
+  work: { n_prompt: number; n_decode: number; rounds: number },
+  with_peers: boolean,
+) {
+  const engines: BenchEngine[] = [await ourEngine("capstan", model)];
+  if (with_peers) engines.push(...(await openPeers(folder)));
+  const on_round = (round: number, engine: string) =>
+    io.progress.update(`round ${round} of ${work.rounds}: ${engine}`);
+  const load = { ...work, d_vocab: model.spec.d_vocab };
+  const measured = await measure(engines, load, on_round, io.signal);
+  for (const engine of engines) await engine.dispose();
+  const told = tell(measured);
+  const heads = ["prefill", "decode", "prefill", "decode"].map((text) => text.padStart(10)).join("");
+  await io.print(`\n${"".padEnd(28)}${"tokens a second".padStart(20)}${"a processor second".padStart(20)}`);
+  await io.print(`${"".padEnd(28)}${heads}${with_peers ? "  capstan is faster by" : ""}`);
+  for (const [e, engine] of told.entries()) await io.print(speedLine(engine, e));
+  await io.print();
+  return { engines: told };
+}
+
+/** Speeds with what our engine is to each: ratios of medians of one run, and the distance of the logits. */
+function tell({ speeds, logits_error }: Measured) {
+  const ours = speeds[0]!;
+  const over = (a: Rate, b: Rate): Rate => ({ prefill: a.prefill / b.prefill, decode: a.decode / b.decode });
+  return speeds.map((speed, e) => ({
+    ...speed,
+    capstan_over_it: over(ours.tok_s, speed.tok_s),
+    capstan_over_it_by_cpu: over(ours.tok_cpu_s, speed.tok_cpu_s),
+    logits_relative_error: logits_error[e]!,
+  }));
+}
+
+function speedLine(told: ReturnType<typeof tell>[number], e: number): string {
+  const numbers = [told.tok_s, told.tok_cpu_s]
+    .flatMap(({ prefill, decode }) => [prefill, decode])
+    .map((x) => x.toFixed(1).padStart(10))
+    .join("");
+  return `${told.name.padEnd(28)}${numbers}${e === 0 ? "" : ratios(told)}`;
+}
+
+function ratios(told: ReturnType<typeof tell>[number]): string {
+  const of = ({ prefill, decode }: Rate) => `${prefill.toFixed(2)} / ${decode.toFixed(2)}`;
+  const error = told.logits_relative_error.toExponential(1);
+  return `  ${of(told.capstan_over_it)} (by processor time ${of(told.capstan_over_it_by_cpu)}); logits differ by ${error}`;
+}
+
+function capLine({ layers, prefill, decode }: CapCost): string {
+  const percent = (ratio: number) => ((ratio - 1) * 100).toFixed(2);
+  const cost = ({ median, low, high }: Ratio) => `${percent(median)} % (${percent(low)} to ${percent(high)})`;
+  return `caps on ${layers} layers cost ${cost(prefill)} of prefill, ${cost(decode)} of decode`;
+}
+
+function coldLine({ first_token_ms, process_ms, runs }: ColdStart): string {
+  const [first, whole] = [first_token_ms, process_ms].map((ms) => ms.toFixed(0));
+  return `capstan-tiny, from process start: first token ${first} ms, end ${whole} ms (medians of ${runs})`;
+}

@@ -1,0 +1,58 @@
+import { createWasmDevice } from "../../core-wasm/index.ts";
+import { type AdapterReport, findAdapter, openWebGpu } from "../../gpu/index.ts";
+import { CapstanError, type Device } from "../../models/index.ts";
+import { engine } from "../platform/engine.ts";
+import { findWebGpu, mayHaveGpu, requireWebGpu } from "../platform/webgpu.ts";
+import type { LoadOptions } from "../types.ts";
+import { AutoDevice } from "./auto_device.ts";
+
+/**
+ * The device that `options.device` names. `auto` is WebGPU on a GPU, and WASM where there is none: a software adapter
+ * is slower than WASM and runs only when WebGPU is asked for.
+ *
+ * @throws CapstanError `unsupported`
+ */
+export async function createDevice(options: LoadOptions): Promise<Device> {
+  if (options.threads !== undefined && options.threads !== 1) {
+    throw new CapstanError("unsupported", {
+      action: "load a model",
+      need: "threads 1",
+      found: String(options.threads),
+      mend: "This version's WASM engine runs on one thread.",
+    });
+  }
+  const asked = options.device ?? "auto";
+  if (asked !== "auto") return await open(asked);
+  const { device, why } = await chooseDevice();
+  return new AutoDevice(await open(device), why, () => open("wasm"));
+}
+
+async function open(device: "wasm" | "webgpu"): Promise<Device> {
+  if (device === "wasm") return createWasmDevice(await engine());
+  return await openWebGpu(await requireWebGpu("load a model on webgpu"));
+}
+
+/** What `auto` chooses on this machine, and why. */
+export async function chooseDevice(): Promise<{ device: "wasm" | "webgpu"; why: string }> {
+  if (!(await mayHaveGpu())) return { device: "wasm", why: "this machine shows no GPU" };
+  const found = await describeWebGpu();
+  if (found.adapter === null) return { device: "wasm", why: `no WebGPU: ${found.why}` };
+  const { name, software } = found.adapter;
+  return software
+    ? { device: "wasm", why: `WebGPU has a software adapter only (${name}), which is slower` }
+    : { device: "webgpu", why: "a GPU is there" };
+}
+
+/** The adapter that WebGPU gives on this machine, or why there is none. */
+export async function describeWebGpu(): Promise<
+  { adapter: AdapterReport } | { adapter: null; why: string; mend?: string }
+> {
+  const webgpu = await findWebGpu();
+  if (webgpu.gpu === null) return { adapter: null, why: webgpu.found, mend: webgpu.mend };
+  try {
+    return { adapter: (await findAdapter(webgpu.gpu)).report };
+  } catch (error) {
+    if (!(error instanceof CapstanError)) throw error;
+    return { adapter: null, why: "no adapter" };
+  }
+}

@@ -1,0 +1,152 @@
+import { abortedError, type Device, type DeviceModel } from "../../models/index.ts";
+import { resolveSource } from "../checkpoint/source/index.ts";
+import { modelDigest, openDecoder, readModelConfig } from "../checkpoint/weights/index.ts";
+import * as rules from "../common/options.ts";
+import { type Rules, readOptions } from "../common/options.ts";
+import { memory } from "../platform/index.ts";
+import { loadModelTokenizer, streamDecoder } from "../text/index.ts";
+import type { FileSource, LoadOptions, Model, Tokenizer } from "../types.ts";
+import { chooseContext, fitContext } from "./context_length.ts";
+import { createDevice } from "./devices.ts";
+import { LoadedModel } from "./model.ts";
+import type { SchedulerLimits } from "./scheduler/limits.ts";
+
+/**
+ * Loads a decoder and makes it ready to run.
+ *
+ * @param source the embedded model's name (`capstan-tiny`), a Hugging Face folder, the URL of
+ *   one, a hub model (`owner/name[@revision]`, fetched into Python's cache), or a file source
+ * @throws CapstanError `not_found`, `bad_config`, `bad_weights`, `bad_file`, `unsupported`, `out_of_memory`,
+ *   `network`, `access_denied`, `aborted`: nothing stays allocated
+ * @example
+ * const model = await load("capstan-tiny", { device: "auto" });
+ */
+export async function load(source: string | URL | FileSource, given: LoadOptions = {}): Promise<Model> {
+  const options = readOptions("load a model", given, OPTIONS);
+  return await loadOn(source, options, () => createDevice(options));
+}
+
+/** As `load`, on a device of the caller's making; the model disposes of it. */
+export async function loadOn(
+  source: string | URL | FileSource,
+  options: LoadOptions,
+  makeDevice: () => Promise<Device>,
+): Promise<Model> {
+  const action = `load ${typeof source === "string" ? source : "a model"}`;
+  if (options.signal?.aborted) throw abortedError(action, options.signal);
+  const { on_progress } = options;
+  const { id, files } = await resolveSource(source, {
+    signal: options.signal,
+    on_progress: on_progress && ((done, total) => on_progress({ done, total, stage: "pull" })),
+  });
+  const warnings = new Set<string>();
+  const warn = (text: string) => void warnings.add(text);
+  const { decoder: described, config, defaults } = await readModelConfig(files, warn);
+  const n_ctx = chooseContext(described, options.n_ctx, warn);
+  // Nothing waits for it: it is read while the weights are.
+  const tokenizer_load = loadModelTokenizer(files);
+  tokenizer_load.catch(() => {});
+  const [{ decoder, program, weights }, digest] = await Promise.all([
+    openDecoder(files, described, config, { signal: options.signal, warn }),
+    modelDigest(files),
+  ]);
+  const device = await makeDevice();
+  try {
+    const dtype = options.dtype ?? "auto";
+    const device_model = await device.load(program, weights, {
+      dtype,
+      n_ctx,
+      ropes: decoder.spec.ropes,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...(options.on_progress === undefined ? {} : { on_progress: progressOf(options.on_progress) }),
+    });
+    const tokenizer = await tokenizer_load;
+    const limits = {
+      ...chooseLimits(device_model, n_ctx, memory().available),
+      max_queue: options.max_queue ?? DEFAULT_MAX_QUEUE,
+    };
+    const n_cached = limits.max_blocks * device_model.block_size;
+    return new LoadedModel({
+      id,
+      source: namedSource(source),
+      digest,
+      decoder,
+      defaults,
+      device: describeDevice(device, device_model),
+      device_model,
+      tokenizer,
+      streamDecoder: hasText(tokenizer)
+        ? () => streamDecoder(tokenizer, { skip_special_tokens: true })
+        : () => null,
+      files,
+      limits: { ...limits, n_ctx: fitContext(n_ctx, options.n_ctx, n_cached, warn) },
+      warnings: [...warnings],
+      dispose: () => device.dispose(),
+    });
+  } catch (error) {
+    await device.dispose();
+    throw error;
+  }
+}
+
+/** A source by the text that names it; null where none does, or the text may hold a secret. */
+function namedSource(source: string | URL | FileSource): string | null {
+  const text = source instanceof URL ? source.href : source;
+  if (typeof text !== "string" || (/^https?:/i.test(text) && text.includes("?"))) return null;
+  return text;
+}
+
+/** What runs a model, with how it keeps the weights. */
+function describeDevice({ kind, description }: Device, { stored }: DeviceModel): Model["device"] {
+  if (stored.length === 1) return { kind, description, dtype: stored[0]! };
+  return { kind, description: `${description}; weights in ${stored.join(" and ")}`, dtype: "mixed" };
+}
+
+function hasText(tokenizer: Tokenizer): boolean {
+  try {
+    return tokenizer.size > 0;
+  } catch {
+    return false;
+  }
+}
+
+const DEFAULT_MAX_QUEUE = 64;
+
+/** The share of free memory the KV cache may take once the weights are loaded, and its bounds in bytes. */
+const CACHE = { share: 0.25, least: 64 * 2 ** 20, most: 2 ** 30 };
+
+/**
+ * Limits of a scheduler. The cache grows as it is used: where memory turns out to hold less, the scheduler lowers them.
+ */
+export function chooseLimits(
+  model: Pick<DeviceModel, "block_size" | "memory">,
+  n_ctx: number,
+  available: number,
+): Omit<SchedulerLimits, "max_queue"> {
+  const free = model.memory.in_system_memory ? available * CACHE.share : CACHE.most;
+  const budget = Math.min(CACHE.most, Math.max(CACHE.least, free));
+  const one_sequence = Math.ceil(n_ctx / model.block_size);
+  return {
+    n_ctx,
+    max_blocks: Math.min(
+      model.memory.max_blocks,
+      Math.max(one_sequence, Math.floor(budget / model.memory.block_bytes)),
+    ),
+    max_step_tokens: 512,
+    max_step_sequences: 64,
+  };
+}
+
+function progressOf(report: NonNullable<LoadOptions["on_progress"]>): (done: number, total: number) => void {
+  return (done, total) => report({ done, total, stage: "load" });
+}
+
+const OPTIONS: Rules<LoadOptions> = {
+  device: rules.oneOf("auto", "wasm", "webgpu"),
+  dtype: rules.oneOf("auto", "f32", "f16", "bf16", "q8", "q4"),
+  n_ctx: rules.whole(1),
+  threads: rules.whole(1),
+  max_queue: rules.whole(0),
+  signal: rules.signal,
+  on_progress: rules.callback,
+};

@@ -1,0 +1,128 @@
+import { type Decoder, type DeviceModel, type Hook, planHooks, ropeLengths } from "../../models/index.ts";
+import * as rules from "../common/options.ts";
+import { type Rules, readOptions } from "../common/options.ts";
+import type {
+  EncodedChat,
+  FileSource,
+  ForwardOptions,
+  ForwardResult,
+  IntegerArray,
+  Message,
+  Model,
+  ModelStats,
+  Session,
+  TemplateArgs,
+  Tokenizer,
+} from "../types.ts";
+import { readForward, runForward } from "./forward.ts";
+import { type StreamDecoder, setRuntime } from "./runtime.ts";
+import { freeOn } from "./scheduler/free_on.ts";
+import type { SchedulerLimits } from "./scheduler/limits.ts";
+import { Scheduler } from "./scheduler/scheduler.ts";
+import { ModelSession } from "./session.ts";
+
+/** What a loaded model is put together from. */
+export interface ModelParts {
+  id: string;
+  source: string | null;
+  digest: string;
+  decoder: Decoder;
+  device: Model["device"];
+  device_model: DeviceModel;
+  tokenizer: Tokenizer;
+  streamDecoder: () => StreamDecoder | null;
+  files: FileSource | null;
+  defaults: Model["defaults"];
+  warnings: readonly string[];
+  limits: SchedulerLimits;
+  /** Frees the device behind the model. */
+  dispose: () => Promise<void>;
+}
+
+const SESSION: Rules<{ hooks?: readonly Hook[] | undefined }> = { hooks: rules.hooks };
+
+const DRAIN: Rules<{ signal?: AbortSignal | undefined }> = { signal: rules.signal };
+
+/** A loaded model: its weights on a device, one scheduler over them. */
+export class LoadedModel implements Model {
+  readonly id: string;
+  readonly source: string | null;
+  readonly digest: string;
+  readonly spec: Model["spec"];
+  readonly tokenizer: Tokenizer;
+  readonly device: Model["device"];
+  readonly n_ctx: number;
+  readonly memory: Model["memory"];
+  readonly files: FileSource | null;
+  readonly defaults: Model["defaults"];
+  readonly warnings: readonly string[];
+  readonly #scheduler: Scheduler;
+  readonly #parts: ModelParts;
+  #disposed: Promise<void> | null = null;
+
+  constructor(parts: ModelParts) {
+    this.#parts = parts;
+    this.id = parts.id;
+    this.source = parts.source;
+    this.digest = parts.digest;
+    this.spec = parts.decoder.spec;
+    this.tokenizer = parts.tokenizer;
+    this.device = parts.device;
+    this.n_ctx = parts.limits.n_ctx;
+    this.memory = { weight_bytes: parts.device_model.memory.weight_bytes };
+    this.files = parts.files;
+    this.defaults = parts.defaults;
+    this.warnings = parts.warnings;
+    this.#scheduler = new Scheduler(parts.device_model, parts.limits, ropeLengths(this.spec.ropes));
+    const { device_model } = parts;
+    setRuntime(this, {
+      scheduler: this.#scheduler,
+      addAccumulator: (sites) => device_model.addAccumulator(sites),
+      readAccumulator: (id) => device_model.readAccumulator(id),
+      freeAccumulator: (id) => freeOn(() => device_model.freeAccumulator(id)),
+      streamDecoder: parts.streamDecoder,
+    });
+  }
+
+  encodeChat(messages: readonly Message[], args?: TemplateArgs): EncodedChat {
+    return this.tokenizer.encodeChat(messages, args);
+  }
+
+  async forward(tokens: IntegerArray, options?: ForwardOptions): Promise<ForwardResult> {
+    const { hooks, ...rest } = options ?? {};
+    const request = readForward(this, tokens, rest);
+    const plan = planHooks(this.spec, readOptions("forward", { hooks }, SESSION).hooks ?? []);
+    const sequence = this.#scheduler.openSequence(plan);
+    try {
+      return await runForward(this, sequence, request);
+    } finally {
+      this.#scheduler.closeSequence(sequence);
+    }
+  }
+
+  async session(options?: { hooks?: readonly Hook[] }): Promise<Session> {
+    const { hooks } = readOptions("open a session", options, SESSION);
+    const plan = planHooks(this.spec, hooks ?? []);
+    return new ModelSession(this, this.#scheduler.openSequence(plan));
+  }
+
+  stats(): ModelStats {
+    return this.#scheduler.stats;
+  }
+
+  async drain(options?: { signal?: AbortSignal }): Promise<void> {
+    await this.#scheduler.drain(readOptions("drain a model", options, DRAIN).signal);
+  }
+
+  dispose(): Promise<void> {
+    this.#disposed ??= this.#scheduler.dispose().then(() => {
+      this.tokenizer.dispose();
+      return this.#parts.dispose();
+    });
+    return this.#disposed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}

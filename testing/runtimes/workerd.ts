@@ -1,0 +1,72 @@
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { rolldown } from "rolldown";
+import { askWorker, type RunningWorkerd, startWorkerd } from "../../conformance/hosts/workerd_host.ts";
+import { type LocalServer, serveLocally } from "../../sdk/platform/index.ts";
+import { root, type TestRuntime } from "./runtimes.ts";
+
+/** A workerd with a worker of ours, and the repository served to it. */
+export interface TestWorkerd extends AsyncDisposable {
+  /** Where `conformance/reference/` and `models/` are served. */
+  readonly origin: string;
+  /** Where the worker answers. */
+  readonly address: string;
+  /** What the worker answers a post of JSON with. */
+  ask(body: unknown): Promise<unknown>;
+}
+
+/** @param entry the worker's module, bundled as an application's bundler would */
+export async function openWorkerd(entry: string): Promise<TestWorkerd> {
+  const folder = mkdtempSync(join(tmpdir(), "capstan-workerd-"));
+  const config = await bundleInto(folder, entry);
+  const folders = ["models", "conformance/reference"].map((name) => [`/${name}/`, join(root, name)]);
+  const server: LocalServer = await serveLocally({ folders: Object.fromEntries(folders) });
+  const workerd: RunningWorkerd = await startWorkerd(config);
+  return {
+    origin: server.origin,
+    address: workerd.origin,
+    ask: async (body) => JSON.parse(await askWorker(workerd, JSON.stringify(body))),
+    async [Symbol.asyncDispose]() {
+      await workerd[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** As a runtime of tasks: each is a request of its own to the one worker. */
+export async function openTaskWorkerd(): Promise<TestRuntime & { origin: string }> {
+  const workerd = await openWorkerd(join(root, "testing", "runtimes", "worker_workerd.ts"));
+  return {
+    origin: workerd.origin,
+    async run(name, args) {
+      const answer = (await workerd.ask([name, args])) as { result: never } | { error: string };
+      if ("error" in answer) throw new Error(answer.error);
+      return answer.result;
+    },
+    [Symbol.asyncDispose]: () => workerd[Symbol.asyncDispose](),
+  };
+}
+
+/** Lays a worker out as the product's own lies in dist/, whose config it runs by. */
+async function bundleInto(folder: string, entry: string): Promise<string> {
+  const code = join(folder, "conformance", "hosts", "bundle");
+  const bundle = await rolldown({
+    input: { worker: entry },
+    platform: "neutral",
+    external: [/\.wasm$/, "vega", "vega-lite"],
+    resolve: { mainFields: ["module", "main"], conditionNames: ["workerd", "import", "default"] },
+  });
+  const paths = (name: string) =>
+    name.endsWith(".wasm") ? `../../../${name.slice(name.lastIndexOf("core-wasm/"))}` : name;
+  await bundle.write({ dir: code, format: "es", codeSplitting: false, paths });
+  await bundle.close();
+  for (const module of ["core-wasm/pkg/capstan_core_bg.wasm", "core-wasm/text/pkg/capstan_text.wasm"]) {
+    mkdirSync(dirname(join(folder, module)), { recursive: true });
+    copyFileSync(join(root, module), join(folder, module));
+  }
+  const config = join(code, "workerd.capnp");
+  copyFileSync(join(root, "conformance", "hosts", "workerd.capnp"), config);
+  return config;
+}
