@@ -20,7 +20,7 @@ const CHUNK = 32;
 
 /**
  * Two sequences side by side, one of them capped on half the layers, fed the same tokens turn by turn:
- * so close together that the machine's drift falls on both alike. Which goes first alternates. What is told is
+ * so close together that the machine's drift falls on both alike. Which goes first alternates. What is reported is
  * the median of the turns' ratios.
  *
  * @param load turns of a prompt each, and then of a token each

@@ -32,7 +32,7 @@ export function addBench(program: Command): void {
     .option("--shape <name>", "webgpu: tiny or 0.6B (default: 0.6B, and tiny on a GPU in software)")
     .option("--dtype <names>", "webgpu: how weights are kept (default: f32,f16,q8,q4)")
     .option("--peers", "beside other engines with the same weights, turn by turn")
-    .option("--rounds <n>", "rounds that are counted; medians are told", wholeNumber, 5)
+    .option("--rounds <n>", "rounds that are counted; medians are printed", wholeNumber, 5)
     .option("--cache <folder>", "where the random weights (540 MB) are kept (default: the user's cache)")
     .option("--json", "print one JSON object on stdout and nothing else")
     .addHelpText(
@@ -109,17 +109,17 @@ async function measureSpeed(
   const load = { ...work, d_vocab: model.spec.d_vocab };
   const measured = await measure(engines, load, on_round, io.signal);
   for (const engine of engines) await engine.dispose();
-  const told = tell(measured);
+  const summaries = summarize(measured);
   const heads = ["prefill", "decode", "prefill", "decode"].map((text) => text.padStart(10)).join("");
   await io.print(`\n${"".padEnd(28)}${"tokens a second".padStart(20)}${"a processor second".padStart(20)}`);
   await io.print(`${"".padEnd(28)}${heads}${with_peers ? "  capstan is faster by" : ""}`);
-  for (const [e, engine] of told.entries()) await io.print(speedLine(engine, e));
+  for (const [e, engine] of summaries.entries()) await io.print(speedLine(engine, e));
   await io.print();
-  return { engines: told };
+  return { engines: summaries };
 }
 
 /** Speeds with what our engine is to each: ratios of medians of one run, and the distance of the logits. */
-function tell({ speeds, logits_error }: Measured) {
+function summarize({ speeds, logits_error }: Measured) {
   const ours = speeds[0]!;
   const over = (a: Rate, b: Rate): Rate => ({ prefill: a.prefill / b.prefill, decode: a.decode / b.decode });
   return speeds.map((speed, e) => ({
@@ -130,18 +130,18 @@ function tell({ speeds, logits_error }: Measured) {
   }));
 }
 
-function speedLine(told: ReturnType<typeof tell>[number], e: number): string {
-  const numbers = [told.tok_s, told.tok_cpu_s]
+function speedLine(summaries: ReturnType<typeof summarize>[number], e: number): string {
+  const numbers = [summaries.tok_s, summaries.tok_cpu_s]
     .flatMap(({ prefill, decode }) => [prefill, decode])
     .map((x) => x.toFixed(1).padStart(10))
     .join("");
-  return `${told.name.padEnd(28)}${numbers}${e === 0 ? "" : ratios(told)}`;
+  return `${summaries.name.padEnd(28)}${numbers}${e === 0 ? "" : ratios(summaries)}`;
 }
 
-function ratios(told: ReturnType<typeof tell>[number]): string {
+function ratios(summaries: ReturnType<typeof summarize>[number]): string {
   const of = ({ prefill, decode }: Rate) => `${prefill.toFixed(2)} / ${decode.toFixed(2)}`;
-  const error = told.logits_relative_error.toExponential(1);
-  return `  ${of(told.capstan_over_it)} (by processor time ${of(told.capstan_over_it_by_cpu)}); logits differ by ${error}`;
+  const error = summaries.logits_relative_error.toExponential(1);
+  return `  ${of(summaries.capstan_over_it)} (by processor time ${of(summaries.capstan_over_it_by_cpu)}); logits differ by ${error}`;
 }
 
 function capLine({ layers, prefill, decode }: CapCost): string {

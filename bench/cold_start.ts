@@ -9,7 +9,7 @@ export interface ColdStart {
   runs: number;
 }
 
-/** Starts this program anew, again and again, to write one token with the embedded model. Medians. */
+/** Starts this program again, again and again, to write one token with the embedded model. Medians. */
 export async function measureColdStart(runs: number, signal: AbortSignal): Promise<ColdStart> {
   const first: number[] = [];
   const whole: number[] = [];

@@ -12,7 +12,7 @@ export interface BenchEngine {
   dispose(): Promise<void>;
 }
 
-/** Our engine through its public door: a session. */
+/** Our engine through its public API: a session. */
 export async function ourEngine(
   name: string,
   model: Model,

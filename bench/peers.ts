@@ -27,7 +27,7 @@ export async function requirePeers(): Promise<void> {
     action: "bench beside peers",
     need: "the peers' packages",
     found: "none installed",
-    mend: "In a checkout, once: npm ci --prefix bench/peers",
+    fix: "In a checkout, once: npm ci --prefix bench/peers",
   });
 }
 

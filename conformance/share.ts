@@ -3,7 +3,7 @@ import type { Device, DeviceModel } from "../models/index.ts";
 /**
  * A device for one model: disposing of it frees the model, and `device` stays for the next.
  *
- * @param on_load told of the model once it is loaded
+ * @param on_load called with the model once it is loaded
  */
 export function shareOf<Model extends DeviceModel>(
   device: Omit<Device, "load"> & { load(...of: Parameters<Device["load"]>): Promise<Model> },

@@ -60,7 +60,7 @@ export async function findAdapter(
       action: "open a WebGPU device",
       need: "an adapter",
       found: "none",
-      mend: "A GPU driver with Vulkan, Metal or Direct3D 12 is needed; device wasm runs everywhere.",
+      fix: "A GPU driver with Vulkan, Metal or Direct3D 12 is needed; device wasm runs everywhere.",
     });
   }
   return { adapter, report: describe(adapter, adapter.limits, adapter.features) };

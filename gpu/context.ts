@@ -283,7 +283,7 @@ export function lostError(found: string): CapstanError {
     action: "run on the GPU",
     need: "a living device",
     found,
-    mend: "Load the model again; replies go on from their tokens so far.",
+    fix: "Load the model again; replies go on from their tokens so far.",
   });
 }
 
@@ -292,7 +292,7 @@ export function outOfMemory(action: string, bytes: number, found: string): Capst
     action,
     need: `${mebibytes(bytes)} of GPU memory`,
     found,
-    mend: "A smaller dtype, n_ctx or batch takes less.",
+    fix: "A smaller dtype, n_ctx or batch takes less.",
   });
 }
 

@@ -192,6 +192,6 @@ function refused(op: Op): CapstanError {
     action: "load a model on WebGPU",
     need: "ops in an order that its kernels know",
     found: show(op),
-    mend: 'Device "wasm" runs it.',
+    fix: 'Device "wasm" runs it.',
   });
 }

@@ -126,7 +126,7 @@ export class ConfigReader {
       action: `read ${this.#where}`,
       need: `${name} (${need})`,
       found: "no such field",
-      mend: "The file may not be a decoder's config.json, or be cut short.",
+      fix: "The file may not be a decoder's config.json, or be cut short.",
     });
   }
 

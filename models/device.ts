@@ -73,7 +73,7 @@ export type AccumulatorId = number;
 export interface DeviceMemory {
   weight_bytes: number;
   block_bytes: number;
-  /** KV blocks that the device's limits leave room for beside the weights, whatever memory is free. */
+  /** KV blocks that the device's limits leave space for beside the weights, whatever memory is free. */
   max_blocks: number;
   /** Whether it lies in the machine's main memory, or in a GPU's, of which WebGPU does not say how much is free. */
   in_system_memory: boolean;

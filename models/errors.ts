@@ -20,12 +20,12 @@ export type ErrorCode =
   | "judge"
   | "internal";
 
-/** What a message is made of: what was being done, what it needs, what it found, how to mend it. */
+/** What a message is made of: what was being done, what it needs, what it found, how to fix it. */
 export interface ErrorParts {
   action: string;
   need: string;
   found: string;
-  mend?: string;
+  fix?: string;
 }
 
 /**
@@ -34,7 +34,7 @@ export interface ErrorParts {
  * @example
  * throw new CapstanError("bad_weights", {
  *   action: "load model.safetensors", need: "model.norm.weight [64]", found: "[48]",
- *   mend: "The file may be of another model than config.json." });
+ *   fix: "The file may be of another model than config.json." });
  */
 export class CapstanError extends Error {
   override readonly name = "CapstanError";
@@ -45,9 +45,9 @@ export class CapstanError extends Error {
 
   constructor(code: ErrorCode, parts: ErrorParts, options: { cause?: unknown; retry_after?: number } = {}) {
     const [action, need, found] = [parts.action, parts.need, parts.found].map(shorten);
-    const mend = parts.mend === undefined ? "" : ` ${shorten(parts.mend)}`;
+    const fix = parts.fix === undefined ? "" : ` ${shorten(parts.fix)}`;
     super(
-      oneLine(`${action}: need ${need}, found ${found}.${mend}`),
+      oneLine(`${action}: need ${need}, found ${found}.${fix}`),
       "cause" in options ? { cause: options.cause } : undefined,
     );
     this.code = code;

@@ -40,7 +40,7 @@ export function fileBytes(weights: readonly OpenWeight[]): number {
 }
 
 /**
- * Gives each part to `put` in turn, tells the progress after each, and stops when the signal aborts.
+ * Gives each part to `put` in turn, reports the progress after each, and stops when the signal aborts.
  *
  * @throws CapstanError `aborted`, and what `put` throws
  */

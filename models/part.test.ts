@@ -31,7 +31,7 @@ describe.each(["F32", "BF16"] as const)("a part of a weight in %s", (dtype) => {
     expect(await floats(source(dtype), W)).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
-  test("is turned", async () => {
+  test("is transposed", async () => {
     const part = openPart(source(dtype), { ...W, transposed: true });
     expect(part.shape).toEqual([3, 2]);
     expect(await floats(source(dtype), { ...W, transposed: true })).toEqual([1, 4, 2, 5, 3, 6]);
@@ -48,7 +48,7 @@ describe.each(["F32", "BF16"] as const)("a part of a weight in %s", (dtype) => {
     expect(weights.reads).toEqual([[row, 2 * row]]);
   });
 
-  test("is turned, then cut", async () => {
+  test("is transposed, then cut", async () => {
     const spec: TensorSpec = { ...W, transposed: true, rows: { start: 1, end: 3 } };
     expect(await floats(source(dtype), spec)).toEqual([2, 5, 3, 6]);
   });
@@ -61,7 +61,7 @@ describe.each(["F32", "BF16"] as const)("a part of a weight in %s", (dtype) => {
   });
 });
 
-test("what is turned is read once, however it is asked for", async () => {
+test("what is transposed is read once, however it is asked for", async () => {
   const weights = source();
   const part = openPart(weights, { ...W, transposed: true });
   const rows = [await part.read(0, 8), await part.read(8, 16), await part.read(16, 24)];

@@ -5,7 +5,7 @@ import type { TensorSpec } from "./spec.ts";
 
 /**
  * A part of a weight as the program wants it: the tensor of the checkpoint with what its spec says already done to
- * it (turned, rows taken, a number added), readable by byte range. A device reads parts and never sees the file.
+ * it (transposed, rows taken, a number added), readable by byte range. A device reads parts and never sees the file.
  *
  * What is only cut is read range by range; a transposed tensor, or a vector that is added to, is read whole once
  * and kept until the part is let go.
@@ -44,15 +44,15 @@ function rowsOf(tensor: WeightTensor, { start, end }: { start: number; end: numb
 
 function transposed(tensor: WeightTensor): WeightTensor {
   const [height, width] = [tensor.shape[0]!, tensor.shape[1]!];
-  const turn = async () => {
+  const whole_transposed = async () => {
     const whole = (await readExactly(tensor, 0, tensor.byte_length)).slice();
-    if (FILE_DTYPES[tensor.dtype].size === 2) return turned(new Uint16Array(whole.buffer), height, width);
-    return turned(new Uint32Array(whole.buffer), height, width);
+    if (FILE_DTYPES[tensor.dtype].size === 2) return transpose(new Uint16Array(whole.buffer), height, width);
+    return transpose(new Uint32Array(whole.buffer), height, width);
   };
-  return { ...tensor, shape: [width, height], read: once(turn) };
+  return { ...tensor, shape: [width, height], read: once(whole_transposed) };
 }
 
-function turned(from: Uint16Array | Uint32Array, height: number, width: number): Uint8Array {
+function transpose(from: Uint16Array | Uint32Array, height: number, width: number): Uint8Array {
   const to = from.slice();
   for (let row = 0; row < height; row++) {
     for (let col = 0; col < width; col++) to[col * height + row] = from[row * width + col]!;
@@ -97,7 +97,7 @@ export async function readExactly(
   throw bad(need, `${bytes.length} bytes`, "The file may be cut short.");
 }
 
-function bad(need: string, found: string, mend?: string): CapstanError {
+function bad(need: string, found: string, fix?: string): CapstanError {
   const parts = { action: "load weights", need, found };
-  return new CapstanError("bad_weights", mend === undefined ? parts : { ...parts, mend });
+  return new CapstanError("bad_weights", fix === undefined ? parts : { ...parts, fix });
 }

@@ -1,4 +1,4 @@
-// `npm run fuzz [-- --count 100000 --from 0]`: damaged and hostile files through the public door, in a process that is
+// `npm run fuzz [-- --count 100000 --from 0]`: damaged and hostile files through the public API, in a process that is
 // watched: a crash, a hang or an error that is no CapstanError ends in the input's number, which makes it again.
 import { spawn } from "node:child_process";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ const { values } = parseArgs({
 const end = Number(values.from) + Number(values.count);
 /** An input that takes longer hangs. */
 const HANG_MS = 60_000;
-/** A process is made anew after so many inputs, so that what one leaves behind does not hide what another takes. */
+/** A process is made again after so many inputs, so that what one leaves behind does not hide what another takes. */
 const A_PROCESS = 5_000;
 
 install();

@@ -57,7 +57,7 @@ export function build() {
   if (isBuilt()) return;
   const free = lockBuild();
   try {
-    if (!isBuilt()) buildAnew();
+    if (!isBuilt()) rebuild();
   } finally {
     free();
   }
@@ -113,7 +113,7 @@ function holderOf(lock) {
   }
 }
 
-function buildAnew() {
+function rebuild() {
   const newest = newestOf();
   say("building dist/ (tsc)");
   rmSync(join(root, "dist"), { recursive: true, force: true });

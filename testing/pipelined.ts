@@ -8,7 +8,7 @@ export interface PipelinedOptions {
 }
 
 /**
- * A device that tells a step's results late, as a GPU does: others may be given meanwhile, which follow tokens that
+ * A device that settles a step's results late, as a GPU does: others may be given meanwhile, which follow tokens that
  * the caller has not seen. All it computes is the inner device's.
  */
 export function pipelined(
@@ -20,7 +20,7 @@ export function pipelined(
     const step = model.step.bind(model);
     let steps = 0;
     let under_way = 0;
-    let told: Promise<unknown> = Promise.resolve();
+    let settled: Promise<unknown> = Promise.resolve();
     const late = (batch: readonly StepEntry[]): Promise<StepResult[]> => {
       under_way++;
       // At once: calls that come after this one find it done, as a queue would have it.
@@ -30,8 +30,8 @@ export function pipelined(
         return step(batch);
       })();
       results.catch(() => {});
-      const turn = told.then(() => new Promise((resolve) => setImmediate(resolve)));
-      told = turn;
+      const turn = settled.then(() => new Promise((resolve) => setImmediate(resolve)));
+      settled = turn;
       return turn.then(() => {
         under_way--;
         return results;

@@ -25,19 +25,19 @@ export function startInPty(
   let screen = "";
   let seen = 0;
   const listeners = new Set<() => void>();
-  const tell = () => {
+  const report = () => {
     for (const listener of [...listeners]) listener();
   };
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     screen += text;
-    tell();
+    report();
   });
   let is_over = false;
   const ended = new Promise<number | null>((resolve) => {
     child.on("close", (code) => {
       is_over = true;
       resolve(code);
-      tell();
+      report();
     });
   });
   return {

@@ -51,7 +51,7 @@ export async function readCase(source: FileSource, label: string): Promise<Case>
       action: `read ${label}`,
       need: "case.json",
       found: "no such file",
-      mend: "Give the folder of a case, such as conformance/reference/llama-tied.",
+      fix: "Give the folder of a case, such as conformance/reference/llama-tied.",
     });
   }
   const name = text(raw, "name", "case.json");

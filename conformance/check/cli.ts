@@ -139,7 +139,7 @@ async function openChecker(
     };
     return { check: (folder) => checkCase(folder, options), [Symbol.asyncDispose]: async () => {} };
   }
-  const host = await HOSTS[runtime]({ signal: io.signal, tell: io.note });
+  const host = await HOSTS[runtime]({ signal: io.signal, note: io.note });
   return {
     check(folder) {
       io.progress.update(`${folder}: in ${runtime}`);

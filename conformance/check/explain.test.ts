@@ -32,7 +32,7 @@ function on<K extends Op["op"]>(
     op.op === kind && which(op as Extract<Op, { op: K }>) ? ({ ...op, ...fields } as Op) : null;
 }
 
-/** [case, what is broken in layer 1 (or at an end), the nth of such ops, the site to be named, the op among those told] */
+/** [case, what is broken in layer 1 (or at an end), the nth of such ops, the site to be named, the op among those reported] */
 const BROKEN: [string, string, (op: Op) => Op | null, number, string, RegExp][] = [
   [
     "gemma2",
@@ -110,7 +110,7 @@ const BROKEN: [string, string, (op: Op) => Op | null, number, string, RegExp][] 
   ],
 ];
 
-describe("a device broken in one op is told by name", () => {
+describe("a device broken in one op is reported by name", () => {
   it.each(BROKEN)("%s: %s", async (name, _, change, nth, site, op) => {
     const report = await checkCase(join(reference, name), { device: broken(nth, change) });
     expect(report.passed).toBe(false);
@@ -153,7 +153,7 @@ describe("the truth is asked", () => {
     expect(report.divergence).toMatchObject({ run: "floor", pass: "prefill", first: null });
   });
 
-  it("of what passed only where somebody asks, and never where told so", async () => {
+  it("of what passed only where somebody asks, and never where asked not to", async () => {
     const { divergence: unasked } = await checkCase(folder, { device: "wasm" });
     expect(unasked).toBeNull();
     const { divergence, worst } = await checkCase(folder, { device: "wasm", explain: "always" });

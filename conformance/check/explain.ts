@@ -33,7 +33,7 @@ export interface Asked {
 /**
  * Runs the same tokens under the same hooks on the f64 truth (with weights quantised as the device's are), and finds the
  * first site in the order of a forward pass (all kinds, then the logits) whose worst row is further from the truth than
- * its bound. What keeps the truth from running is told, and the report is not lost.
+ * its bound. What keeps the truth from running is reported, and the report is not lost.
  */
 export async function explain(files: FileSource, asked: Asked): Promise<Divergence> {
   try {
@@ -96,25 +96,25 @@ async function runTruth(
 function opsBefore(program: Program, site: Site | "logits", hooks: readonly Hook[]): string[] {
   let ops: Op[] = [];
   const hooked = hooks.some((hook) => hook.site === site) ? [`hooks of ${site}`] : [];
-  const told = () => [...ops.map((op) => describeOp(program, op)), ...hooked];
+  const named_ops = () => [...ops.map((op) => describeOp(program, op)), ...hooked];
   for (const op of program.ops) {
     let later: Op[] = [];
     if (op.op === "residual_add") {
       // What comes after delta is written is the next add's: a parallel MLP's norm reads h before this one.
       later = ops.splice(1 + ops.findLastIndex((other) => outOf(other) === op.in));
       if (siteName(op.in_site) === site)
-        return op.scale === 1 ? told() : [...told(), "residual_add (its scale)"];
+        return op.scale === 1 ? named_ops() : [...named_ops(), "residual_add (its scale)"];
       ops = [];
     }
     ops.push(op);
     if (!("sites" in op)) continue;
     for (const id of op.sites) {
-      if (siteName(id) === site) return told();
+      if (siteName(id) === site) return named_ops();
       ops = [];
     }
     ops = later;
   }
-  return told();
+  return named_ops();
 }
 
 function outOf(op: Op): BufferName | null {

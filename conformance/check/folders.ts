@@ -19,7 +19,7 @@ export async function caseFolders(io: Io, paths: readonly string[], action: stri
         action,
         need: `a folder with a case.json at ${path}`,
         found: "nothing there",
-        mend: "`capstan conformance make --model FOLDER --out CASE` writes one.",
+        fix: "`capstan conformance make --model FOLDER --out CASE` writes one.",
       });
     }
     if (kind === "file") io.progress.update(`${path}: a file, passed over`);
@@ -30,7 +30,7 @@ export async function caseFolders(io: Io, paths: readonly string[], action: stri
     action,
     need: "folders with a case.json",
     found: "files only",
-    mend: "Without any, the cases that came with Capstan are taken.",
+    fix: "Without any, the cases that came with Capstan are taken.",
   });
 }
 

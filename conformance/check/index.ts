@@ -26,7 +26,7 @@ export interface CheckOptions extends OpenOptions {
 /**
  * Holds a device to a reference case: every site of every layer, the logits and the greedy tokens of every run,
  * in prefill and step by step, and what `generate` writes. With dtype q8 or q4 to what the f64 truth makes of the
- * case with weights quantised alike; what quantising itself costs is told beside it, and not judged.
+ * case with weights quantised alike; what quantising itself costs is reported beside it, and not judged.
  *
  * @param source a case's folder, or a file source (REFERENCE-CASE gives the format)
  * @returns a report: `passed` says whether all rows are within their bounds (DESIGN, section 5)

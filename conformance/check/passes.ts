@@ -19,7 +19,7 @@ export function whyNot(run: CaseRun, pass: Pass): string | null {
   return 'a hook has positions "last": its reference is prefill and then token by token';
 }
 
-/** Runs a reference's tokens through the model's public door, in one of the passes. */
+/** Runs a reference's tokens through the public API of the model, in one of the passes. */
 export async function runPass(
   model: Model,
   pass: Pass,

@@ -48,7 +48,7 @@ describe.each(Object.entries(DEVICES))("%s", async (kind, create) => {
 });
 
 describe("what quantising costs", () => {
-  it("is told of the worst row of all runs, and is no part of the verdict", async () => {
+  it("is reported of the worst row of all runs, and is no part of the verdict", async () => {
     const report = await checkCase(folder("qwen3-moe-mixed"), { device: "truth", dtype: "q8" });
     // Another expert is routed to: far more than DESIGN names for q8.
     expect(report.quantisation!.worst.relative_error).toBeGreaterThan(0.3);

@@ -113,7 +113,7 @@ class ReferenceFile {
       action: `read ${this.#name}`,
       need,
       found,
-      mend: "The file may be of another case, or be cut short.",
+      fix: "The file may be of another case, or be cut short.",
     });
   }
 }

@@ -65,7 +65,7 @@ export type Divergence = { run: string; pass: Pass } & (
 
 /**
  * What quantising the weights costs, whatever the device: the f64 truth with quantised weights against the reference,
- * over the reference's tokens. It is told beside the verdict and has no part in it.
+ * over the reference's tokens. It is reported beside the verdict and has no part in it.
  */
 export interface QuantisationLoss {
   /** The relative error that DESIGN names for the dtype (section 5): of tiny random models the loss is often more. */

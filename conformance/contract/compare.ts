@@ -87,9 +87,9 @@ function compareProjections(
   const bound = relativeBound(twin.kind, twin.dtype, twin.program.n_layers);
   for (const [i, p] of want.entries()) {
     const off = Math.abs(got.projections[i]! - p);
-    const room = bound * Math.max(Math.sqrt(twin.program.d_model), Math.abs(p));
+    const tolerance = bound * Math.max(Math.sqrt(twin.program.d_model), Math.abs(p));
     check(
-      off <= room,
+      off <= tolerance,
       `${where}, projection ${Math.floor(i / n_tokens)}, token ${i % n_tokens}: ${got.projections[i]}, expected ${p}`,
     );
   }
@@ -130,8 +130,8 @@ function isCertain(twin: Twin, { logits }: StepResult): boolean {
   const { d_vocab, n_layers } = twin.program;
   const last = logits.subarray(logits.length - d_vocab);
   const [first, second] = Float32Array.from(last).sort().reverse();
-  const room = relativeBound(twin.kind, twin.dtype, n_layers) * rowNorm(last, 0, d_vocab);
-  return first! - second! > room || first === second;
+  const tolerance = relativeBound(twin.kind, twin.dtype, n_layers) * rowNorm(last, 0, d_vocab);
+  return first! - second! > tolerance || first === second;
 }
 
 async function compareMeans(twin: Twin, { device, truth, sites }: TwinAccumulator): Promise<void> {

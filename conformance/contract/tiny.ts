@@ -34,7 +34,7 @@ const BASE: RawConfig = {
 
 /** Decoders whose ropes depend on the length of the call. */
 export const BY_LENGTH: readonly Tiny[] = [
-  tiny("longrope, part of a head turned, f32", "F32", {
+  tiny("longrope, part of a head rotated, f32", "F32", {
     ...BASE,
     num_hidden_layers: 2,
     head_dim: 12,
@@ -88,7 +88,7 @@ export const TINIES: readonly Tiny[] = [
     sliding_window: 5,
     layer_types: ["sliding_attention", "full_attention", "sliding_attention"],
   }),
-  tiny("no kv sharing, llama3 rope, part of a head turned, f16", "F16", {
+  tiny("no kv sharing, llama3 rope, part of a head rotated, f16", "F16", {
     ...BASE,
     num_key_value_heads: 4,
     head_dim: 12,
@@ -144,7 +144,7 @@ export const TINIES: readonly Tiny[] = [
     use_qk_norm: true,
     logit_scale: 0.25,
   }),
-  tiny("learned positions, turned matrices, no rope, f32", "F32", {
+  tiny("learned positions, transposed matrices, no rope, f32", "F32", {
     model_type: "gpt2",
     n_embd: 36,
     n_head: 3,

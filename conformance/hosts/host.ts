@@ -18,7 +18,7 @@ export interface CaseHost extends AsyncDisposable {
 export interface HostOptions {
   signal: AbortSignal;
   /** Tells the person at the terminal something. */
-  tell: (text: string) => Promise<void>;
+  note: (text: string) => Promise<void>;
 }
 
 /** The folders of cases that a server on this machine's loopback has, and where each is. */
@@ -46,7 +46,7 @@ export async function bundleFolder(): Promise<string> {
     action: "run cases in another runtime",
     need: "what it loads, in dist/",
     found: "none",
-    mend: "Run npm run build first.",
+    fix: "Run npm run build first.",
   });
 }
 

@@ -79,7 +79,7 @@ describe.skipIf(lacks("chromium"))("--runtime chromium", () => {
 });
 
 describe.skipIf(lacks("chromium"))("--runtime page", () => {
-  it("any browser that opens the page checks the cases, and goes on when it is opened anew", async () => {
+  it("any browser that opens the page checks the cases, and goes on when it is opened again", async () => {
     const args = ["conformance", pathOf("llama-tied"), pathOf("gpt2"), "--runtime", "page", "--json"];
     const child = spawn(process.execPath, ["bin/capstan.mjs", ...args], { cwd: root });
     let stdout = "";

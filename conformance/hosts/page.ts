@@ -1,6 +1,6 @@
 import { type Answer, fromJson, type Job, runJob, toJson } from "./job.ts";
 
-/** The module Worker of a page that asks its server for cases, one after the other, and tells what became of each. */
+/** The module Worker of a page that asks its server for cases, one after the other, and reports what became of each. */
 const page = globalThis as unknown as { postMessage(line: string | null): void };
 
 const base = new URL("../", import.meta.url);

@@ -16,10 +16,10 @@ import { type Answer, fromJson, type Job, reportOf, toJson } from "./job.ts";
 
 const ACTION = "run cases in a page";
 
-/** Any browser's page: the person is told its address, opens it, and the page asks for one case after the other. */
-export async function openPage({ signal, tell }: HostOptions): Promise<CaseHost> {
+/** Any browser's page: the person is shown its address, opens it, and the page asks for one case after the other. */
+export async function openPage({ signal, note }: HostOptions): Promise<CaseHost> {
   const page = await PageServer.start();
-  await tell(`Open this page in a browser on this machine: ${page.address}`);
+  await note(`Open this page in a browser on this machine: ${page.address}`);
   return {
     check: async (source, options) =>
       reportOf(await orAborted(page.run({ ...options, source: page.urlOf(source) }), ACTION, signal)),
@@ -79,13 +79,13 @@ async function findChromium(): Promise<string> {
     action: ACTION,
     need: "Chromium or Chrome",
     found: named === undefined ? "none in PATH" : `nothing at CAPSTAN_CHROMIUM (${named})`,
-    mend: "Install one, name it in CAPSTAN_CHROMIUM, or use --runtime page and open the page yourself.",
+    fix: "Install one, name it in CAPSTAN_CHROMIUM, or use --runtime page and open the page yourself.",
   });
 }
 
 /**
- * The server of the page, its code and the cases. The page's Worker asks for the next case and tells what became of
- * it; one that was opened anew is given the case that is still open.
+ * The server of the page, its code and the cases. The page's Worker asks for the next case and reports what became of
+ * it; one that was opened again is given the case that is still open.
  */
 class PageServer implements AsyncDisposable {
   readonly #cases: CaseFolders;

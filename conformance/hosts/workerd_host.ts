@@ -68,7 +68,7 @@ async function findWorkerd(): Promise<string> {
     action: ACTION,
     need: "workerd",
     found: "no package and no program of that name",
-    mend: "Install it: npm install workerd (CAPSTAN_WORKERD names another binary).",
+    fix: "Install it: npm install workerd (CAPSTAN_WORKERD names another binary).",
   });
 }
 

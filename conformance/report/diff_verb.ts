@@ -4,8 +4,8 @@ import { type Io, verb } from "../../sdk/cli/io.ts";
 import { diffRuns, growth, type MovedSite } from "./diff.ts";
 import { type ReadCase, readRunFile } from "./read.ts";
 
-/** How many sites are told to people; `--json` has all. */
-const N_TOLD = 20;
+/** How many sites are shown to people; `--json` has all. */
+const N_SHOWN = 20;
 
 interface Options {
   factor: number;
@@ -51,8 +51,8 @@ async function run(io: Io, path_a: string, path_b: string, options: Options): Pr
   ] as const) {
     if (names.length > 0) await io.print(`${what}: ${names.join(", ")}`);
   }
-  await tell(io, `larger in B by more than ${diff.factor}x`, diff.worse_sites);
-  await tell(io, `smaller in B by more than ${diff.factor}x`, diff.better_sites);
+  await printSites(io, `larger in B by more than ${diff.factor}x`, diff.worse_sites);
+  await printSites(io, `smaller in B by more than ${diff.factor}x`, diff.better_sites);
   await io.print(
     `${diff.n_sites} sites of ${diff.n_cases} cases compared: B is ${diff.worse ? "worse" : "no worse"} than A`,
   );
@@ -78,15 +78,15 @@ function madeOn(cases: readonly ReadCase[]): string {
   );
 }
 
-async function tell(io: Io, what: string, sites: readonly MovedSite[]): Promise<void> {
+async function printSites(io: Io, what: string, sites: readonly MovedSite[]): Promise<void> {
   if (sites.length === 0) return;
   await io.print(`${sites.length} errors ${what}:`);
-  for (const site of sites.slice(0, N_TOLD)) {
+  for (const site of sites.slice(0, N_SHOWN)) {
     const { case: name, run: of, pass, a, b } = site;
     const times = Math.max(growth(site), 1 / growth(site)).toPrecision(3);
     await io.print(
       `  ${name} ${of}, ${pass}: ${site.site} ${a.toExponential(2)} -> ${b.toExponential(2)} (${times}x)`,
     );
   }
-  if (sites.length > N_TOLD) await io.print(`  and ${sites.length - N_TOLD} more (--json has all)`);
+  if (sites.length > N_SHOWN) await io.print(`  and ${sites.length - N_SHOWN} more (--json has all)`);
 }

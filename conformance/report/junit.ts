@@ -31,14 +31,14 @@ function total(counts: readonly Counts[]): Counts {
 
 function suite(report: CaseReport): string {
   const { case: name, architecture, device, dtype, runs, generated, skipped, quantisation } = report;
-  const told = {
+  const values = {
     architecture,
     device: device.description,
     dtype,
     judged_by: judgeOf(dtype),
     ...(quantisation === null ? {} : { quantisation: lossText(dtype, quantisation) }),
   };
-  const properties = Object.entries(told).map(([key, value]) => element("property", { name: key, value }));
+  const properties = Object.entries(values).map(([key, value]) => element("property", { name: key, value }));
   const test = (run: string, ...inner: string[]) =>
     `\n  ${element("testcase", { classname: `${architecture}.${name}`, name: run }, ...inner)}`;
   return element(

@@ -65,7 +65,7 @@ async function run(io: Io, options: Options): Promise<undefined> {
       action,
       need: `${out} not to be there yet`,
       found: "a file or folder",
-      mend: "Remove it, or give another --out.",
+      fix: "Remove it, or give another --out.",
     });
   }
   const python = env("CAPSTAN_PYTHON") ?? "python3";
@@ -100,6 +100,6 @@ function failure(
     action,
     need: "Python 3 with torch, transformers and safetensors",
     found,
-    mend: `Install Python 3, then: ${install} (CAPSTAN_PYTHON names another Python).`,
+    fix: `Install Python 3, then: ${install} (CAPSTAN_PYTHON names another Python).`,
   });
 }

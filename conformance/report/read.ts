@@ -2,10 +2,10 @@ import { CapstanError, type ErrorCode, show } from "../../models/index.ts";
 import { fileKind, readText } from "../../sdk/platform/index.ts";
 import type { CaseReport, Pass } from "../check/report.ts";
 
-/** What a later command reads of a case that `capstan conformance --json` told of. */
+/** What a later command reads of a case that `capstan conformance --json` reported. */
 export interface ReadCase extends Pick<CaseReport, "case" | "architecture" | "passed" | "device" | "dtype"> {
   runs: ReadRun[];
-  /** Null in files of versions that did not tell it. */
+  /** Null in files of versions that did not report it. */
   runtime: string | null;
   /** With q8 and q4. */
   quantisation: ReadLoss | null;
@@ -34,7 +34,7 @@ export async function readRunFile(path: string): Promise<ReadCase[]> {
       action: `read ${path}`,
       need,
       found,
-      mend: "`capstan conformance CASE... --json > FILE` writes one.",
+      fix: "`capstan conformance CASE... --json > FILE` writes one.",
     });
   if ((await fileKind(path)) === "none") throw wrong("it to exist", "nothing there", "not_found");
   const text = await readText(path);
@@ -79,7 +79,7 @@ class Reader {
     };
   }
 
-  /** Nothing in the files of versions that did not tell it. */
+  /** Nothing in the files of versions that did not report it. */
   #loss(value: unknown, where: string): ReadLoss | null {
     if (value === null || value === undefined) return null;
     const worst = this.#field(value, "worst", where);

@@ -68,7 +68,7 @@ describe("of quantised weights", () => {
 
   it("the page says who judges, and what they cost", () => {
     const page = htmlReport([quantised]);
-    const { run, loss } = told(quantised);
+    const { run, loss } = summaryOf(quantised);
     expect(page).toContain("Held to the f64 truth with q4 weights.");
     expect(page).toContain("What q4 itself costs");
     expect(page).toMatch(new RegExp(`<td>qwen3-tied</td><td>${run}</td>.*>${loss}</td>`));
@@ -85,7 +85,7 @@ describe("of quantised weights", () => {
     expect(junitReport([good])).not.toContain("quantisation");
   });
 
-  function told({ quantisation }: CaseReport): { run: string; loss: string } {
+  function summaryOf({ quantisation }: CaseReport): { run: string; loss: string } {
     const { name, relative_error } = quantisation!.worst;
     return { run: name, loss: relative_error.toExponential(2).replace("+", "\\+") };
   }

@@ -10,7 +10,7 @@ const root = join(import.meta.dirname, "..");
 it("the table in README.md names every case folder", () => {
   const text = readFileSync(join(root, "README.md"), "utf8");
   const missing = CASES.filter((name) => !text.includes(`\`${name}\``));
-  expect(missing, "run the commands above the table anew").toEqual([]);
+  expect(missing, "run the commands above the table again").toEqual([]);
 });
 
 it("conformance table writes a column for each device and dtype, and says where cases fell short", async () => {

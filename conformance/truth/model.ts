@@ -19,7 +19,7 @@ import {
 } from "../../models/index.ts";
 import { Cache } from "./cache.ts";
 import { runOp } from "./ops/index.ts";
-import { type Accumulator, beginRun, type Run } from "./run.ts";
+import { type Accumulator, beginRun, type StepRun } from "./run.ts";
 import type { Weight } from "./weights.ts";
 
 /** A program with its weights: holds ids to what callers made, and runs steps op by op. */
@@ -141,7 +141,7 @@ export class TruthModel implements DeviceModel {
     this.#disposed = true;
   }
 
-  #begin(batch: readonly StepEntry[]): Run {
+  #begin(batch: readonly StepEntry[]): StepRun {
     const hooks = (id: HookSetId) => (id === 0 ? [] : this.#hooks.get(id)!);
     const on = {
       program: this.#program,

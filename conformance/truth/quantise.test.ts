@@ -43,9 +43,9 @@ describe("a block", () => {
           const largest = Math.max(...row.slice(start, start + 32).map(Math.abs));
           const half = (largest / (dtype === "q8" ? 127 : 7)) * 0.5;
           // The scale is rounded to 11 bits; below 2^-22 there is none.
-          const room = half + largest * 2 ** -11 + 127 * 2 ** -22;
+          const tolerance = half + largest * 2 ** -11 + 127 * 2 ** -22;
           for (let i = start; i < Math.min(start + 32, row.length); i++) {
-            expect(Math.abs(once[i]! - row[i]!)).toBeLessThanOrEqual(room);
+            expect(Math.abs(once[i]! - row[i]!)).toBeLessThanOrEqual(tolerance);
           }
         }
       }),
@@ -55,7 +55,7 @@ describe("a block", () => {
 
 it.each([
   ["a router", "experts, f32", /\.gate\.weight$/],
-  ["learned positions", "learned positions, turned matrices, no rope, f32", /wpe/],
+  ["learned positions", "learned positions, transposed matrices, no rope, f32", /wpe/],
 ])("%s stays as it is, as vectors do; every other matrix is quantised", (_, name, kept) => {
   const program = buildProgram(TINIES.find((tiny) => tiny.name === name)!.decoder);
   const rounded = quantisedWeights(program);

@@ -40,7 +40,7 @@ export interface Accumulator {
 }
 
 /** What the ops of a step work on. */
-export interface Run {
+export interface StepRun {
   program: Program;
   weights: readonly Weight[];
   ropes: readonly RopeSpec[];
@@ -57,9 +57,9 @@ export interface Run {
 
 /** A step before its first op. */
 export function beginRun(
-  on: Pick<Run, "program" | "weights" | "ropes" | "cache" | "accumulators">,
+  on: Pick<StepRun, "program" | "weights" | "ropes" | "cache" | "accumulators">,
   asks: readonly Pick<EntryRun, "ask" | "hooks">[],
-): Run {
+): StepRun {
   const entries = asks.map(({ ask, hooks }): EntryRun => {
     return { ask, hooks, result: emptyResult(on.program, ask, hooks) };
   });

@@ -29,6 +29,6 @@ export const TEXT_BUILDS: readonly Build[] = [
     name: "baseline",
     features: ["simd"],
     url: () => new URL("../text/pkg/capstan_text.wasm", import.meta.url),
-    digest: "59d500ad4f72618a01e40ed15870228fec2cea80382e6403807bd626459307d0",
+    digest: "9f2513e6afee91e80716319008947ad2cd7610ead0edff491ab3480de9bc8928",
   },
 ];

@@ -17,7 +17,7 @@ interface Live {
 }
 
 /** Exports that return a status and may leave something in the output. */
-type Call = Exclude<
+type EngineCall = Exclude<
   keyof EngineExports,
   "start" | "input" | "release_input" | "output_ptr" | "output_len" | "panic_ptr" | "panic_len"
 >;
@@ -101,7 +101,7 @@ export class Instance {
    * @throws CapstanError as the engine's status says; `internal` when it trapped, after which it is lost
    * @throws BadElement
    */
-  call(action: string, name: Call, ...args: number[]): Uint8Array {
+  call(action: string, name: EngineCall, ...args: number[]): Uint8Array {
     const status = this.#trapped(action, (exports) =>
       (exports[name] as (...args: number[]) => number)(...args),
     );
@@ -162,7 +162,7 @@ export class Instance {
           action,
           need: "the engine to run to its end",
           found: message,
-          mend: "The model must be loaded again.",
+          fix: "The model must be loaded again.",
         },
         { cause },
       );
@@ -175,7 +175,7 @@ function outOfMemory(action: string, found: string): CapstanError {
     action,
     need: "space in WebAssembly's memory (4 GiB at most)",
     found,
-    mend: "A smaller dtype, context or batch takes less.",
+    fix: "A smaller dtype, context or batch takes less.",
   });
 }
 

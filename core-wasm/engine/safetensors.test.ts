@@ -111,7 +111,7 @@ describe("headerLength", () => {
     return bytes;
   };
 
-  it("gives the length when the file has room for it", () => {
+  it("gives the length when the file has space for it", () => {
     expect(headerLength(first(12n), 20)).toBe(12);
     expect(headerLength(first(0n), 8)).toBe(0);
     expect(headerLength(first(100_000_000n), 2 ** 40)).toBe(100_000_000);

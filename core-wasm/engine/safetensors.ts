@@ -36,6 +36,6 @@ export function headerLength(first: Uint8Array, file_size: number, file = "a saf
     action,
     need: `a header of at most ${most} bytes`,
     found: `${length}`,
-    mend: "The file may be cut short, or not a safetensors file.",
+    fix: "The file may be cut short, or not a safetensors file.",
   });
 }

@@ -20,7 +20,7 @@ interface Exports {
 }
 
 /** Exports that take an input and leave something in the output. */
-export type Call = Exclude<
+export type TextCall = Exclude<
   keyof Exports,
   "memory" | "start" | "input" | "output_ptr" | "output_len" | "panic_ptr" | "panic_len"
 >;
@@ -30,8 +30,8 @@ const BAD_FILE = 1;
 const SEPARATOR = "\u001f";
 /** Some errors quote the file. */
 const LONGEST_TEXT = 300;
-const FILE_MEND = "The file may be cut short or be of another kind.";
-const PARTS_MEND = "Token ids work without it.";
+const FILE_FIX = "The file may be cut short or be of another kind.";
+const PARTS_FIX = "Token ids work without it.";
 
 /** One instance of the module, with memory of its own: memory of WebAssembly never shrinks, but goes with it. */
 export class TextInstance {
@@ -68,7 +68,7 @@ export class TextInstance {
    * @returns its output, a view that holds until the next call
    * @throws CapstanError `bad_file` or `tokenizer` as the module says; `out_of_memory` or `tokenizer` when it trapped
    */
-  call(name: Call, input: readonly Uint8Array[], ...args: number[]): Uint8Array {
+  call(name: TextCall, input: readonly Uint8Array[], ...args: number[]): Uint8Array {
     const exports = this.#exports;
     const length = input.reduce((sum, part) => sum + part.length, 0);
     const status = this.#trapped(() => {
@@ -90,8 +90,8 @@ export class TextInstance {
       .split(SEPARATOR)
       .map((text) => text.slice(0, LONGEST_TEXT));
     const code = status === BAD_FILE ? "bad_file" : "tokenizer";
-    const mend = status === BAD_FILE ? FILE_MEND : PARTS_MEND;
-    throw new CapstanError(code, { action: this.action, need, found, mend });
+    const fix = status === BAD_FILE ? FILE_FIX : PARTS_FIX;
+    throw new CapstanError(code, { action: this.action, need, found, fix });
   }
 
   #trapped<T>(work: () => T): T {
@@ -114,7 +114,7 @@ export class TextInstance {
         throw new CapstanError("out_of_memory", parts, { cause });
       }
       const found = said.replace(/^panicked at /, "").slice(0, LONGEST_TEXT);
-      const parts = { action, need: "a tokenizer.json whose parts work", found, mend: PARTS_MEND };
+      const parts = { action, need: "a tokenizer.json whose parts work", found, fix: PARTS_FIX };
       throw new CapstanError("tokenizer", parts, { cause });
     }
   }

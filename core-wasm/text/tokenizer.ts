@@ -1,6 +1,6 @@
 import { CapstanError, show } from "../../models/errors.ts";
 import type { WasmModule } from "../webassembly.ts";
-import { type Call, TextInstance } from "./instance.ts";
+import { type TextCall, TextInstance } from "./instance.ts";
 
 /** An added token with the id it has got. */
 export interface OpenedToken {
@@ -115,7 +115,7 @@ export class OpenTokenizer {
   }
 
   /** The output is a copy. */
-  #call(action: string, name: Call, input: readonly Uint8Array[], arg: number): Uint8Array<ArrayBuffer> {
+  #call(action: string, name: TextCall, input: readonly Uint8Array[], arg: number): Uint8Array<ArrayBuffer> {
     if (this.#instance === undefined) this.#open(action);
     const instance = this.#instance!;
     instance.action = action;

@@ -104,8 +104,8 @@ function tooLarge(program: Program, cause: CapstanError): CapstanError {
   const bytes = memoryNeed(program).weights;
   const sizes = (["f32", "f16", "q8", "q4"] as const).map((dtype) => `${dtype} ${mebibytes(bytes[dtype])}`);
   const { need, found } = cause.parts;
-  const mend = `All weights take, by dtype: ${sizes.join(", ")}.`;
-  return new CapstanError("out_of_memory", { action: "load weights", need, found, mend }, { cause });
+  const fix = `All weights take, by dtype: ${sizes.join(", ")}.`;
+  return new CapstanError("out_of_memory", { action: "load weights", need, found, fix }, { cause });
 }
 
 async function stream(

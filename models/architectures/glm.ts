@@ -3,7 +3,7 @@ import { readRope } from "../rope.ts";
 import type { Decoder } from "../spec.ts";
 import { decoder, gatedLayer, readActivation, readSizes, rmsNorm } from "./common.ts";
 
-/** GLM-4-9B (`GlmForCausalLM`): half of each head turned, interleaved; gate|up in one tensor. */
+/** GLM-4-9B (`GlmForCausalLM`): half of each head rotated, interleaved; gate|up in one tensor. */
 export function glm(config: ConfigReader): Decoder {
   const sizes = readSizes(config, { n_kv_heads: 2, d_head: 128, n_ctx: 131_072 });
   const has = { qkv_bias: config.bool("attention_bias", true), fused_mlp: true };

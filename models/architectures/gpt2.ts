@@ -52,25 +52,25 @@ export function gpt2(config: ConfigReader): Decoder {
 }
 
 function gpt2Layer(prefix: string, { d_model, d_mlp }: Sizes): LayerTensors {
-  const turned = (name: string, inputs: number, outputs: number): TensorSpec => ({
+  const transposed = (name: string, inputs: number, outputs: number): TensorSpec => ({
     ...matrix(`${prefix}.${name}`, inputs, outputs),
     transposed: true,
   });
   const bias = (name: string, length: number) => vector(`${prefix}.${name}.bias`, length);
   return {
     attn_norm: norm(`${prefix}.ln_1`, d_model, { bias: true }),
-    qkv: [turned("attn.c_attn", d_model, 3 * d_model)],
+    qkv: [transposed("attn.c_attn", d_model, 3 * d_model)],
     qkv_bias: [bias("attn.c_attn", 3 * d_model)],
     q_norm: null,
     k_norm: null,
-    attn_out: turned("attn.c_proj", d_model, d_model),
+    attn_out: transposed("attn.c_proj", d_model, d_model),
     attn_out_bias: bias("attn.c_proj", d_model),
     attn_post_norm: null,
     mlp_norm: norm(`${prefix}.ln_2`, d_model, { bias: true }),
     mlp: {
-      in: [turned("mlp.c_fc", d_model, d_mlp)],
+      in: [transposed("mlp.c_fc", d_model, d_mlp)],
       in_bias: [bias("mlp.c_fc", d_mlp)],
-      out: turned("mlp.c_proj", d_mlp, d_model),
+      out: transposed("mlp.c_proj", d_mlp, d_model),
       out_bias: bias("mlp.c_proj", d_model),
     },
     mlp_post_norm: null,

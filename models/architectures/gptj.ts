@@ -12,7 +12,7 @@ import {
   type Sizes,
 } from "./common.ts";
 
-/** GPT-J (`GPTJForCausalLM`): parallel blocks of one layer norm, a part of each head turned, a head with a bias. */
+/** GPT-J (`GPTJForCausalLM`): parallel blocks of one layer norm, a part of each head rotated, a head with a bias. */
 export function gptj(config: ConfigReader): Decoder {
   const sizes = readGpt2Sizes(config, {
     d_model: 4096,

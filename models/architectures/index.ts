@@ -140,7 +140,7 @@ export function readDecoder(config: RawConfig, generation?: RawConfig, warn?: Wa
       action: "read config.json",
       need: `model_type ${knownArchitectures().join(" or ")}`,
       found: `${show(type ?? null)}${whyNotRun(type)}`,
-      mend: "CONTRIBUTING.md says how to add an architecture.",
+      fix: "CONTRIBUTING.md says how to add an architecture.",
     });
   }
   const decoder = build(new ConfigReader(config, "config.json", warn));

@@ -3,7 +3,7 @@ import { readRope } from "../rope.ts";
 import type { Decoder, TensorSpec } from "../spec.ts";
 import { decoder, gatedLayer, layerNorm, norm, readActivation, readSizes, repeat, vector } from "./common.ts";
 
-/** StableLM (`StableLmForCausalLM`): layer norms, a quarter of each head turned, parallel blocks in some. */
+/** StableLM (`StableLmForCausalLM`): layer norms, a quarter of each head rotated, parallel blocks in some. */
 export function stablelm(config: ConfigReader): Decoder {
   const sizes = readSizes(config, { n_kv_heads: 32, n_ctx: 4096 });
   const parallel = config.bool("use_parallel_residual", false);

@@ -129,8 +129,8 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
 
 function unknownOption(action: string, name: string, known: readonly string[]): CapstanError {
   const nearest = nearestName(name, known);
-  const mend = nearest === undefined ? `Known are ${known.join(", ")}.` : `Is ${nearest} meant?`;
-  return new CapstanError("bad_request", { action, need: "known options", found: show(name), mend });
+  const fix = nearest === undefined ? `Known are ${known.join(", ")}.` : `Is ${nearest} meant?`;
+  return new CapstanError("bad_request", { action, need: "known options", found: show(name), fix });
 }
 
 /** The known name that a misspelt one is nearest to; undefined where none is near. */

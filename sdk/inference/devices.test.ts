@@ -42,7 +42,7 @@ describe("auto", () => {
   it.each([
     ["out_of_memory", fake("webgpu", errorOf("out_of_memory"))],
     ["unsupported", fake("wasm", errorOf("unsupported"))],
-  ])("keeps %s of what no other device mends", async (code, first) => {
+  ])("keeps %s of what no other device fixes", async (code, first) => {
     const device = new AutoDevice(first, "", async () => fake("wasm"));
     await expect(load(device)).rejects.toMatchObject({ code });
   });

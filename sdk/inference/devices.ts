@@ -18,7 +18,7 @@ export async function createDevice(options: LoadOptions): Promise<Device> {
       action: "load a model",
       need: "threads 1",
       found: String(options.threads),
-      mend: "This version's WASM engine runs on one thread.",
+      fix: "This version's WASM engine runs on one thread.",
     });
   }
   const asked = options.device ?? "auto";
@@ -45,10 +45,10 @@ export async function chooseDevice(): Promise<{ device: "wasm" | "webgpu"; why: 
 
 /** The adapter that WebGPU gives on this machine, or why there is none. */
 export async function describeWebGpu(): Promise<
-  { adapter: AdapterReport } | { adapter: null; why: string; mend?: string }
+  { adapter: AdapterReport } | { adapter: null; why: string; fix?: string }
 > {
   const webgpu = await findWebGpu();
-  if (webgpu.gpu === null) return { adapter: null, why: webgpu.found, mend: webgpu.mend };
+  if (webgpu.gpu === null) return { adapter: null, why: webgpu.found, fix: webgpu.fix };
   try {
     return { adapter: (await findAdapter(webgpu.gpu)).report };
   } catch (error) {

@@ -101,18 +101,18 @@ interface Request {
 }
 
 function readRequest(model: Model, tokens: Int32Array, options: GenerateOptions): Request {
-  const room = model.n_ctx - tokens.length;
-  if (room < 1) {
+  const free_positions = model.n_ctx - tokens.length;
+  if (free_positions < 1) {
     throw new CapstanError("context_overflow", {
       action: "generate",
       need: `a prompt of at most ${model.n_ctx - 1} tokens (n_ctx ${model.n_ctx})`,
       found: `${tokens.length}`,
-      mend: "Shorten the prompt, or load the model with a larger n_ctx.",
+      fix: "Shorten the prompt, or load the model with a larger n_ctx.",
     });
   }
   return {
     tokens,
-    max_tokens: Math.min(options.max_tokens ?? DEFAULT_MAX_TOKENS, room),
+    max_tokens: Math.min(options.max_tokens ?? DEFAULT_MAX_TOKENS, free_positions),
     sampling: readSampling(model, options),
     ...readStops(model, options),
     mean_sites: expandSites(model.spec, options.mean ?? []),

@@ -50,7 +50,7 @@ function chatTokens(model: Model, messages: readonly Message[], options: PromptO
       action: "read the prompt",
       need: "a chat that ends with a message to answer",
       found: "the assistant's own at its end",
-      mend: "continue_final_message: true goes on with it.",
+      fix: "continue_final_message: true goes on with it.",
     });
   }
   return readTokenIds(model, model.encodeChat(messages, args).tokens, "messages");

@@ -28,7 +28,7 @@ function codeUrl(): string {
     action: "find Capstan's own files",
     need: "a runtime whose modules have a URL",
     found: "one that has not",
-    mend: "Load a model from a URL or a file source.",
+    fix: "Load a model from a URL or a file source.",
   });
 }
 
@@ -46,7 +46,7 @@ function findRoot(start: string): string {
         action: "find Capstan's own files",
         need: "its package.json in a folder above the code",
         found: `none above ${start}`,
-        mend: "The code may have been bundled; load a model from a folder or a file source.",
+        fix: "The code may have been bundled; load a model from a folder or a file source.",
       });
     }
   }
@@ -79,7 +79,7 @@ export async function readAsset(url: URL): Promise<Uint8Array> {
     action: `fetch ${url.href}`,
     need: "the binary that goes with Capstan's code",
     found: response.ok ? "a page" : `status ${response.status}`,
-    mend: `A bundler that knows new URL(..., import.meta.url) puts it there; for others copy ${name} out of node_modules/capstan/dist/core-wasm there.`,
+    fix: `A bundler that knows new URL(..., import.meta.url) puts it there; for others copy ${name} out of node_modules/capstan/dist/core-wasm there.`,
   });
 }
 

@@ -3,7 +3,7 @@ import { runtime } from "./process.ts";
 import { system } from "./system.ts";
 
 /**
- * Runs this program anew in a process of its own, with other arguments, and waits for its end.
+ * Runs this program again in a process of its own, with other arguments, and waits for its end.
  *
  * @returns its stdout, and the times from its start to its first output and to its end
  * @throws CapstanError `internal` when it fails, with what it wrote to stderr

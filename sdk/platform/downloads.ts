@@ -76,7 +76,7 @@ export function homeFolder(): string {
       action: "find the home folder, where models of the hub are kept",
       need: "Deno to run with --allow-sys=homedir",
       found: "no such permission",
-      mend: "Setting HF_HOME (and --allow-env) does too.",
+      fix: "Setting HF_HOME (and --allow-env) does too.",
     });
   }
   return system("node:os", "find the home folder").homedir();

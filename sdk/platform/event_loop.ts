@@ -15,7 +15,7 @@ export const yieldToEventLoop: () => Promise<void> =
  * Whether a wait ends for good with the request that began it, and time stands still between waits: then work that
  * several requests share must go on in each of them, and yield at every turn.
  */
-export const waits_belong_to_requests: boolean = is_workerd;
+export const io_bound_to_request: boolean = is_workerd;
 
 /** A browser's timers wait 4 ms once they nest; a message to oneself does not. */
 function messageLoop(): () => Promise<void> {

@@ -213,7 +213,7 @@ const KNOWN_CODES: Record<string, string> = {
   ELOOP: "a link that leads to itself (ELOOP)",
 };
 
-function fileError(verb: string, path: string, need: string, found: string, mend?: string): CapstanError {
+function fileError(verb: string, path: string, need: string, found: string, fix?: string): CapstanError {
   const parts = { action: `${verb} ${path}`, need, found };
-  return new CapstanError("bad_file", mend === undefined ? parts : { ...parts, mend });
+  return new CapstanError("bad_file", fix === undefined ? parts : { ...parts, fix });
 }

@@ -144,7 +144,7 @@ const WORKERD_MEMORY = { available: 64 * 2 ** 20, total: 128 * 2 ** 20, resident
 /** What is taken for the memory of a machine that Deno may not show. */
 const UNKNOWN_MEMORY = { available: 2 * 2 ** 30, total: 4 * 2 ** 30 };
 
-/** A page is told the machine's memory at most, in coarse steps up to 8 GiB; half of it counts as free. */
+/** A page is given the machine's memory at most, in coarse steps up to 8 GiB; half of it counts as free. */
 function pageMemory(): ReturnType<typeof memory> {
   const { deviceMemory = 4 } = (globalThis as { navigator?: { deviceMemory?: number } }).navigator ?? {};
   const total = deviceMemory * 2 ** 30;

@@ -55,6 +55,6 @@ export function system<Name extends keyof SystemModules>(name: Name, action: str
     action,
     need: "a runtime with files and processes, such as Node or Deno",
     found: "a page or worker",
-    mend: "Read from a URL or a file source, and keep results in memory.",
+    fix: "Read from a URL or a file source, and keep results in memory.",
   });
 }

@@ -2,7 +2,7 @@ import { CapstanError } from "../../models/index.ts";
 import { has_system, is_workerd, system } from "./system.ts";
 
 /** The runtime's way to its GPUs, or why there is none. */
-export type WebGpu = { gpu: GPU } | { gpu: null; found: string; mend: string };
+export type WebGpu = { gpu: GPU } | { gpu: null; found: string; fix: string };
 
 /** What the npm package `webgpu` gives: Dawn, Chromium's WebGPU, for Node. */
 interface Dawn {
@@ -24,8 +24,8 @@ export function findWebGpu(): Promise<WebGpu> {
 export async function requireWebGpu(action: string): Promise<GPU> {
   const webgpu = await findWebGpu();
   if (webgpu.gpu !== null) return webgpu.gpu;
-  const { found, mend } = webgpu;
-  throw new CapstanError("unsupported", { action, need: "a runtime with WebGPU", found, mend });
+  const { found, fix } = webgpu;
+  throw new CapstanError("unsupported", { action, need: "a runtime with WebGPU", found, fix });
 }
 
 /** Files by which Linux shows a GPU: its render nodes, NVIDIA's driver, WSL, phones and boards. */
@@ -51,11 +51,11 @@ async function find(): Promise<WebGpu> {
   if (navigator?.gpu !== undefined) return { gpu: navigator.gpu };
   if (has_system) return await findDawn();
   return isSecureContext === false
-    ? { gpu: null, found: "a page from plain http", mend: "Serve it over https, or from localhost." }
+    ? { gpu: null, found: "a page from plain http", fix: "Serve it over https, or from localhost." }
     : {
         gpu: null,
         found: `none in ${is_workerd ? "workerd" : "this one"}`,
-        mend: 'Use device "wasm", or a browser that has WebGPU.',
+        fix: 'Use device "wasm", or a browser that has WebGPU.',
       };
 }
 
@@ -69,9 +69,9 @@ async function findDawn(): Promise<WebGpu> {
   } catch (error) {
     const { code, message } = error as { code?: unknown; message?: unknown };
     if (code === "ERR_MODULE_NOT_FOUND") {
-      return { gpu: null, found: "no package webgpu", mend: "Install it: npm install webgpu." };
+      return { gpu: null, found: "no package webgpu", fix: "Install it: npm install webgpu." };
     }
-    const mend = "Its binary may not fit this system: install it anew with npm install webgpu.";
-    return { gpu: null, found: `a package webgpu that fails: ${String(message)}`, mend };
+    const fix = "Its binary may not fit this system: install it again with npm install webgpu.";
+    return { gpu: null, found: `a package webgpu that fails: ${String(message)}`, fix };
   }
 }

@@ -6,9 +6,9 @@ import { Run } from "./run/run.ts";
 /** Refuses what is no model, such as the name of one. @throws CapstanError `bad_request` */
 export function checkModel(model: Model, action: string): void {
   if (isObject(model) && typeof model.forward === "function" && isObject(model.spec)) return;
-  const mend = typeof model === "string" ? `Load it first: await load(${show(model)}).` : undefined;
+  const fix = typeof model === "string" ? `Load it first: await load(${show(model)}).` : undefined;
   const parts = { action, need: "a model: what load gave", found: show(model) };
-  throw new CapstanError("bad_request", mend === undefined ? parts : { ...parts, mend });
+  throw new CapstanError("bad_request", fix === undefined ? parts : { ...parts, fix });
 }
 
 /** Refuses what is no run. @throws CapstanError `bad_request` */
@@ -21,7 +21,7 @@ export function checkRun(run: unknown): Run {
 /** Refuses what is no axis, such as the path of one. @throws CapstanError `bad_request` */
 export function checkAxis(axis: unknown, action: string): Axis {
   if (axis instanceof Axis) return axis;
-  const mend = typeof axis === "string" ? `Read it first: await readAxis(${show(axis)}).` : undefined;
+  const fix = typeof axis === "string" ? `Read it first: await readAxis(${show(axis)}).` : undefined;
   const parts = { action, need: "an axis: what fit or readAxis gave", found: show(axis) };
-  throw new CapstanError("bad_request", mend === undefined ? parts : { ...parts, mend });
+  throw new CapstanError("bad_request", fix === undefined ? parts : { ...parts, fix });
 }

@@ -55,6 +55,6 @@ export function layersOf(range: LayerRange, n_layers: number, action: string): n
 /** Checks a percentile, 0 to 100. Throws `bad_request`. */
 export function checkPercentile(p: number, action: string): number {
   if (typeof p === "number" && p >= 0 && p <= 100) return p;
-  const mend = "Percentiles are written 0 to 100: 25, not 0.25.";
-  throw new CapstanError("bad_request", { action, need: "a percentile of 0 to 100", found: show(p), mend });
+  const fix = "Percentiles are written 0 to 100: 25, not 0.25.";
+  throw new CapstanError("bad_request", { action, need: "a percentile of 0 to 100", found: show(p), fix });
 }

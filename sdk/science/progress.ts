@@ -16,23 +16,23 @@ export interface Progress {
 /** Called as work goes on. */
 export type OnProgress = (progress: Progress) => void;
 
-/** Counts items and tokens of one phase, and tells. */
+/** Counts items and tokens of one phase, and reports. */
 export class ProgressMeter {
   readonly #phase: string;
   readonly #total: number;
   readonly #resumed: number;
-  readonly #tell: OnProgress | undefined;
+  readonly #on_progress: OnProgress | undefined;
   readonly #began = performance.now();
   #done: number;
   #tokens = 0;
 
   /** `resumed` of the `total` items were done before this call. */
-  constructor(phase: string, total: number, resumed: number, tell: OnProgress | undefined) {
+  constructor(phase: string, total: number, resumed: number, on_progress: OnProgress | undefined) {
     this.#phase = phase;
     this.#total = total;
     this.#resumed = resumed;
     this.#done = resumed;
-    this.#tell = tell;
+    this.#on_progress = on_progress;
     this.#report();
   }
 
@@ -45,7 +45,7 @@ export class ProgressMeter {
   #report(role?: string): void {
     const seconds = (performance.now() - this.#began) / 1000;
     const fresh = this.#done - this.#resumed;
-    this.#tell?.({
+    this.#on_progress?.({
       phase: this.#phase,
       done: this.#done,
       total: this.#total,

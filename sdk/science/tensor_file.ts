@@ -40,26 +40,26 @@ export class TensorFile {
     this.#tensors = tensors;
   }
 
-  /** @param mend for the error where there is no such file: what makes one */
-  static async read(input: FileInput, what: string, mend?: string): Promise<TensorFile> {
+  /** @param fix for the error where there is no such file: what makes one */
+  static async read(input: FileInput, what: string, fix?: string): Promise<TensorFile> {
     if (typeof input === "string") {
-      if ((await fileKind(input)) === "none") throw noFile(input, mend);
+      if ((await fileKind(input)) === "none") throw noFile(input, fix);
       return new TensorFile(await readFile(input), input);
     }
     if (input instanceof Uint8Array) return new TensorFile(input, what);
     const size = await input.files.size(input.name);
-    if (size === undefined) throw noFile(input.name, mend);
+    if (size === undefined) throw noFile(input.name, fix);
     return new TensorFile(await input.files.read(input.name, 0, size), input.name);
   }
 
   /**
    * Checks what kind of file it is.
    *
-   * @param mend for the error: what makes one of this format
+   * @param fix for the error: what makes one of this format
    */
-  expectFormat(format: string, version: number, mend?: string): void {
+  expectFormat(format: string, version: number, fix?: string): void {
     if (this.#metadata.format !== JSON.stringify(format)) {
-      throw this.#bad(`metadata format "${format}"`, this.#metadata.format ?? "none", mend);
+      throw this.#bad(`metadata format "${format}"`, this.#metadata.format ?? "none", fix);
     }
     const found = this.json<number>("format_version");
     if (found !== version) throw this.#bad(`format_version ${version}`, show(found));
@@ -118,13 +118,13 @@ export class TensorFile {
     return found;
   }
 
-  #bad(need: string, found: string, mend?: string): CapstanError {
+  #bad(need: string, found: string, fix?: string): CapstanError {
     const parts = { action: `read ${this.name}`, need, found };
-    return new CapstanError("bad_file", mend === undefined ? parts : { ...parts, mend });
+    return new CapstanError("bad_file", fix === undefined ? parts : { ...parts, fix });
   }
 }
 
-function noFile(name: string, mend: string | undefined): CapstanError {
+function noFile(name: string, fix: string | undefined): CapstanError {
   const parts = { action: `read ${name}`, need: "it to exist", found: "nothing there" };
-  return new CapstanError("not_found", mend === undefined ? parts : { ...parts, mend });
+  return new CapstanError("not_found", fix === undefined ? parts : { ...parts, fix });
 }

@@ -79,7 +79,7 @@ async function noTokenizer(files: FileSource): Promise<CapstanError> {
     action: "load the tokenizer",
     need: "tokenizer.json beside the weights",
     found: sentencepiece ? "tokenizer.model only" : "no such file",
-    mend: sentencepiece
+    fix: sentencepiece
       ? "Save it again from Python: AutoTokenizer.from_pretrained(...).save_pretrained(...)."
       : "Token ids work without it.",
   });

@@ -113,7 +113,7 @@ function noTemplate(): CapstanError {
     action: "render a chat",
     need: "a chat template in tokenizer_config.json or chat_template.jinja",
     found: "neither",
-    mend: "Give the prompt as text instead.",
+    fix: "Give the prompt as text instead.",
   });
 }
 

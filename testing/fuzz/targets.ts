@@ -11,7 +11,7 @@ import { randomTemplate } from "./templates.ts";
 /** Files of a model by name. */
 type Files = Record<string, Uint8Array | string>;
 
-/** What is fuzzed: files drawn from a seed, and the public door they go through. */
+/** What is fuzzed: files drawn from a seed, and the public API they go through. */
 export interface Target {
   name: string;
   /** Share of the inputs. */

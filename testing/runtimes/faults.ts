@@ -43,7 +43,7 @@ export async function faults(args: { source: string }): Promise<{
   };
 }
 
-/** The device goes while a reply is written; the model is loaded anew and the reply goes on from its tokens. */
+/** The device goes while a reply is written; the model is loaded again and the reply goes on from its tokens. */
 async function loss(source: string): Promise<{
   errors: string[];
   later: string[];
@@ -92,7 +92,7 @@ async function loss(source: string): Promise<{
   };
 }
 
-/** More cache than bindings hold: what would fit is told, and the model works on. */
+/** More cache than bindings hold: what would fit is reported, and the model works on. */
 async function memory(): Promise<{ error: string; works_on: boolean }> {
   const device = await openWebGpu(await requireWebGpu("run out of memory"), {
     at_most: { binding_bytes: 64 << 10 },

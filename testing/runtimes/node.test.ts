@@ -21,8 +21,8 @@ const SAMPLE = [
 it("Node without the package webgpu says how to install it", { timeout: 300_000 }, () => {
   buildDist();
   const folder = mkdtempSync(join(tmpdir(), "capstan-no-webgpu-"));
-  for (const room of ["models", "sdk/platform"]) {
-    cpSync(join(root, "dist", room), join(folder, room), { recursive: true });
+  for (const folder_name of ["models", "sdk/platform"]) {
+    cpSync(join(root, "dist", folder_name), join(folder, folder_name), { recursive: true });
   }
   const url = pathToFileURL(join(folder, "sdk", "platform", "webgpu.js")).href;
   const code = `import(${JSON.stringify(url)}).then((m) => m.requireWebGpu("open it")).catch((e) => console.log(e.message))`;

@@ -86,7 +86,7 @@ async function cases(args: {
   return reports;
 }
 
-/** The SDK's verbs by its public door, in memory, small; and what fails where there are no files. */
+/** The SDK's verbs by its public API, in memory, small; and what fails where there are no files. */
 async function verbs(args: {
   device: NonNullable<LoadOptions["device"]>;
   source: string;

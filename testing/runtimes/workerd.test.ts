@@ -39,7 +39,7 @@ describe.skipIf(lacks("workerd"))("workerd", () => {
     }
   });
 
-  describe("an application, bundled from the package's door, that keeps its model", () => {
+  describe("an application, bundled from the package entry, that keeps its model", () => {
     let app: TestWorkerd;
     let folder: string;
     let say: (prompt: string, max_tokens: number) => Promise<string>;

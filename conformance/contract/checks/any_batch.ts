@@ -22,8 +22,8 @@ interface Move {
   capture: boolean;
   draw: "no" | "greedy" | "sampled";
   mean: boolean;
-  /** Before the move: nothing, go back some tokens, start anew, fork from the sequence before it. */
-  first: "go on" | "back" | "anew" | "fork";
+  /** Before the move: nothing, go back some tokens, start again, fork from the sequence before it. */
+  first: "go on" | "back" | "again" | "fork";
 }
 
 const move: fc.Arbitrary<Move> = fc.record({
@@ -38,7 +38,7 @@ const move: fc.Arbitrary<Move> = fc.record({
   capture: fc.boolean(),
   draw: fc.constantFrom("no", "greedy", "sampled"),
   mean: fc.boolean(),
-  first: fc.constantFrom("go on", "go on", "back", "anew", "fork"),
+  first: fc.constantFrom("go on", "go on", "back", "again", "fork"),
 });
 
 const history = fc.record({
@@ -82,7 +82,7 @@ async function prepare(
 ): Promise<TwinSequence> {
   if (first === "fork" && neighbour !== undefined) return twin.fork(neighbour);
   // Truncating keeps blocks that a fork may share: only a sequence with blocks of its own may write in them.
-  if (first === "anew" || sequence.n_tokens + length > 200) return twin.sequence();
+  if (first === "again" || sequence.n_tokens + length > 200) return twin.sequence();
   if (first === "back") {
     const copy = { ...sequence, n_tokens: sequence.n_tokens - (seed % (sequence.n_tokens + 1)) };
     return twin.fork(copy);

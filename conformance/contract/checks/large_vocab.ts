@@ -63,9 +63,9 @@ async function keepsTheDistribution(twin: Twin, settings: Partial<SampleParams>)
   while (share < 0.5) share += probs[half++]!;
   const upper = new Set(ids.slice(0, half));
   const got = drawn.filter((id) => upper.has(id)).length / n;
-  const room = 5 * Math.sqrt((share * (1 - share)) / n);
+  const tolerance = 5 * Math.sqrt((share * (1 - share)) / n);
   check(
-    Math.abs(got - share) <= room,
+    Math.abs(got - share) <= tolerance,
     `the ${half} likeliest were drawn in ${got}, expected ${share.toFixed(3)}`,
   );
 }

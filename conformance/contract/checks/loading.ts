@@ -117,7 +117,7 @@ async function progress(device: Device): Promise<void> {
       `progress rises, of ${bytes} bytes: ${JSON.stringify(seen.slice(-2))}`,
     );
     check(seen.at(-1)?.[0] === bytes, "progress ends at the total");
-    check(model.memory.weight_bytes > 0 && model.memory.block_bytes > 0, "memory is told");
+    check(model.memory.weight_bytes > 0 && model.memory.block_bytes > 0, "memory is reported");
     await model.dispose();
   }
 }
@@ -141,8 +141,8 @@ async function sourceFails(device: Device): Promise<void> {
   await load(device, failing).catch((error: unknown) => {
     caught = error;
   });
-  const told = `${caught} ${(caught as Error | undefined)?.cause ?? ""}`;
-  check(told.includes("the disk is gone"), `the source's error reaches the caller: ${told}`);
+  const message = `${caught} ${(caught as Error | undefined)?.cause ?? ""}`;
+  check(message.includes("the disk is gone"), `the source's error reaches the caller: ${message}`);
 }
 
 async function unknownDtype(device: Device): Promise<void> {

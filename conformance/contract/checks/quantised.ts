@@ -9,7 +9,7 @@ const made = [
   "wide, f32",
   "experts, f32",
   "qk-norm, sliding window on some layers, bf16",
-  "learned positions, turned matrices, no rope, f32",
+  "learned positions, transposed matrices, no rope, f32",
 ];
 
 /** Largest values near the middle of two float16 scales, and the others of their block near the middle of two steps. */

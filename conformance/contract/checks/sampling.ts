@@ -93,9 +93,9 @@ async function temperature(twin: Twin): Promise<void> {
     const expected = 1 / (1 + Math.exp(-1 / value));
     const got = await share(value);
     // Four standard deviations.
-    const room = 4 * Math.sqrt((expected * (1 - expected)) / N_DRAWS);
+    const tolerance = 4 * Math.sqrt((expected * (1 - expected)) / N_DRAWS);
     check(
-      Math.abs(got - expected) < room,
+      Math.abs(got - expected) < tolerance,
       `temperature ${value}: share ${got}, expected ${expected.toFixed(3)}`,
     );
   }

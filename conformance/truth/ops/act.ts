@@ -1,13 +1,13 @@
 import type { Activation, Op } from "../../../models/index.ts";
-import type { Run } from "../run.ts";
+import type { StepRun } from "../run.ts";
 
 /** out = activation(in), element by element. */
-export function act(run: Run, op: Extract<Op, { op: "act" }>): void {
+export function act(run: StepRun, op: Extract<Op, { op: "act" }>): void {
   run.buffers[op.out] = run.buffers[op.in].map((row) => row.map((x) => activate(op.activation, x)));
 }
 
 /** out = activation(gate) * up; a row is [gate, up]. */
-export function gatedAct(run: Run, op: Extract<Op, { op: "gated_act" }>): void {
+export function gatedAct(run: StepRun, op: Extract<Op, { op: "gated_act" }>): void {
   run.buffers[op.out] = run.buffers[op.in].map((row) => gate(op.activation, row));
 }
 

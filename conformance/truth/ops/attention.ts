@@ -1,15 +1,15 @@
 import type { Op } from "../../../models/index.ts";
-import type { Row, Run } from "../run.ts";
+import type { Row, StepRun } from "../run.ts";
 
 type AttentionOp = Extract<Op, { op: "attention" }>;
 
 /** out = softmax(cap(q K^T scale)) V over positions up to the row's own, within the window; query heads share kv heads. */
-export function attention(run: Run, op: AttentionOp): void {
+export function attention(run: StepRun, op: AttentionOp): void {
   run.buffers[op.out] = run.buffers[op.in].map((qkv, r) => attend(run, op, qkv, run.rows[r]!));
 }
 
 /** One row: [n_heads * d_head]. */
-function attend(run: Run, op: AttentionOp, qkv: Float64Array, row: Row): Float64Array {
+function attend(run: StepRun, op: AttentionOp, qkv: Float64Array, row: Row): Float64Array {
   const { d_head, n_kv_heads } = run.program;
   const first = op.window === null ? 0 : Math.max(0, row.position - op.window + 1);
   const past = Array.from({ length: row.position - first + 1 }, (_, i) =>

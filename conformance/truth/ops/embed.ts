@@ -1,10 +1,10 @@
 import type { Op } from "../../../models/index.ts";
-import type { Run } from "../run.ts";
+import type { StepRun } from "../run.ts";
 import type { Weight } from "../weights.ts";
 import { meetResidual } from "./sites.ts";
 
 /** h[row] = scale * weight[token of row] + positions[position of row]; then the residual sites after it. */
-export function embed(run: Run, op: Extract<Op, { op: "embed" }>): void {
+export function embed(run: StepRun, op: Extract<Op, { op: "embed" }>): void {
   const table = run.weights[op.weight]!;
   const positions = op.positions === null ? null : run.weights[op.positions]!;
   run.buffers[op.out] = run.rows.map(({ token, position }) => {

@@ -1,12 +1,12 @@
 import type { Op } from "../../../models/index.ts";
-import type { Run } from "../run.ts";
+import type { StepRun } from "../run.ts";
 import { matrixOf } from "../weights.ts";
 import { gate } from "./act.ts";
 import { softmax } from "./attention.ts";
 import { product } from "./matmul.ts";
 
 /** The `top_k` likeliest experts of each row and their shares: [ids, shares]. */
-export function router(run: Run, op: Extract<Op, { op: "router" }>): void {
+export function router(run: StepRun, op: Extract<Op, { op: "router" }>): void {
   const weight = run.weights[op.weight]!;
   run.buffers[op.out] = run.buffers[op.in].map((row) => {
     const shares = softmax([...product(weight, row, null)]);
@@ -17,7 +17,7 @@ export function router(run: Run, op: Extract<Op, { op: "router" }>): void {
 }
 
 /** out = sum over the chosen experts of share * down (activation(gate) * up) */
-export function experts(run: Run, op: Extract<Op, { op: "experts" }>): void {
+export function experts(run: StepRun, op: Extract<Op, { op: "experts" }>): void {
   const [gate_up, down] = [run.weights[op.gate_up]!, run.weights[op.down]!];
   run.buffers[op.out] = run.buffers[op.in].map((row, r) => {
     const routes = run.buffers[op.routes][r]!;

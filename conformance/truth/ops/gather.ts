@@ -1,8 +1,8 @@
 import type { Op } from "../../../models/index.ts";
-import type { Row, Run } from "../run.ts";
+import type { Row, StepRun } from "../run.ts";
 
 /** Keeps the rows whose logits are wanted: all of an entry, its last, or none. */
-export function gather(run: Run, op: Extract<Op, { op: "gather" }>): void {
+export function gather(run: StepRun, op: Extract<Op, { op: "gather" }>): void {
   const kept = run.rows.flatMap((row, r) => (isWanted(row) ? [r] : []));
   run.gathered = kept.map((r) => run.rows[r]!);
   run.buffers[op.out] = kept.map((r) => run.buffers[op.in][r]!);

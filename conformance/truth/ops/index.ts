@@ -1,5 +1,5 @@
 import type { Op } from "../../../models/index.ts";
-import type { Run } from "../run.ts";
+import type { StepRun } from "../run.ts";
 import { act, gatedAct } from "./act.ts";
 import { attention } from "./attention.ts";
 import { embed } from "./embed.ts";
@@ -14,7 +14,7 @@ import { rope } from "./rope.ts";
 import { sample } from "./sample.ts";
 
 /** Every op's own function: one that is missing here does not compile. */
-const OPS: { [K in Op["op"]]: (run: Run, op: Extract<Op, { op: K }>) => void } = {
+const OPS: { [K in Op["op"]]: (run: StepRun, op: Extract<Op, { op: K }>) => void } = {
   embed,
   norm,
   matmul,
@@ -32,6 +32,6 @@ const OPS: { [K in Op["op"]]: (run: Run, op: Extract<Op, { op: K }>) => void } =
 };
 
 /** One op over all rows of a step. */
-export function runOp(run: Run, op: Op): void {
-  (OPS[op.op] as (run: Run, op: Op) => void)(run, op);
+export function runOp(run: StepRun, op: Op): void {
+  (OPS[op.op] as (run: StepRun, op: Op) => void)(run, op);
 }

@@ -1,8 +1,8 @@
 import type { Op } from "../../../models/index.ts";
-import type { Run } from "../run.ts";
+import type { StepRun } from "../run.ts";
 
 /** k and v of each row go to the cache at the row's position. A row of qkv is q heads, k heads, v heads. */
-export function kvAppend(run: Run, op: Extract<Op, { op: "kv_append" }>): void {
+export function kvAppend(run: StepRun, op: Extract<Op, { op: "kv_append" }>): void {
   const { width } = run.cache;
   for (const [r, row] of run.buffers[op.in].entries()) {
     const { entry, position } = run.rows[r]!;

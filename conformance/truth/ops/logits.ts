@@ -1,10 +1,10 @@
 import type { Op } from "../../../models/index.ts";
-import { isFinite32, type Run } from "../run.ts";
+import { isFinite32, type StepRun } from "../run.ts";
 import { softcapped } from "./attention.ts";
 import { product } from "./matmul.ts";
 
 /** out = cap(scale * (weight in + bias)), and what of it the entries asked to have back. */
-export function logits(run: Run, op: Extract<Op, { op: "logits" }>): void {
+export function logits(run: StepRun, op: Extract<Op, { op: "logits" }>): void {
   const weight = run.weights[op.weight]!;
   const bias = op.bias === null ? null : run.weights[op.bias]!.data;
   run.buffers[op.out] = run.buffers[op.in].map((row) =>

@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import type { DeviceHook, Program, RopeSpec, StepEntry } from "../../../models/index.ts";
 import { stepEntry } from "../../contract/entry.ts";
 import { Cache } from "../cache.ts";
-import { beginRun, type Run } from "../run.ts";
+import { beginRun, type StepRun } from "../run.ts";
 import type { Weight } from "../weights.ts";
 
 /** What the tests of the ops share: a run made by hand. */
@@ -34,7 +34,7 @@ export function makeRun(
     weights?: Weight[];
     hooks?: DeviceHook[];
   } = {},
-): Run {
+): StepRun {
   const shape = { ...program, ...changes.program };
   const cache = new Cache(shape, 2, 8);
   const blocks = Int32Array.from(cache.alloc(2));

@@ -1,8 +1,8 @@
 import type { NormKind, Op } from "../../../models/index.ts";
-import type { Run } from "../run.ts";
+import type { StepRun } from "../run.ts";
 
 /** out = weight * in / sqrt(mean(in^2) + eps) + bias, or of in - mean(in); over some columns, or whole rows. */
-export function norm(run: Run, op: Extract<Op, { op: "norm" }>): void {
+export function norm(run: StepRun, op: Extract<Op, { op: "norm" }>): void {
   const weight = run.weights[op.weight]!.data;
   const bias = op.bias === null ? null : run.weights[op.bias]!.data;
   run.buffers[op.out] = run.buffers[op.in].map((row) => {

@@ -12,7 +12,7 @@ import { norm, normalise } from "./norm.ts";
 import { residualAdd } from "./residual_add.ts";
 import { rope, rotate } from "./rope.ts";
 
-/** Expected values are worked out by hand in each test: no function of this room computes them. */
+/** Expected values are worked out by hand in each test: no function of this folder computes them. */
 
 const ROPE = {
   op: "rope",

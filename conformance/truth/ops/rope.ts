@@ -5,16 +5,16 @@ import {
   type RopeLayout,
   type RopeSpec,
 } from "../../../models/index.ts";
-import type { Run } from "../run.ts";
+import type { StepRun } from "../run.ts";
 import { normalise } from "./norm.ts";
 
 /** In place on the q and k heads of each row: a norm over d_head where given, then the rotation. */
-export function rope(run: Run, op: Extract<Op, { op: "rope" }>): void {
+export function rope(run: StepRun, op: Extract<Op, { op: "rope" }>): void {
   const { d_head, n_kv_heads } = run.program;
   const spec = op.rope === null ? null : run.ropes[op.rope]!;
   for (const [r, row] of run.buffers[op.buffer].entries()) {
     const { position, rope_length } = run.rows[r]!;
-    const turned = spec === null ? null : atLength(spec, rope_length);
+    const rope = spec === null ? null : atLength(spec, rope_length);
     for (let head = 0; head < op.n_heads + n_kv_heads; head++) {
       const values = row.subarray(head * d_head, (head + 1) * d_head);
       const of_q = head < op.n_heads;
@@ -23,7 +23,7 @@ export function rope(run: Run, op: Extract<Op, { op: "rope" }>): void {
         const weight = weightOf(run.weights[norm]!.data, of_q ? head : head - op.n_heads, d_head);
         normalise(op.norm, values, weight, null, op.eps);
       }
-      if (turned !== null) rotate(values, turned, op.layout, position);
+      if (rope !== null) rotate(values, rope, op.layout, position);
       if (of_q && op.q_scale !== null) values.set(values.map((x) => x * qFactor(op.q_scale!, position)));
     }
   }

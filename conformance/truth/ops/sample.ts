@@ -1,8 +1,8 @@
 import type { Op, SampleParams, StepResult } from "../../../models/index.ts";
-import type { Run } from "../run.ts";
+import type { StepRun } from "../run.ts";
 
 /** Draws a token for each entry that asks for one, from its last row of logits. */
-export function sample(run: Run, op: Extract<Op, { op: "sample" }>): void {
+export function sample(run: StepRun, op: Extract<Op, { op: "sample" }>): void {
   for (const [g, logits] of run.buffers[op.in].entries()) {
     const { entry, index } = run.gathered[g]!;
     const { sample: params, tokens } = entry.ask;

@@ -1,9 +1,9 @@
 import type { DeviceHook, SiteId } from "../../../models/index.ts";
-import { isFinite32, type Row, type Run } from "../run.ts";
+import { isFinite32, type Row, type StepRun } from "../run.ts";
 import { dot } from "./attention.ts";
 
 /** Residual sites in order: each one's hooks act on the rows of h in place, then h is read there. */
-export function meetResidual(run: Run, sites: readonly SiteId[], h: readonly Float64Array[]): void {
+export function meetResidual(run: StepRun, sites: readonly SiteId[], h: readonly Float64Array[]): void {
   for (const site of sites) readSite(run, site, h);
   for (const [r, values] of h.entries()) {
     if (!isFinite32(values)) run.rows[r]!.entry.result.non_finite ??= "residual";
@@ -11,7 +11,7 @@ export function meetResidual(run: Run, sites: readonly SiteId[], h: readonly Flo
 }
 
 /** One site: each row's hooks in call order, then captures and accumulators of what they left. */
-export function readSite(run: Run, site: SiteId, rows: readonly Float64Array[]): void {
+export function readSite(run: StepRun, site: SiteId, rows: readonly Float64Array[]): void {
   for (const [r, values] of rows.entries()) {
     const row = run.rows[r]!;
     for (const hook of row.entry.hooks) if (hook.site === site) applyHook(hook, row, values);
@@ -53,7 +53,7 @@ function addScaled(h: Float64Array, vector: Float32Array, factor: number): void 
   for (let i = 0; i < h.length; i++) h[i]! += factor * vector[i]!;
 }
 
-function accumulate(run: Run, site: SiteId, row: Row, values: Float64Array): void {
+function accumulate(run: StepRun, site: SiteId, row: Row, values: Float64Array): void {
   for (const { id, start, end } of row.entry.ask.accumulate) {
     if (row.index < start || row.index >= end) continue;
     const { sites, sum } = run.accumulators.get(id)!;

@@ -121,35 +121,35 @@ export function explainStatus(
       action,
       need: "access to a gated model",
       found: `none (status ${status})`,
-      mend: `Ask for it at ${place.endpoint}/${id}, then ${who}.`,
+      fix: `Ask for it at ${place.endpoint}/${id}, then ${who}.`,
     });
   }
   if (status === 401 && said === "Invalid credentials in Authorization header") {
-    const mend = "Make a new one, or unset HF_TOKEN for public models.";
+    const fix = "Make a new one, or unset HF_TOKEN for public models.";
     return new CapstanError("access_denied", {
       action,
       need: "a valid token",
       found: "one the hub refuses",
-      mend,
+      fix,
     });
   }
   if (code === "RevisionNotFound") {
-    const mend = "Give a branch, a tag or a whole commit.";
+    const fix = "Give a branch, a tag or a whole commit.";
     return new CapstanError("not_found", {
       action,
       need: `revision ${show(revision)}`,
       found: "none of that name",
-      mend,
+      fix,
     });
   }
   if (code === "RepoNotFound" || status === 404 || status === 401) {
-    const mend = `Is the name right? A private one needs ${anonymous ? "HF_TOKEN" : "the token of an account that may read it"}.`;
+    const fix = `Is the name right? A private one needs ${anonymous ? "HF_TOKEN" : "the token of an account that may read it"}.`;
     const found = `none for ${anonymous ? "the public" : "this token"} (status ${status})`;
     return new CapstanError("not_found", {
       action,
       need: `a model of that name at ${place.endpoint}`,
       found,
-      mend,
+      fix,
     });
   }
   if (status === 403) {
@@ -161,6 +161,6 @@ export function explainStatus(
 
 function unexpected(url: string, need: string, found: unknown): CapstanError {
   const action = `ask ${new URL(url).origin}`;
-  const mend = "Is HF_ENDPOINT a hub?";
-  return new CapstanError("bad_file", { action, need, found: show(found ?? null), mend });
+  const fix = "Is HF_ENDPOINT a hub?";
+  return new CapstanError("bad_file", { action, need, found: show(found ?? null), fix });
 }

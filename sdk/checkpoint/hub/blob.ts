@@ -20,7 +20,7 @@ const PIECE = 4 * 2 ** 20;
  * Fetches a file into the cache's blobs, unless it is there. What an earlier call left unfinished is gone on with; the
  * blob appears under its name once its digest is right. Processes that want the same blob wait for each other.
  *
- * @param on_bytes told how many bytes of the file are here
+ * @param on_bytes called with how many bytes of the file are here
  * @throws CapstanError `digest_mismatch`, `network`, `access_denied`, `not_found`, `bad_file`, `aborted`
  */
 export async function fetchBlob(
@@ -74,10 +74,10 @@ async function complete(
     const is_deaf = error instanceof CapstanError && error.code === "unsupported" && here > 0;
     if (!is_deaf) throw error;
     await growing.clear();
-    const anew = begin(file);
-    await append(client, url, file, 0, growing, anew, on_bytes);
+    const hash = begin(file);
+    await append(client, url, file, 0, growing, hash, on_bytes);
     await growing.flush();
-    return anew.digest() === file.digest;
+    return hash.digest() === file.digest;
   }
   await growing.flush();
   return hash.digest() === file.digest;
@@ -120,6 +120,6 @@ function mismatch({ path, digest }: HubFile): CapstanError {
     action: `fetch ${path}`,
     need: `bytes with digest ${digest}`,
     found: "others",
-    mend: "They were removed: pull again, or check what stands between this machine and the hub.",
+    fix: "They were removed: pull again, or check what stands between this machine and the hub.",
   });
 }

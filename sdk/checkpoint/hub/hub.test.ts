@@ -115,7 +115,7 @@ describe("pull", () => {
     expect(readFileSync(join(folder, "model.safetensors")).equals(large)).toBe(true);
   });
 
-  test("fetches anew what was damaged, and refuses what is wrong", async () => {
+  test("fetches again what was damaged, and refuses what is wrong", async () => {
     const unfinished = join(folderOf("org/model"), "blobs", `${digestOf(large)}.capstan.incomplete`);
     mkdirSync(join(unfinished, ".."), { recursive: true });
     for (const damaged of [large.slice(1, 1000), new Uint8Array(500_000)]) {
@@ -192,8 +192,8 @@ describe("pull", () => {
   test("does not show a token that the hub sends back", async () => {
     vi.stubEnv("HF_TOKEN", "hf_SECRET");
     await using echo = await serve(({ request, response }) => {
-      const told = request.headers.authorization ?? "";
-      response.writeHead(403, { "x-error-message": `no: ${told}` }).end(told);
+      const sent = request.headers.authorization ?? "";
+      response.writeHead(403, { "x-error-message": `no: ${sent}` }).end(sent);
     });
     vi.stubEnv("HF_ENDPOINT", echo.url);
     const failed: unknown = await pull("org/model").catch((error: unknown) => error);

@@ -124,13 +124,13 @@ function choose(all: readonly HubFile[], include: readonly string[], id: string)
     action: `pull ${id}`,
     need: `files that fit ${include.join(" or ")}`,
     found: `${all.length} others`,
-    mend: "Give other patterns with include.",
+    fix: "Give other patterns with include.",
   });
 }
 
 function offline(action: string): CapstanError {
-  const mend = "Unset it, or load what the cache has.";
-  return new CapstanError("network", { action, need: "the hub", found: "HF_HUB_OFFLINE", mend });
+  const fix = "Unset it, or load what the cache has.";
+  return new CapstanError("network", { action, need: "the hub", found: "HF_HUB_OFFLINE", fix });
 }
 
 /** Where a model's files are for a runtime without files of its own: the hub itself. */
@@ -165,6 +165,6 @@ export async function hubFolder(hub_id: HubId, options: PullOptions = {}): Promi
     need: `${hub_id.revision} of it in ${place.cache}, for HF_HUB_OFFLINE is set`,
     found:
       (await fileSize(joinPath(cache.folder, "refs", hub_id.revision))) === undefined ? "nothing" : "a part",
-    mend: `Run capstan pull ${show(hub_id.id)} while online.`,
+    fix: `Run capstan pull ${show(hub_id.id)} while online.`,
   });
 }

@@ -89,7 +89,7 @@ export function toFloat32(dtype: Dtype, bytes: Uint8Array, name: string): Float3
         action: `read tensor ${name} as float32`,
         need: "F32, F16, BF16, F8_E4M3, F8_E5M2, F8_E8M0, F64 or an integer of at most 32 bits",
         found: dtype,
-        mend: "Read its bytes instead.",
+        fix: "Read its bytes instead.",
       });
     default:
       return dtype satisfies never;

@@ -146,7 +146,7 @@ function isSize(value: unknown): value is number {
 const CUT_SHORT = "The file may be cut short: fetch it again.";
 const NOT_THIS_FORMAT = "The file may not be safetensors.";
 
-function broken(file: string, need: string, found: string, mend?: string, cause?: unknown): CapstanError {
+function broken(file: string, need: string, found: string, fix?: string, cause?: unknown): CapstanError {
   const parts = { action: `read ${file}`, need, found };
-  return new CapstanError("bad_file", mend === undefined ? parts : { ...parts, mend }, { cause });
+  return new CapstanError("bad_file", fix === undefined ? parts : { ...parts, fix }, { cause });
 }

@@ -108,6 +108,6 @@ async function readExactly(
     action: `read ${file}`,
     need: `bytes ${start} to ${end}`,
     found: `${bytes.length} bytes`,
-    mend: "The file may be cut short: fetch it again.",
+    fix: "The file may be cut short: fetch it again.",
   });
 }

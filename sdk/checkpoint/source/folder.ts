@@ -14,7 +14,7 @@ export async function folderSource(path: string): Promise<FileSource> {
       action: `open folder ${path}`,
       need: "a folder with config.json and *.safetensors",
       found: kind === "none" ? "nothing there" : `a ${kind}`,
-      mend: kind === "file" ? "Give the folder that holds the file." : "Is the path right?",
+      fix: kind === "file" ? "Give the folder that holds the file." : "Is the path right?",
     });
   }
   const reader = new RangeReader();

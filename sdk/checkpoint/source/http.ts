@@ -33,7 +33,7 @@ export interface HttpOptions {
   wait?: (milliseconds: number, signal: AbortSignal | undefined) => Promise<void>;
 }
 
-/** Tries that bring nothing before a request is given up; one that brings bytes starts the count anew. */
+/** Tries that bring nothing before a request is given up; one that brings bytes starts the count again. */
 const MAX_FAILURES = 6;
 /** The same where the server has never answered yet: the address may be wrong. */
 const MAX_UNREACHED = 3;
@@ -197,7 +197,7 @@ export class HttpClient {
     return bytes;
   }
 
-  /** One request; what another try may mend is thrown as `Passing`. */
+  /** One request; what another try may fix is thrown as `Passing`. */
   async #request(url: string, headers: Readonly<Record<string, string>>): Promise<Response> {
     const { signal } = this.#options;
     const silence = new AbortController();

@@ -12,7 +12,7 @@ export interface FileVersion {
   tag: string | null;
 }
 
-/** Something that another try may mend. */
+/** Something that another try may fix. */
 export class Passing extends Error {
   readonly retry_after: number;
   constructor(found: string, retry_after = 0, cause?: unknown) {
@@ -59,8 +59,11 @@ export async function checkVersion(
   now: FileVersion,
 ): Promise<void> {
   if (now.size === known.size && now.tag === known.tag) return;
-  const tell = ({ size, tag }: FileVersion) => `${size} bytes${tag === null ? "" : ` (${tag})`}`;
-  throw await discard(response, broken(url, `the file of ${tell(known)} that was begun`, tell(now), CHANGED));
+  const describe = ({ size, tag }: FileVersion) => `${size} bytes${tag === null ? "" : ` (${tag})`}`;
+  throw await discard(
+    response,
+    broken(url, `the file of ${describe(known)} that was begun`, describe(now), CHANGED),
+  );
 }
 
 const CHANGED = "It was replaced while it was read: load again.";
@@ -76,8 +79,8 @@ export async function discard<T>(response: Response, result: T): Promise<T> {
 export function statusError({ status }: Response, url: string): CapstanError {
   const action = `fetch ${placeOf(url)}`;
   if (status === 401 || status === 403) {
-    const mend = "Its server wants a token, or another one.";
-    return new CapstanError("access_denied", { action, need: "permission", found: `status ${status}`, mend });
+    const fix = "Its server wants a token, or another one.";
+    return new CapstanError("access_denied", { action, need: "permission", found: `status ${status}`, fix });
   }
   const code = status === 404 || status === 410 ? "not_found" : status === 416 ? "bad_file" : "network";
   return new CapstanError(code, { action, need: "the file", found: `status ${status}` });
@@ -98,7 +101,7 @@ export async function noRanges(
     need: "a server that answers byte ranges",
     found: "the whole file",
   };
-  return await discard(response, new CapstanError("unsupported", { ...parts, mend: FETCH_FIRST }));
+  return await discard(response, new CapstanError("unsupported", { ...parts, fix: FETCH_FIRST }));
 }
 
 export async function tooLarge(
@@ -109,7 +112,7 @@ export async function tooLarge(
 ): Promise<CapstanError> {
   const need = `a server that answers byte ranges, or a file of at most ${limit} bytes`;
   const parts = { action: `fetch ${placeOf(url)}`, need, found: `one that ignores them, and ${found}` };
-  return await discard(response, new CapstanError("unsupported", { ...parts, mend: FETCH_FIRST }));
+  return await discard(response, new CapstanError("unsupported", { ...parts, fix: FETCH_FIRST }));
 }
 
 const FETCH_FIRST = "Download the files first and give the folder.";
@@ -118,17 +121,17 @@ export function tooLong(url: string): CapstanError {
   return broken(url, "the bytes that were asked for", "more of them");
 }
 
-export function broken(url: string, need: string, found: string, mend?: string): CapstanError {
+export function broken(url: string, need: string, found: string, fix?: string): CapstanError {
   const parts = { action: `fetch ${placeOf(url)}`, need, found };
-  return new CapstanError("bad_file", mend === undefined ? parts : { ...parts, mend });
+  return new CapstanError("bad_file", fix === undefined ? parts : { ...parts, fix });
 }
 
 export function networkError(action: string, error: Passing, tries: number, reached: boolean): CapstanError {
   const found = `${error.message} (${tries} ${tries === 1 ? "try" : "tries"})`;
   const parts = { action, need: "an answer from its server", found };
   const later = `It asks to come back in ${Math.ceil(error.retry_after / 1000)} s.`;
-  const mend = error.retry_after > LONGEST_RETRY_AFTER ? later : reached ? undefined : UNREACHED;
-  return new CapstanError("network", mend === undefined ? parts : { ...parts, mend }, { cause: error.cause });
+  const fix = error.retry_after > LONGEST_RETRY_AFTER ? later : reached ? undefined : UNREACHED;
+  return new CapstanError("network", fix === undefined ? parts : { ...parts, fix }, { cause: error.cause });
 }
 
 const UNREACHED = "Is the address right, and (in a page) does its server allow this page to read (CORS)?";

@@ -52,6 +52,6 @@ export async function readSourceJson(
 }
 
 function broken(name: string, need: string, found: string, cause?: unknown): CapstanError {
-  const mend = "The file may be cut short or be of another kind.";
-  return new CapstanError("bad_file", { action: `read ${name}`, need, found, mend }, { cause });
+  const fix = "The file may be cut short or be of another kind.";
+  return new CapstanError("bad_file", { action: `read ${name}`, need, found, fix }, { cause });
 }

@@ -82,7 +82,7 @@ async function embedded(name: string, options: ResolveOptions): Promise<FileSour
     action: `load ${show(name)}`,
     need: `its files at ${[...places].join(" or ")}`,
     found: "none there",
-    mend: `Copy node_modules/capstan/${folder} to ${folder} among the files that the page is served with (Vite: public/${folder}), or load its URL.`,
+    fix: `Copy node_modules/capstan/${folder} to ${folder} among the files that the page is served with (Vite: public/${folder}), or load its URL.`,
   });
 }
 
@@ -113,7 +113,7 @@ function asUrl(source: string): URL | null {
     action: `load ${show(source)}`,
     need: WHAT_WORKS,
     found: "a URL that is not of HTTP",
-    mend: "Download it first and give the folder.",
+    fix: "Download it first and give the folder.",
   });
 }
 
@@ -124,7 +124,7 @@ function withoutPassword(url: URL): URL {
     action: `load ${placeOf(url.href)}`,
     need: "a URL without a user name and password in it",
     found: "one with them",
-    mend: "Give a file source whose requests carry them as a header.",
+    fix: "Give a file source whose requests carry them as a header.",
   });
 }
 
@@ -159,13 +159,13 @@ async function fromHub(hub_id: HubId, source: string, options: ResolveOptions): 
   } catch (error) {
     if (!(error instanceof CapstanError) || (error.code !== "not_found" && error.code !== "network"))
       throw error;
-    const { need, found, mend } = error.parts;
+    const { need, found, fix } = error.parts;
     const parts = {
       action: `load ${show(source)}`,
       need: `such a folder, or ${need}`,
       found: `no folder, and ${found}`,
     };
-    throw new CapstanError(error.code, mend === undefined ? parts : { ...parts, mend }, { cause: error });
+    throw new CapstanError(error.code, fix === undefined ? parts : { ...parts, fix }, { cause: error });
   }
 }
 
@@ -174,6 +174,6 @@ function missing(source: string): CapstanError {
     action: `load ${show(source)}`,
     need: WHAT_WORKS,
     found: "no such folder",
-    mend: "Is the path right?",
+    fix: "Is the path right?",
   });
 }

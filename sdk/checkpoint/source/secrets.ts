@@ -31,7 +31,7 @@ export function checkToken(token: string, from: string): string {
     action: `read the token of ${from}`,
     need: "a token of printable ASCII characters without spaces or line breaks",
     found: wrong,
-    mend: "Copy it again, in one line.",
+    fix: "Copy it again, in one line.",
   });
 }
 
@@ -50,9 +50,9 @@ export function withoutSecret(error: unknown, secret: string | undefined): unkno
   if (secret === undefined || secret === "" || !holds(error, secret)) return error;
   const hide = (text: string) => text.replaceAll(secret, "(hidden)");
   if (!(error instanceof CapstanError)) return new Error(hide(String((error as Error)?.message ?? error)));
-  const { action, need, found, mend } = error.parts;
+  const { action, need, found, fix } = error.parts;
   const parts = { action: hide(action), need: hide(need), found: hide(found) };
-  return new CapstanError(error.code, mend === undefined ? parts : { ...parts, mend: hide(mend) });
+  return new CapstanError(error.code, fix === undefined ? parts : { ...parts, fix: hide(fix) });
 }
 
 function holds(error: unknown, secret: string): boolean {

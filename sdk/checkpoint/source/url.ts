@@ -33,7 +33,7 @@ export function urlSource(url: string, options: HttpOptions = {}): FileSource {
     if (!isPlainName(name)) return Promise.reject(notInside(placeOf(base.href), name));
     const file = opened.get(name) ?? openUrl(client, fileUrl(base, name));
     opened.set(name, file);
-    // A failure is told to who asked; the next one asks anew.
+    // A failure goes to who asked; the next one asks again.
     file.catch(() => opened.delete(name));
     return file;
   };
@@ -47,7 +47,7 @@ export function urlSource(url: string, options: HttpOptions = {}): FileSource {
       }
       if (end <= file.size) return await readNear(file, start, end);
       const parts = { action, need: `bytes ${start} to ${end}`, found: `${file.size} bytes` };
-      throw new CapstanError("bad_file", { ...parts, mend: "The file may be cut short." });
+      throw new CapstanError("bad_file", { ...parts, fix: "The file may be cut short." });
     },
   };
 }

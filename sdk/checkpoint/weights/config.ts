@@ -31,7 +31,7 @@ export async function readModelConfig(
       action: "load a model",
       need: "config.json",
       found: "no such file",
-      mend: "Give the folder that holds config.json and *.safetensors.",
+      fix: "Give the folder that holds config.json and *.safetensors.",
     });
   }
   const generation = await readGeneration(source, warn);

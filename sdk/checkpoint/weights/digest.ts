@@ -30,10 +30,10 @@ export async function modelDigest(source: FileSource): Promise<string> {
 
 /** Where the samples begin: the first at the data's start, the last at its end, the others between. */
 function sampleStarts(data_start: number, data_end: number): number[] {
-  const room = Math.max(0, data_end - data_start - SAMPLE_BYTES);
+  const span = Math.max(0, data_end - data_start - SAMPLE_BYTES);
   const starts = Array.from(
     { length: SAMPLES },
-    (_, k) => data_start + Math.floor((room * k) / (SAMPLES - 1)),
+    (_, k) => data_start + Math.floor((span * k) / (SAMPLES - 1)),
   );
   return [...new Set(starts)];
 }

@@ -58,7 +58,7 @@ async function needShard(source: FileSource, name: string, action: string, why: 
     action,
     need: `${show(name)}, ${why}`,
     found: "no such file",
-    mend: "Fetch the missing file.",
+    fix: "Fetch the missing file.",
   };
   throw new CapstanError("not_found", parts);
 }
@@ -69,7 +69,7 @@ async function nothingFound(source: FileSource): Promise<CapstanError> {
     action: "load a model",
     need: `${SINGLE} or ${INDEX}`,
     found: pickled ? "pytorch_model.bin only" : "neither",
-    mend: pickled
+    fix: pickled
       ? "Save it again from Python with save_pretrained(..., safe_serialization=True)."
       : "Give the folder that holds config.json and *.safetensors.",
   });

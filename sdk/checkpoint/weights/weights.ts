@@ -145,8 +145,8 @@ class Checkpoint {
     if (isFloat8(dtype)) return decodeFloat8(tensor, this.#scaleOf(spec.name), this.#quantization, file);
     if (dtype === "F64") return decodeFloat64(tensor, file);
     if (isFileDtype(dtype)) return { ...tensor, dtype };
-    const mend = "Quantized checkpoints other than 8-bit floats are not read: take the original one.";
-    throw badWeights(file, `${spec.name} as F64, F32, F16, BF16, F8_E4M3 or F8_E5M2`, dtype, mend);
+    const fix = "Quantized checkpoints other than 8-bit floats are not read: take the original one.";
+    throw badWeights(file, `${spec.name} as F64, F32, F16, BF16, F8_E4M3 or F8_E5M2`, dtype, fix);
   }
 
   /** Says of the tensors that are read which of them were not where the index has them. */
@@ -169,13 +169,13 @@ class Checkpoint {
 
   #missing(spec: TensorSpec): CapstanError {
     const method = this.#quantization?.quant_method;
-    const mend =
+    const fix =
       method === undefined
         ? OTHER_MODEL
         : `It was quantized with ${show(method)}; of quantized checkpoints only 8-bit floats are read: take the original one.`;
     const { names, index } = this.#files;
     const where = index !== null ? INDEX : names.length === 1 ? names[0]! : `${names.length} shards`;
-    return badWeights(where, signature(spec), "no such tensor", mend);
+    return badWeights(where, signature(spec), "no such tensor", fix);
   }
 }
 
@@ -194,7 +194,7 @@ function signature({ name, shape }: TensorSpec): string {
 
 const OTHER_MODEL = "The file may be of another model than config.json.";
 
-function badWeights(file: string, need: string, found: string, mend?: string): CapstanError {
+function badWeights(file: string, need: string, found: string, fix?: string): CapstanError {
   const parts = { action: `load ${file}`, need, found };
-  return new CapstanError("bad_weights", mend === undefined ? parts : { ...parts, mend });
+  return new CapstanError("bad_weights", fix === undefined ? parts : { ...parts, fix });
 }

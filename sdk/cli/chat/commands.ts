@@ -78,8 +78,8 @@ async function setCap(talk: Talk, argument: string): Promise<undefined> {
     talk.cap = { path: argument, caps: await readCapsFor(io, talk.model, argument) };
     talk.is_capped = true;
   } else if (talk.cap === undefined && argument === "on") {
-    const mend = "Name their file: /cap FILE; `capstan cap AXIS --out FILE` writes one.";
-    throw new CapstanError("bad_request", { action: "/cap on", need: "caps", found: "none so far", mend });
+    const fix = "Name their file: /cap FILE; `capstan cap AXIS --out FILE` writes one.";
+    throw new CapstanError("bad_request", { action: "/cap on", need: "caps", found: "none so far", fix });
   } else if (argument === "on") talk.is_capped = true;
   if (talk.cap === undefined) await io.print("no caps");
   else {
@@ -145,8 +145,8 @@ function countOf({ messages: { length } }: Talk): string {
 function unknown(name: string): CapstanError {
   const nearest = nearestName(name, Object.keys(COMMANDS));
   const meant = nearest === undefined ? "/help lists the commands" : `Is ${nearest} meant`;
-  const mend = `${meant}${nearest === undefined ? "." : "?"} A message that begins with a slash is written with two: /${name}.`;
-  return new CapstanError("bad_request", { action: "chat", need: "a command", found: show(name), mend });
+  const fix = `${meant}${nearest === undefined ? "." : "?"} A message that begins with a slash is written with two: /${name}.`;
+  return new CapstanError("bad_request", { action: "chat", need: "a command", found: show(name), fix });
 }
 
 function wrong(action: string, need: string, found: string): CapstanError {

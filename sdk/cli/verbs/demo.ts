@@ -200,7 +200,7 @@ async function collecting(io: Io, recipe: Recipe, options: Options): Promise<Col
       action: "demo",
       need: "a judge of the responses",
       found: "none, and a model whose folder names none",
-      mend: "Try --judge all: every response counts as in its role.",
+      fix: "Try --judge all: every response counts as in its role.",
     });
   }
   const { roles, questions } = options;

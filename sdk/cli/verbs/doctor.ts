@@ -44,7 +44,7 @@ export function addDoctor(program: Command): void {
 
 function webgpuLines(found: Awaited<ReturnType<typeof describeWebGpu>>): string[] {
   if (found.adapter === null) {
-    return [`webgpu    none: ${[found.why, ...(found.mend === undefined ? [] : [found.mend])].join(". ")}`];
+    return [`webgpu    none: ${[found.why, ...(found.fix === undefined ? [] : [found.fix])].join(". ")}`];
   }
   const { name, software, features, subgroup_size, limits } = found.adapter;
   const subgroups = features.subgroups ? `yes, of ${subgroup_size} or more` : "no";

@@ -119,7 +119,7 @@ async function readPrompt(io: Io, options: Options): Promise<Prompt> {
       action: "generate",
       need: "--prompt TEXT or --messages FILE",
       found: "neither",
-      mend: 'Try: capstan generate --prompt "Hello"',
+      fix: 'Try: capstan generate --prompt "Hello"',
     });
   }
   const is_rendered = options.special === "parse";

@@ -7,7 +7,7 @@ export function tooLarge({ block_size, limit }: BlockPool, n_blocks: number): Ca
     action: "run the model",
     need: `a cache of at least ${n_blocks * block_size} tokens`,
     found: `memory for ${limit * block_size}`,
-    mend: "A shorter prompt, or weights in a smaller dtype, take less.",
+    fix: "A shorter prompt, or weights in a smaller dtype, take less.",
   });
 }
 
@@ -17,14 +17,14 @@ export function nonFiniteError(where: string): CapstanError {
     action: "run the model",
     need: `finite numbers in the ${where === "logits" ? "logits" : "residual stream"}`,
     found: "NaN or infinity",
-    mend: "A hook with a huge coefficient, or weights beyond the range of float32, can do this.",
+    fix: "A hook with a huge coefficient, or weights beyond the range of float32, can do this.",
   });
 }
 
 /** No place for another request. @param retry_after seconds */
 export function busyError(need: string, found: string, retry_after: number): CapstanError {
-  const mend = `Try again in ${retry_after} s.`;
-  return new CapstanError("busy", { action: "run the model", need, found, mend }, { retry_after });
+  const fix = `Try again in ${retry_after} s.`;
+  return new CapstanError("busy", { action: "run the model", need, found, fix }, { retry_after });
 }
 
 export function drainingError(): CapstanError {
@@ -36,6 +36,6 @@ export function disposedError(): CapstanError {
     action: "run the model",
     need: "a loaded model",
     found: "one that was disposed",
-    mend: "Load it again.",
+    fix: "Load it again.",
   });
 }

@@ -126,7 +126,7 @@ export class ScheduledSequence {
   }
 
   /** Takes up the task's next call, which may have been dispatched before it was known whole. */
-  goOn(next: Call): void {
+  advance(next: Call): void {
     this.#begin(this.#ahead?.settle(next) ?? new CallProgress(next, this.#current!.end));
     this.#ahead = null;
     this.#restore();

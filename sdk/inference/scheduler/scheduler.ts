@@ -7,7 +7,7 @@ import {
   type RopeLengths,
   type StepResult,
 } from "../../../models/index.ts";
-import { waits_belong_to_requests, yieldToEventLoop } from "../../platform/event_loop.ts";
+import { io_bound_to_request, yieldToEventLoop } from "../../platform/event_loop.ts";
 import type { ModelStats } from "../../types.ts";
 import { Admission } from "./admission.ts";
 import type { BlockPool } from "./block_pool.ts";
@@ -42,7 +42,7 @@ const TURN_MS = 10;
  * that ends leaves the others going.
  *
  * A task starts when the blocks of its first call are free; `Admission` says which is next. Where blocks run out later, cached prefixes are evicted,
- * then idle sessions preempted, then the youngest sequence: its tokens stay and are computed again when there is room.
+ * then idle sessions preempted, then the youngest sequence: its tokens stay and are computed again when there is space.
  * A task fails for memory only when it could not run even alone; a step that fails is tried again with each of its
  * sequences alone, so that the error ends only the one that it belongs to.
  */
@@ -113,7 +113,7 @@ export class Scheduler {
   submit(task: Task): void {
     this.#check(task);
     this.#admission.enter(new ScheduledSequence(task, this.#n_submitted++));
-    if (waits_belong_to_requests) void this.#run(() => this.#has(task));
+    if (io_bound_to_request) void this.#run(() => this.#has(task));
     else this.#loop ??= this.#run(() => this.#is_busy);
   }
 
@@ -153,7 +153,7 @@ export class Scheduler {
         action: "run the model",
         need: `at most ${this.limits.n_ctx} tokens (n_ctx)`,
         found: `${max_tokens}`,
-        mend: "Shorten the prompt, or load the model with a larger n_ctx.",
+        fix: "Shorten the prompt, or load the model with a larger n_ctx.",
       });
     }
     const needed = this.pool.blocksFor(sequence.n_tokens + first.tokens.length);
@@ -168,7 +168,7 @@ export class Scheduler {
     await Promise.resolve();
     while (is_wanted()) {
       await this.#takeTurn();
-      if (waits_belong_to_requests) {
+      if (io_bound_to_request) {
         if (is_wanted()) await yieldToEventLoop();
       } else if (performance.now() - turn_began > TURN_MS || this.#active.length === 0) {
         await yieldToEventLoop();
@@ -200,7 +200,7 @@ export class Scheduler {
     while (this.#active.length < this.limits.max_step_sequences) {
       const scheduled = this.#admission.next();
       if (scheduled === undefined) return;
-      if (!this.#makeRoomFor(scheduled)) {
+      if (!this.#freeBlocksFor(scheduled)) {
         if (this.#active.length > 0) return;
         if (this.pool.holdNothingBack()) continue;
         this.#end(scheduled, tooLarge(this.pool, this.#blocksOf(scheduled)));
@@ -213,7 +213,7 @@ export class Scheduler {
   }
 
   /** Frees the blocks that a sequence needs for its call, beside what the active ones need for theirs. */
-  #makeRoomFor(scheduled: ScheduledSequence): boolean {
+  #freeBlocksFor(scheduled: ScheduledSequence): boolean {
     const { sequence } = scheduled.task;
     const was_resident = sequence.n_resident > 0;
     this.memory.take(sequence);
@@ -317,7 +317,7 @@ export class Scheduler {
     const done = scheduled.commit(slot, result);
     if (done === null) return;
     this.#remember(slot);
-    this.#goOn(scheduled, done);
+    this.#advance(scheduled, done);
   }
 
   /** A step has failed: gives memory back if that is what was missing, and has each sequence tried alone. */
@@ -350,7 +350,7 @@ export class Scheduler {
     return true;
   }
 
-  #goOn(scheduled: ScheduledSequence, result: CallResult): void {
+  #advance(scheduled: ScheduledSequence, result: CallResult): void {
     let next: ReturnType<Task["next"]>;
     try {
       next = scheduled.task.next(result);
@@ -359,7 +359,7 @@ export class Scheduler {
       return;
     }
     if (next === null) this.#end(scheduled, undefined);
-    else scheduled.goOn(next);
+    else scheduled.advance(next);
   }
 
   /** Keeps whole blocks of what was fed for sequences that begin alike. */

@@ -247,8 +247,8 @@ function checkKept(
   if (kept.length >= 2) return;
   const others = Object.values(left_out);
   if (others.length > 0 && run.judges.length === 0) {
-    const mend = "`capstan judge RUN --judge all` scores them, or --judge URL --judge_model NAME.";
-    throw tooLittle(run, "scored responses", "no scores", mend);
+    const fix = "`capstan judge RUN --judge all` scores them, or --judge URL --judge_model NAME.";
+    throw tooLittle(run, "scored responses", "no scores", fix);
   }
   const best = others.reduce((best, { count }) => Math.max(best, count), 0);
   const need = `at least 2 roles with ${min_count} responses fully in role`;
@@ -265,7 +265,7 @@ function checkAxis(run: Run, axis: Float32Array, layers: readonly number[]): voi
   }
 }
 
-function tooLittle(run: Run, need: string, found: string, mend?: string): CapstanError {
+function tooLittle(run: Run, need: string, found: string, fix?: string): CapstanError {
   const parts = { action: `fit ${run.name}`, need, found };
-  return new CapstanError("bad_request", mend === undefined ? parts : { ...parts, mend });
+  return new CapstanError("bad_request", fix === undefined ? parts : { ...parts, fix });
 }

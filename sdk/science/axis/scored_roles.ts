@@ -33,7 +33,7 @@ export function chooseJudge(run: Run, judge_id: string | undefined): string | un
       action,
       need: "scores of one judge, for those of two are not mixed",
       found: `${judges.length}: ${judges.join(", ")}`,
-      mend: "Choose one by judge_id (--judge_id).",
+      fix: "Choose one by judge_id (--judge_id).",
     });
   }
   const judge = judge_id ?? run.judges[0];
@@ -72,7 +72,7 @@ function checkPrompts(run: Run, judge: string, action: string): void {
       action,
       need: `scores of ${role} under one judge prompt`,
       found: `${prompts.size} prompts`,
-      mend: `Its eval_prompt was changed: run capstan judge ${run.name} to its end.`,
+      fix: `Its eval_prompt was changed: run capstan judge ${run.name} to its end.`,
     });
   }
 }

@@ -144,9 +144,9 @@ export function randomControl(axis: Axis, caps: Caps, index: number): Caps {
   const { controls, n_layers, d_model } = axis.data;
   const action = "make a control";
   if (!Number.isSafeInteger(index) || index < 0 || index >= controls.n) {
-    const mend = "Fit again with more controls.";
+    const fix = "Fit again with more controls.";
     const need = `an index below ${controls.n}, the random directions the axis was fitted with`;
-    throw new CapstanError("bad_request", { action, need, found: show(index), mend });
+    throw new CapstanError("bad_request", { action, need, found: show(index), fix });
   }
   const { percentile } = caps;
   if (percentile === null) {
@@ -173,7 +173,7 @@ function settings(axis: Axis, options: CapOptions): { layers: number[]; percenti
     action: "cap",
     need: "layers { start, end } (--layers START:END) among those that were collected",
     found: `none, and none collected at the depths that the paper caps, ${published.start}:${published.end}`,
-    mend: `Collected are ${axis.layers.join(", ")}.`,
+    fix: `Collected are ${axis.layers.join(", ")}.`,
   });
 }
 

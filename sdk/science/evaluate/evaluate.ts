@@ -110,7 +110,7 @@ function checkJudge(items: readonly SuiteItem[], judge: ReplyJudge | undefined):
     action: "evaluate",
     need,
     found: "none",
-    mend: "Give judge; on the command line, --judge URL --judge_model NAME.",
+    fix: "Give judge; on the command line, --judge URL --judge_model NAME.",
   });
 }
 
@@ -133,7 +133,7 @@ function noAxis(model: Model): CapstanError {
     action: "evaluate",
     need: "an axis (the command: --axis FILE), or caps and no controls (--cap FILE --controls 0)",
     found: `neither, and no roles in a capstan.json of ${model.id} to make one by`,
-    mend: "capstan collect, capstan fit and capstan cap make them; caps: null (--uncapped) asks the model alone.",
+    fix: "capstan collect, capstan fit and capstan cap make them; caps: null (--uncapped) asks the model alone.",
   });
 }
 

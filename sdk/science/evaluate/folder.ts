@@ -163,7 +163,7 @@ async function readWhole<T extends object>(
 }
 
 function lacksManifest(store: RunStore): CapstanError {
-  const mend = "Give another folder: nobody can say which model these replies are of.";
-  const parts = { action: `continue ${store.name}`, need: MANIFEST, found: `${REPLIES} without it`, mend };
+  const fix = "Give another folder: nobody can say which model these replies are of.";
+  const parts = { action: `continue ${store.name}`, need: MANIFEST, found: `${REPLIES} without it`, fix };
   return new CapstanError("not_found", parts);
 }

@@ -27,12 +27,12 @@ export function continued(
   name: string,
 ): EvaluationManifest {
   const action = `continue ${name}`;
-  const mend = "Give another folder, or what it was begun with.";
+  const fix = "Give another folder, or what it was begun with.";
   const differs = (what: string, before: string, now: string) =>
-    new CapstanError("bad_request", { action, need: `${what} ${before}`, found: now, mend });
+    new CapstanError("bad_request", { action, need: `${what} ${before}`, found: now, fix });
   if (found.model.digest !== wanted.model.digest) {
     const need = `the model it was begun with, ${found.model.id} (${found.model.digest})`;
-    const parts = { action, need, found: `${wanted.model.id} (${wanted.model.digest})`, mend };
+    const parts = { action, need, found: `${wanted.model.id} (${wanted.model.digest})`, fix };
     throw new CapstanError("digest_mismatch", parts);
   }
   for (const field of ["dtype", "sampling", "template_args"] as const) {

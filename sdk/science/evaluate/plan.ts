@@ -41,8 +41,8 @@ export function checkPrompts(model: Model, items: readonly SuiteItem[], template
     const n_tokens = lengthOf(model, item, template_args, action);
     if (n_tokens < model.n_ctx) continue;
     const need = `a prompt of at most ${model.n_ctx - 1} tokens (n_ctx ${model.n_ctx})`;
-    const mend = "Shorten it, or load the model with a larger n_ctx.";
-    throw new CapstanError("context_overflow", { action, need, found: `${n_tokens}`, mend });
+    const fix = "Shorten it, or load the model with a larger n_ctx.";
+    throw new CapstanError("context_overflow", { action, need, found: `${n_tokens}`, fix });
   }
 }
 

@@ -79,8 +79,8 @@ async function linesOf(input: string, model: Pick<Model, "files">, recipe: Recip
   const names = Object.keys(splits);
   const known = names.length === 0 ? "none: its folder has no capstan.json with suites" : names.join(", ");
   const need = `a file or a folder of suites, or a name in the model's capstan.json (${known})`;
-  const mend = "docs/formats.md says what a suite is.";
-  throw new CapstanError("not_found", { action: "evaluate", need, found: show(input), mend });
+  const fix = "docs/formats.md says what a suite is.";
+  throw new CapstanError("not_found", { action: "evaluate", need, found: show(input), fix });
 }
 
 async function linesOfFolder(folder: string): Promise<Line[]> {
@@ -139,6 +139,6 @@ function doubled(where: string, item: SuiteItem, before: string): CapstanError {
     action: `read ${where}`,
     need: `an id of its own in suite ${show(item.suite)}`,
     found: `${show(item.id)}, which ${before} has`,
-    mend: "Give one of them another id.",
+    fix: "Give one of them another id.",
   });
 }

@@ -63,7 +63,7 @@ export class EndpointJudge implements Judge {
       action: `judge responses by ${this.#endpoint.model}`,
       need: "an eval_prompt with {question} and {answer} in the file of every role",
       found: `none for ${lacking.length} of ${roles.length}: ${lacking.join(", ")}`,
-      mend: 'Add it, leave these roles out, or judge by "all", by rules or by a function.',
+      fix: 'Add it, leave these roles out, or judge by "all", by rules or by a function.',
     });
   }
 
@@ -229,21 +229,21 @@ export class EndpointJudge implements Judge {
     if (status === 401 || status === 403) {
       // What the server says of a key may show it.
       const found = `status ${status} for ${api_key === undefined ? "a request without a key" : "the key that was sent"}`;
-      const mend = "Set CAPSTAN_JUDGE_KEY to one; what was scored is kept.";
-      return new CapstanError("access_denied", { action, need: "a key that it accepts", found, mend });
+      const fix = "Set CAPSTAN_JUDGE_KEY to one; what was scored is kept.";
+      return new CapstanError("access_denied", { action, need: "a key that it accepts", found, fix });
     }
     const is_address = status === 0 || (status >= 300 && status < 400) || status === 404 || status === 405;
-    const mend = is_address
+    const fix = is_address
       ? "Are the address (its version, such as /v1, included) and the model's name right?"
       : "What was scored is kept.";
     const found = this.#hide(status === 0 ? "a redirect" : message);
-    return new CapstanError("judge", { action, need: "a chat completion", found, mend });
+    return new CapstanError("judge", { action, need: "a chat completion", found, fix });
   }
 
   #notChat(error: NotChat): CapstanError {
-    const mend = "Is the address that of an OpenAI-compatible endpoint? What was scored is kept.";
+    const fix = "Is the address that of an OpenAI-compatible endpoint? What was scored is kept.";
     const found = this.#hide(error.message);
-    return new CapstanError("judge", { action: this.#action, need: "a chat completion", found, mend });
+    return new CapstanError("judge", { action: this.#action, need: "a chat completion", found, fix });
   }
 
   #unanswered(found: string, tries: number, wait: number, cause: unknown): CapstanError {
@@ -252,7 +252,7 @@ export class EndpointJudge implements Judge {
       action: this.#action,
       need: "an answer",
       found: `${found} (${tries} ${tries === 1 ? "try" : "tries"})`,
-      mend: `${later}What was scored is kept: the same call goes on with the rest.`,
+      fix: `${later}What was scored is kept: the same call goes on with the rest.`,
     };
     // What a server wrote may show the key.
     return new CapstanError("network", parts, cause instanceof Passing ? {} : { cause });

@@ -90,9 +90,9 @@ export function readEndpoint(given: EndpointOptions): Endpoint {
 
 function addressOf(text: unknown): URL {
   const url = typeof text === "string" && URL.canParse(text) ? new URL(text) : undefined;
-  const fail = (found: string, mend?: string) => {
+  const fail = (found: string, fix?: string) => {
     const parts = { action: "judge responses", need: "url, the http or https address of an endpoint", found };
-    return new CapstanError("bad_request", mend === undefined ? parts : { ...parts, mend });
+    return new CapstanError("bad_request", fix === undefined ? parts : { ...parts, fix });
   };
   if (url === undefined || !/^https?:$/.test(url.protocol)) throw fail(show(text ?? "none"));
   if (url.username !== "" || url.password !== "") {

@@ -12,12 +12,12 @@ import { judgeBy, ruleJudge, scoresJudge } from "./kinds.ts";
  */
 export async function judgeOfFile(path: string): Promise<Judge> {
   if (/^https?:/i.test(path)) {
-    const mend = "Give { url, model } (on the command line --judge URL --judge_model NAME).";
+    const fix = "Give { url, model } (on the command line --judge URL --judge_model NAME).";
     const parts = {
       action: "judge responses",
       need: "the model to ask there",
       found: "an address alone",
-      mend,
+      fix,
     };
     throw new CapstanError("bad_request", parts);
   }

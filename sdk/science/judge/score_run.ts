@@ -103,7 +103,7 @@ class Keeper {
     this.#under_way += records.length;
     if (this.#next === null) {
       this.#next = this.#last = this.#writeAfter(this.#last);
-      // Whoever waits is told; what nobody waits for is told by the next one.
+      // Whoever waits gets the error; where nobody waits, the next one does.
       this.#next.catch(() => {});
     }
     return this.#next;

@@ -90,7 +90,7 @@ function ordered(n: number, threshold: number, { colour, shape, size }: Encoding
         data: { values: [{ threshold, label: "25th percentile of responses" }] },
         encoding: {
           x: { field: "threshold", type: "quantitative" },
-          // The farthest roles are at the bottom, left of it: there is room.
+          // The farthest roles are at the bottom, left of it: there is space.
           y: { value: n * (named ? NAMED_STEP : STEP) - 3 },
           text: { field: "label" },
         },

@@ -45,8 +45,8 @@ async function toPng(spec: PlotSpec, scale = 2): Promise<Uint8Array> {
   const probe = '<svg xmlns="http://www.w3.org/2000/svg" width="50" height="20"><text y="15">Ag</text></svg>';
   if (new Resvg(probe, options).getBBox() === undefined) {
     const need = "a font in the system, for the text";
-    const mend = "Install one (fonts-dejavu-core on Debian), or write .svg.";
-    throw new CapstanError("unsupported", { action: "draw a PNG", need, found: "none", mend });
+    const fix = "Install one (fonts-dejavu-core on Debian), or write .svg.";
+    throw new CapstanError("unsupported", { action: "draw a PNG", need, found: "none", fix });
   }
   return new Resvg(await toSvg(spec), options).render().asPng();
 }
@@ -77,12 +77,12 @@ async function optional<T>(name: string, load: () => Promise<T>): Promise<T> {
   try {
     return await load();
   } catch (cause) {
-    const mend = "Install the plots' packages: npm install vega vega-lite @resvg/resvg-js.";
+    const fix = "Install the plots' packages: npm install vega vega-lite @resvg/resvg-js.";
     const parts = {
       action: "draw a plot",
       need: `the optional package ${name}`,
       found: "it cannot be loaded",
-      mend,
+      fix,
     };
     throw new CapstanError("unsupported", parts, { cause });
   }

@@ -109,10 +109,10 @@ export async function project(
   );
   const probe: Hook = { kind: "project", site: residPost(layer), vector: axis.direction(layer), name: PROBE };
   const hooks = [...(options.hooks ?? []), probe];
-  const tell = progressOf(windows, options.on_progress);
+  const report = progressOf(windows, options.on_progress);
   const parts: OwnTokens[] = [];
   for (const part of windows) {
-    const values = await read(model, part.encoded.tokens, hooks, tell, options.signal);
+    const values = await read(model, part.encoded.tokens, hooks, report, options.signal);
     parts.push(ownTokens(part, values, parts.at(-1)?.n_trailing ?? 0));
   }
   const tokens = joined(parts);
@@ -143,7 +143,7 @@ async function read(
   model: Model,
   tokens: Int32Array,
   hooks: readonly Hook[],
-  tell: (tokens: number) => void,
+  report: (tokens: number) => void,
   signal: AbortSignal | undefined,
 ): Promise<Float32Array> {
   const call = { logits: "none" as const, ...(signal === undefined ? {} : { signal }) };
@@ -156,7 +156,7 @@ async function read(
   for (let start = 0; start < tokens.length; start += chunk) {
     const { projections } = await session.forward(tokens.subarray(start, start + chunk), call);
     values.set(projections[PROBE]!, start);
-    tell(Math.min(chunk, tokens.length - start));
+    report(Math.min(chunk, tokens.length - start));
   }
   return values;
 }

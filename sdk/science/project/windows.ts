@@ -100,6 +100,6 @@ function tooLong(messages: readonly Message[], turn: number, limit: number, toke
     action: "project",
     need: `messages of at most ${limit} tokens each, the system message among them`,
     found: `${tokens} at turn ${turn} (${messages[turn]!.role})`,
-    mend: "Load the model with a larger n_ctx, or cut the message.",
+    fix: "Load the model with a larger n_ctx, or cut the message.",
   });
 }

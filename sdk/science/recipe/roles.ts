@@ -5,7 +5,7 @@ import { checkData } from "../schemas/index.ts";
 import { parseJson, parseJsonLines, type Recipe, readJson, readModelText } from "./recipe.ts";
 import { chooseFrom, type Subset } from "./subset.ts";
 
-/** A role in the published format: five system prompts, and what a judge is told. */
+/** A role in the published format: five system prompts, and what a judge is asked. */
 export interface RoleDefinition {
   instruction: { pos: string; neg?: string }[];
   questions?: string[];
@@ -96,8 +96,8 @@ function badRoles(bad: readonly BadRole[]): CapstanError {
   const { code, parts } = first!.error;
   const some = others.slice(0, 5).map(({ role }) => role);
   const also = others.length === 0 ? "" : `Also bad: ${some.join(", ")}${others.length > 5 ? ", ..." : ""}. `;
-  const mend = `${also}skip_bad_roles (--skip_bad_roles) goes on with the others.`;
-  return new CapstanError(code, { ...parts, mend }, { cause: first!.error });
+  const fix = `${also}skip_bad_roles (--skip_bad_roles) goes on with the others.`;
+  return new CapstanError(code, { ...parts, fix }, { cause: first!.error });
 }
 
 /** A role's name, and what reads its definition. */

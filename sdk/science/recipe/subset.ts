@@ -62,7 +62,7 @@ function unknownItem(what: string, found: string | number, known: readonly strin
   const parts = { action: "collect", need, found: show(found) };
   return new CapstanError(
     "bad_request",
-    nearest === undefined ? parts : { ...parts, mend: `Is ${nearest} meant?` },
+    nearest === undefined ? parts : { ...parts, fix: `Is ${nearest} meant?` },
   );
 }
 

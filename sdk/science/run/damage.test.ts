@@ -149,7 +149,7 @@ describe("a folder", () => {
   });
   afterEach(() => rm(folder, { recursive: true }));
 
-  it("is one writer's at a time; another is told whose, and nothing is generated", async () => {
+  it("is one writer's at a time; another learns whose, and nothing is generated", async () => {
     calls.generate = 0;
     const first = collect(model, { ...OPTIONS, out: folder });
     await vi.waitFor(() => expect(calls.generate).toBeGreaterThan(0));

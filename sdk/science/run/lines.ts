@@ -3,7 +3,7 @@ import { crc32 } from "./checksum.ts";
 import type { RunStore } from "./store.ts";
 
 /**
- * JSON lines that carry a checksum, so that a line cut by a kill is told from a whole one. A line without a
+ * JSON lines that carry a checksum, so that a line cut by a kill is distinguished from a whole one. A line without a
  * checksum, as another tool would write it, is taken as it is.
  */
 

@@ -59,10 +59,10 @@ const NEWER: readonly string[] = ["template", "model_name"];
  */
 export function checkContinues(found: Manifest, wanted: Manifest, name: string): void {
   const action = `continue ${name}`;
-  const mend = "Give another folder, or the settings it was begun with.";
+  const fix = "Give another folder, or the settings it was begun with.";
   if (found.model.digest !== wanted.model.digest) {
     const need = `the model it was begun with, ${found.model.id} (${found.model.digest})`;
-    const parts = { action, need, found: `${wanted.model.id} (${wanted.model.digest})`, mend };
+    const parts = { action, need, found: `${wanted.model.id} (${wanted.model.digest})`, fix };
     throw new CapstanError("digest_mismatch", parts);
   }
   for (const field of FIXED) {
@@ -70,7 +70,7 @@ export function checkContinues(found: Manifest, wanted: Manifest, name: string):
     if (field === "model_name" && !namesModel(found)) continue;
     const given = field === "roles" ? rolesOf(wanted, found) : wanted[field];
     const difference = firstDifference(field, found[field], given);
-    if (difference !== undefined) throw new CapstanError("bad_request", { action, ...difference, mend });
+    if (difference !== undefined) throw new CapstanError("bad_request", { action, ...difference, fix });
   }
 }
 

@@ -106,7 +106,7 @@ describe("a run in files", () => {
     expect(await contentsOf(await collect(model, { ...OPTIONS, out: folder }))).toEqual(expected);
   });
 
-  it("mends a file that was cut short on disk", async () => {
+  it("fixes a file that was cut short on disk", async () => {
     await collect(model, { ...OPTIONS, out: folder });
     const path = join(folder, "responses.jsonl");
     await truncate(path, (await readFile(path)).length - 37);

@@ -362,8 +362,8 @@ function* stretchesOf(sorted: readonly Place[]): Generator<Place[]> {
 }
 
 function lacksManifest(store: RunStore): CapstanError {
-  const mend = "`capstan collect --out RUN` writes one: name its folder.";
-  const parts = { action: `open run ${store.name}`, need: MANIFEST, found: "none", mend };
+  const fix = "`capstan collect --out RUN` writes one: name its folder.";
+  const parts = { action: `open run ${store.name}`, need: MANIFEST, found: "none", fix };
   return new CapstanError("not_found", parts);
 }
 
@@ -385,6 +385,6 @@ function wrongShard(name: string, shard: number, key: string, found: string | un
     action: `read ${name}/${shardFile(shard)}`,
     need: `the activation of ${key}`,
     found: found === undefined ? "no such row" : `that of ${found}`,
-    mend: "Remove the shard and collect again: what it held is made again.",
+    fix: "Remove the shard and collect again: what it held is made again.",
   });
 }

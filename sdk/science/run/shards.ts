@@ -108,6 +108,6 @@ function damaged(
   found: string,
   code: "bad_file" | "not_found" = "bad_file",
 ): CapstanError {
-  const mend = "Collect again with the same settings: what it held is made again.";
-  return new CapstanError(code, { action: `read ${store.name}/${shardFile(shard)}`, need, found, mend });
+  const fix = "Collect again with the same settings: what it held is made again.";
+  return new CapstanError(code, { action: `read ${store.name}/${shardFile(shard)}`, need, found, fix });
 }

@@ -72,7 +72,7 @@ function heldBy(path: string, { host, pid }: LockHolder): CapstanError {
     action: `write to run ${path}`,
     need: "no other process at work on it",
     found: `process ${pid} on ${host}`,
-    mend: `Wait for it, or give another folder. If it is no Capstan's process, remove ${joinPath(path, LOCK)}.`,
+    fix: `Wait for it, or give another folder. If it is no Capstan's process, remove ${joinPath(path, LOCK)}.`,
   });
 }
 

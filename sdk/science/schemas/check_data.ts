@@ -53,7 +53,7 @@ const CONTAINERS: ReadonlySet<string> = new Set([
 interface Parts {
   need: string;
   found: string;
-  mend?: string;
+  fix?: string;
 }
 
 function partsOf(errors: readonly OutputUnit[], at: number, root: unknown, schema: FormatSchema): Parts {
@@ -77,18 +77,18 @@ function missingField(path: readonly string[], found: unknown, node: JsonSchema)
   const typo = strange.find((name) => nearestName(name, [missing]) !== undefined);
   const need = `${fieldPath([...path, missing])}, ${needOf(node.properties?.[missing] ?? {})}`;
   if (typo === undefined) return { need, found: "none" };
-  return { need, found: show(typo), mend: `Is ${missing} meant?` };
+  return { need, found: show(typo), fix: `Is ${missing} meant?` };
 }
 
 function unknownField(path: readonly string[], node: JsonSchema): Parts {
   const known = Object.keys(node.properties ?? {});
   const said = { need: "known fields", found: show(fieldPath(path)) };
-  return { ...said, mend: `Known are ${known.join(", ")}.`, ...meant(path.at(-1) ?? "", known) };
+  return { ...said, fix: `Known are ${known.join(", ")}.`, ...meant(path.at(-1) ?? "", known) };
 }
 
-function meant(name: string, known: readonly string[]): { mend?: string } {
+function meant(name: string, known: readonly string[]): { fix?: string } {
   const nearest = nearestName(name, known);
-  return nearest === undefined ? {} : { mend: `Is ${nearest} meant?` };
+  return nearest === undefined ? {} : { fix: `Is ${nearest} meant?` };
 }
 
 /** What a value must be, as an error says it. */

@@ -298,7 +298,7 @@ describe("bad chats", () => {
     }
   });
 
-  test("a template's own refusal is told in its words", () => {
+  test("a template's own refusal is reported in its own words", () => {
     const run = () => all.sentencepiece!.encodeChat([{ role: "system", content: "x" }]);
     expect(run).toThrow(
       expect.objectContaining({

@@ -1,4 +1,4 @@
-import type { Run, Source, Str } from "../jinja/index.ts";
+import type { Source, SourceRun, Str } from "../jinja/index.ts";
 
 /** A stretch of the rendering, characters [start, end), that came from the request. */
 export interface Region {
@@ -38,16 +38,16 @@ class Pieces {
   readonly start: number;
   end: number;
   size = 0;
-  readonly #taken: Run[] = [];
+  readonly #taken: SourceRun[] = [];
 
-  constructor(run: Run) {
+  constructor(run: SourceRun) {
     this.start = run.start;
     this.end = run.end;
     this.take(run);
   }
 
   /** Takes a piece, unless its text has been here. */
-  take(run: Run): boolean {
+  take(run: SourceRun): boolean {
     const is_known = (source: Source, from: number, to: number) =>
       this.#taken.some((one) => one.source === source && one.from < to && from < one.to);
     if (is_known(run.source, run.from, run.to)) return false;

@@ -9,7 +9,7 @@ import { parse } from "./syntax/parser.ts";
 export { fromPlain } from "./plain.ts";
 export { Fault } from "./python/errors.ts";
 export type { Value } from "./python/object.ts";
-export { type Run, type Source, Str } from "./python/text/str.ts";
+export { type Source, type SourceRun, Str } from "./python/text/str.ts";
 export { makeGlobals } from "./runtime/objects.ts";
 
 /** A template as jinja2 has it, in the environment that transformers makes for chat templates. */

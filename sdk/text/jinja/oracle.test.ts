@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, expect, test } from "vitest";
 import { lacks, python } from "../../../testing/parts.ts";
-import { type Case, judge, strayLetters, type Verdict } from "./oracle/case.ts";
+import { judge, strayLetters, type TemplateCase, type Verdict } from "./oracle/case.ts";
 
 /**
  * Random templates of jinja2's whole grammar (oracle/grammar.py) against what jinja2 makes of them: the same text, or
@@ -12,7 +12,7 @@ import { type Case, judge, strayLetters, type Verdict } from "./oracle/case.ts";
  */
 
 const folder = join(import.meta.dirname, "oracle");
-const read = (name: string): Case[] =>
+const read = (name: string): TemplateCase[] =>
   readFileSync(join(folder, name), "utf8")
     .trimEnd()
     .split("\n")
@@ -20,7 +20,7 @@ const read = (name: string): Case[] =>
 /** One point each, written by hand (oracle/written.py); and random ones of all kinds. */
 const kept = [...read("written.jsonl"), ...read("cases.jsonl")];
 
-async function* ask(args: readonly string[]): AsyncGenerator<Case> {
+async function* ask(args: readonly string[]): AsyncGenerator<TemplateCase> {
   const child = spawn(python, ["-W", "ignore", join(folder, "oracle.py"), ...args], {
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -38,7 +38,7 @@ class Tally {
   readonly wrong: { n: number; template: string; need: string; got: string }[] = [];
   readonly wrong_lines: number[] = [];
 
-  add(one: Case, { is_same, is_same_line, got }: Verdict): void {
+  add(one: TemplateCase, { is_same, is_same_line, got }: Verdict): void {
     this.n++;
     if (one.text !== undefined) this.n_texts++;
     if (!is_same && this.wrong.length < 10)

@@ -9,7 +9,7 @@ export interface AddedToken {
 }
 
 /** A part of a text: an added token, or plain text between them (`token` null). Characters [start, end). */
-export interface Piece {
+export interface TextPiece {
   start: number;
   end: number;
   token: AddedToken | null;
@@ -35,8 +35,8 @@ export class AddedTokens {
   }
 
   /** Cuts a text at its added tokens. */
-  split(text: string): Piece[] {
-    const pieces: Piece[] = [];
+  split(text: string): TextPiece[] {
+    const pieces: TextPiece[] = [];
     let from = 0;
     for (const { id, start, end } of this.#find(text)) {
       pieces.push({ start: from, end: start, token: null }, { start, end, token: this.by_id.get(id)! });

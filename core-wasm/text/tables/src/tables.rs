@@ -91,7 +91,7 @@ impl Tables {
     /// Sets the scores of a Unigram model.
     pub fn set_scores(&mut self, scores: Vec<f64>) {
         self.scores = scores;
-        // Tokens of one text are told apart by their ids alone.
+        // Tokens of one text are distinguished by their ids alone.
         self.by_id = (1..=self.n_tokens() as u32).collect();
     }
 

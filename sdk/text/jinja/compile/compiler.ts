@@ -20,7 +20,7 @@ import { descendants } from "./walk.ts";
 /** How a statement ended: `{% break %}` and `{% continue %}` end those around it up to their loop. */
 export type Completion = "next" | "break" | "continue";
 /** A statement, compiled. */
-export type Run = (at: Activation) => Completion;
+export type Execute = (at: Activation) => Completion;
 
 /** A template, ready to run. */
 export type Program = (variables: ReadonlyMap<string, Value>) => Str;
@@ -46,7 +46,7 @@ export class Compiler {
   readonly frame = CompileFrame.root(true);
 
   /** Statements one after another. */
-  body(nodes: readonly Statement[], frame: CompileFrame): Run {
+  body(nodes: readonly Statement[], frame: CompileFrame): Execute {
     const runs = nodes.map((node) => locatedAt(node.line, this.#statement(node, frame)));
     return (at) => {
       for (const run of runs) {
@@ -58,7 +58,7 @@ export class Compiler {
     };
   }
 
-  #statement(node: Statement, frame: CompileFrame): Run {
+  #statement(node: Statement, frame: CompileFrame): Execute {
     switch (node.kind) {
       case "Output":
         return this.#output(node.nodes, frame);
@@ -96,7 +96,7 @@ export class Compiler {
     }
   }
 
-  #output(nodes: readonly Expression[], frame: CompileFrame): Run {
+  #output(nodes: readonly Expression[], frame: CompileFrame): Execute {
     const parts = nodes.map((node) => this.#print(node, frame));
     return (at) => {
       for (const part of parts) at.print(frame.buffer, part(at));
@@ -125,7 +125,7 @@ export class Compiler {
     return locatedAt(node.line, print);
   }
 
-  #if(node: IfNode, frame: CompileFrame): Run {
+  #if(node: IfNode, frame: CompileFrame): Execute {
     const branches = [node, ...node.elifs].map(({ test, body, line }) => ({
       test: locatedAt(line, this.expressions.compile(test, frame)),
       run: this.body(body, frame),
@@ -137,7 +137,7 @@ export class Compiler {
     };
   }
 
-  #set(node: Statement & { kind: "Set" }, frame: CompileFrame): Run {
+  #set(node: Statement & { kind: "Set" }, frame: CompileFrame): Execute {
     const value = this.expressions.compile(node.value, frame);
     const bind = assign(node.target, frame.symbols);
     const owners = [...descendants([node.target])].flatMap((one) =>
@@ -155,7 +155,7 @@ export class Compiler {
     };
   }
 
-  #setBlock(node: SetBlockNode, frame: CompileFrame): Run {
+  #setBlock(node: SetBlockNode, frame: CompileFrame): Execute {
     const inner = frame.inner({ buffer: frame.fn.buffer() });
     inner.symbols.visit(node.body);
     const [enter, leave] = [enterScope(inner.symbols), leaveScope(inner.symbols)];
@@ -177,7 +177,7 @@ export class Compiler {
     };
   }
 
-  #filterBlock(node: Statement & { kind: "FilterBlock" }, frame: CompileFrame): Run {
+  #filterBlock(node: Statement & { kind: "FilterBlock" }, frame: CompileFrame): Execute {
     const inner = frame.inner({ buffer: frame.fn.buffer() });
     inner.symbols.visit([...node.body, node.filter]);
     const [enter, leave] = [enterScope(inner.symbols), leaveScope(inner.symbols)];
@@ -197,7 +197,7 @@ export class Compiler {
     };
   }
 
-  #with(node: Statement & { kind: "With" }, frame: CompileFrame): Run {
+  #with(node: Statement & { kind: "With" }, frame: CompileFrame): Execute {
     const inner = frame.inner();
     inner.symbols.visit([...node.targets, ...node.body]);
     const [enter, leave] = [enterScope(inner.symbols), leaveScope(inner.symbols)];
@@ -215,7 +215,7 @@ export class Compiler {
     };
   }
 
-  #block(node: Statement & { kind: "Block" }, frame: CompileFrame): Run {
+  #block(node: Statement & { kind: "Block" }, frame: CompileFrame): Execute {
     const bound = [...frame.symbols.allBound()];
     return (at) => {
       if (node.is_required)
@@ -227,7 +227,7 @@ export class Compiler {
     };
   }
 
-  #autoescape(node: Statement & { kind: "Autoescape" }, frame: CompileFrame): Run {
+  #autoescape(node: Statement & { kind: "Autoescape" }, frame: CompileFrame): Execute {
     const outer = this.expressions.escaping;
     const inner = frame.inner();
     inner.symbols.visit([node.value, ...node.body]);
@@ -251,7 +251,7 @@ export class Compiler {
   }
 
   /** Other templates: there are none to load. */
-  #foreign(node: Statement & { kind: "Extends" | "Include" | "Import" }, frame: CompileFrame): Run {
+  #foreign(node: Statement & { kind: "Extends" | "Include" | "Import" }, frame: CompileFrame): Execute {
     if (node.kind === "Extends" && !frame.is_toplevel)
       throw new Fault("TemplateSyntaxError", "cannot use extend from a non top-level scope", node.line);
     const template = this.expressions.compile(node.template, frame);
@@ -264,7 +264,7 @@ export class Compiler {
   }
 }
 
-function leap(node: Statement & { kind: "Break" | "Continue" }, frame: CompileFrame): Run {
+function leap(node: Statement & { kind: "Break" | "Continue" }, frame: CompileFrame): Execute {
   const completion = node.kind === "Break" ? "break" : "continue";
   if (!frame.is_in_loop) throw new Fault("TemplateSyntaxError", `'${completion}' outside loop`, node.line);
   return () => completion;

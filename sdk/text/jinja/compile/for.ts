@@ -7,7 +7,7 @@ import type { Str } from "../python/text/str.ts";
 import { Loop } from "../runtime/loop.ts";
 import { Activation, MISSING } from "../runtime/rendering.ts";
 import type { ForNode } from "../syntax/nodes.ts";
-import type { Compiler, Run } from "./compiler.ts";
+import type { Compiler, Execute } from "./compiler.ts";
 import type { CompileFrame } from "./frame.ts";
 import { assign, enterScope, heldBy, leaveScope } from "./scopes.ts";
 import { children, descendants, readNames } from "./walk.ts";
@@ -18,9 +18,9 @@ type Pass = (
   items: Value,
   depth: number,
   recurse: ((items: Value, depth: number) => Str) | null,
-) => ReturnType<Run>;
+) => ReturnType<Execute>;
 
-export function compileFor(compiler: Compiler, node: ForNode, frame: CompileFrame): Run {
+export function compileFor(compiler: Compiler, node: ForNode, frame: CompileFrame): Execute {
   // A recursive loop is a function that can be called again.
   const around = node.is_recursive ? frame.function() : frame;
   const pass = compilePass(compiler, node, frame, around);
@@ -111,7 +111,7 @@ function compileElse(
   node: ForNode,
   frame: CompileFrame,
   around: CompileFrame,
-): Run | null {
+): Execute | null {
   if (node.otherwise.length === 0) return null;
   const { fn, buffer } = around;
   const is_in_loop = !node.is_recursive && frame.is_in_loop;

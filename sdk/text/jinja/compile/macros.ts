@@ -4,7 +4,7 @@ import { Undefined } from "../python/undefined.ts";
 import { Macro, type Signature } from "../runtime/macro.ts";
 import { Activation, MISSING, printable } from "../runtime/rendering.ts";
 import type { CallBlockNode, MacroNode, Statement } from "../syntax/nodes.ts";
-import type { Compiler, Run } from "./compiler.ts";
+import type { Compiler, Execute } from "./compiler.ts";
 import type { CompileFrame } from "./frame.ts";
 import { locatedAt } from "./lines.ts";
 import { enterScope } from "./scopes.ts";
@@ -12,7 +12,7 @@ import { readNames } from "./walk.ts";
 
 type GenerationNode = Statement & { kind: "Generation" };
 
-export function compileMacro(compiler: Compiler, node: MacroNode, frame: CompileFrame): Run {
+export function compileMacro(compiler: Compiler, node: MacroNode, frame: CompileFrame): Execute {
   const make = compileBody(compiler, node, node.name, frame);
   const variable = frame.symbols.variable(node.name);
   return (at) => {
@@ -28,7 +28,7 @@ export function compileCallBlock(
   compiler: Compiler,
   node: CallBlockNode | GenerationNode,
   frame: CompileFrame,
-): Run {
+): Execute {
   const make = compileBody(compiler, node, null, frame);
   if (node.kind === "Generation") {
     return (at) => {

@@ -3,7 +3,7 @@ import type { Message } from "../../../types.ts";
 import { ChatTemplate } from "../../chat/template.ts";
 
 /** A template with what Python made of it (oracle.py): a line of cases.jsonl, or of what Python is asked for. */
-export interface Case {
+export interface TemplateCase {
   n: number;
   template: string;
   variables: Record<string, unknown>;
@@ -24,7 +24,7 @@ export interface Verdict {
 const NOON = new Date(2026, 2, 5, 12, 0, 0);
 
 /** Renders a case here: text where Python has text, an error where it has one. */
-export function judge({ template, variables, text, line = null }: Case): Verdict {
+export function judge({ template, variables, text, line = null }: TemplateCase): Verdict {
   try {
     const { messages = [], ...args } = variables;
     const got = new ChatTemplate(template, {}).render(messages as Message[], args, NOON);
@@ -50,7 +50,7 @@ export function inCyrillic(value: unknown): unknown {
 const LETTERS = /[\u0400-\u04ff]|\\u04[0-9a-f]{2}|%D[01]%[89AB][0-9A-F]/gi;
 
 /** Where a rendering has text of the request that it does not know as such. */
-export function strayLetters({ template, variables }: Case): string[] {
+export function strayLetters({ template, variables }: TemplateCase): string[] {
   const { messages = [], ...args } = inCyrillic(variables) as Record<string, unknown>;
   try {
     const traced = new ChatTemplate(template, {}).trace(messages as Message[], args, NOON);

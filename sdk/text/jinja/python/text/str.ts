@@ -18,7 +18,7 @@ export interface Source {
  * Characters [start, end) of a text that are a source's characters [from, to), or were made of them (another case,
  * an escape). What no run covers is the template's own.
  */
-export interface Run {
+export interface SourceRun {
   readonly start: number;
   readonly end: number;
   readonly source: Source;
@@ -26,19 +26,19 @@ export interface Run {
   readonly to: number;
 }
 
-const NO_RUNS: readonly Run[] = [];
+const NO_RUNS: readonly SourceRun[] = [];
 
 /** Python's str: counted in code points, held in UTF-16, with its sources. */
 export class Str extends PyObject {
   readonly type = "str";
   readonly value: string;
-  readonly runs: readonly Run[];
+  readonly runs: readonly SourceRun[];
   /** markupsafe's Markup: a text that counts as escaped. */
   readonly is_markup: boolean;
   /** Where each code point begins, and the end; null where each is one unit. */
   #starts: Uint32Array | null | undefined;
 
-  constructor(value: string, runs: readonly Run[] = NO_RUNS, is_markup = false) {
+  constructor(value: string, runs: readonly SourceRun[] = NO_RUNS, is_markup = false) {
     super();
     this.value = value;
     this.runs = runs;
@@ -157,7 +157,7 @@ export const EMPTY = new Str("");
 /** Puts a text together, sources included. */
 export class StrBuilder {
   #text = "";
-  readonly #runs: Run[] = [];
+  readonly #runs: SourceRun[] = [];
 
   get length(): number {
     return this.#text.length;
@@ -214,7 +214,7 @@ export class StrBuilder {
     return this.part(text, from, text.value.length);
   }
 
-  #run(run: Run, shift: number): void {
+  #run(run: SourceRun, shift: number): void {
     const last = this.#runs.at(-1);
     const start = run.start + shift;
     if (last?.end === start && last.source === run.source && last.to === run.from) {
@@ -255,9 +255,9 @@ export function mapPoints(text: Str, whole: string, one: (char: string) => strin
 }
 
 /** The runs of units [start, end), which begin at 0 then. */
-function cutRuns(runs: readonly Run[], start: number, end: number): readonly Run[] {
+function cutRuns(runs: readonly SourceRun[], start: number, end: number): readonly SourceRun[] {
   if (start === 0 && end >= (runs.at(-1)?.end ?? 0)) return runs;
-  const cut: Run[] = [];
+  const cut: SourceRun[] = [];
   for (let i = firstRun(runs, start); i < runs.length; i++) {
     const run = runs[i]!;
     if (run.start >= end) break;
@@ -272,7 +272,7 @@ function cutRuns(runs: readonly Run[], start: number, end: number): readonly Run
 }
 
 /** Index of the first run that ends after a unit. */
-function firstRun(runs: readonly Run[], unit: number): number {
+function firstRun(runs: readonly SourceRun[], unit: number): number {
   let [low, high] = [0, runs.length];
   while (low < high) {
     const middle = (low + high) >> 1;
