@@ -1,5 +1,5 @@
 import type { DeviceHook, SiteId } from "./hooks.ts";
-import type { Program } from "./program.ts";
+import type { Program, WeightSlot } from "./program.ts";
 import type { SampleNumbers } from "./sample_numbers.ts";
 import type { RopeSpec } from "./spec.ts";
 
@@ -46,19 +46,24 @@ export interface DeviceLoadOptions {
   on_progress?: (done: number, total: number) => void;
 }
 
-/** The tensors of a checkpoint, checked against their names and shapes already, readable by byte range. */
+/** A program's weights, ready to store: no device knows how a checkpoint's files lie. */
 export interface WeightSource {
-  /** Throws `bad_weights` for a name that is not there. */
-  tensor(name: string): WeightTensor;
+  /**
+   * The parts that a weight is made of, one below the other: rows in order, what the file has transposed put right,
+   * scales applied. Together they have the weight's `count * rows * cols` numbers.
+   *
+   * @throws CapstanError `bad_weights` for a tensor that is not there, or is not as the program says
+   */
+  parts(slot: WeightSlot): WeightTensor[];
 }
 
-/** A tensor of a checkpoint, readable by byte range. */
+/** A part of a weight, readable by byte range. */
 export interface WeightTensor {
   readonly name: string;
   readonly dtype: FileDtype;
   readonly shape: readonly number[];
   readonly byte_length: number;
-  /** Bytes [start, end) of the tensor's data, little-endian, row-major. */
+  /** Bytes [start, end) of its numbers, little-endian, row-major. */
   read(start: number, end: number): Promise<Uint8Array>;
 }
 

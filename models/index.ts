@@ -12,7 +12,7 @@ export { ConfigReader, type RawConfig } from "./config.ts";
 export type * from "./device.ts";
 export { cutEntry, joinResults } from "./entry_parts.ts";
 export { abortedError, CapstanError, type ErrorCode, type ErrorParts, show, unknownId } from "./errors.ts";
-export { isFileDtype, toFloats } from "./file_dtypes.ts";
+export { FILE_DTYPES, isFileDtype, toFloats } from "./file_dtypes.ts";
 export { resolveFollows } from "./follow.ts";
 export {
   allSites,
@@ -31,9 +31,8 @@ export {
   siteName,
 } from "./hooks.ts";
 export { isObject } from "./json.ts";
-export { badElement, knownDtype, openProgramWeights, streamParts } from "./load_weights.ts";
+export { badElement, knownDtype, openProgramWeights, readExactly, streamParts } from "./load_weights.ts";
 export { type MemoryNeed, memoryNeed } from "./memory.ts";
-export { openPart, readExactly } from "./part.ts";
 export {
   type BufferName,
   type Op,

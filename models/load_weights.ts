@@ -1,7 +1,6 @@
 import type { DeviceLoadOptions, FileDtype, StoredDtype, WeightSource, WeightTensor } from "./device.ts";
 import { abortedError, CapstanError, show } from "./errors.ts";
 import { FILE_DTYPES } from "./file_dtypes.ts";
-import { openPart } from "./part.ts";
 import type { Program, WeightId, WeightSlot } from "./program.ts";
 
 /** What every device does as it streams a program's weights in: only where the numbers go is its own. */
@@ -26,12 +25,30 @@ export interface WeightPart {
 }
 
 /**
- * A program's weights in a checkpoint, slot by slot, nothing read yet.
+ * A program's weights, slot by slot, nothing read yet.
  *
  * @throws CapstanError `bad_weights` for a tensor that is not there or not as the program says
  */
 export function openProgramWeights(program: Program, source: WeightSource): OpenWeight[] {
-  return program.weights.map((slot) => ({ slot, parts: slot.parts.map((part) => openPart(source, part)) }));
+  return program.weights.map((slot) => {
+    const parts = source.parts(slot);
+    const found = parts.reduce(
+      (sum, { byte_length, dtype }) => sum + byte_length / FILE_DTYPES[dtype].size,
+      0,
+    );
+    const need = slot.count * slot.rows * slot.cols;
+    if (found !== need) throw wrongSize(slot, need, found);
+    return { slot, parts };
+  });
+}
+
+function wrongSize({ parts: [first], count, rows, cols }: WeightSlot, need: number, found: number) {
+  const shape = count === 1 ? `[${rows}, ${cols}]` : `[${count}, ${rows}, ${cols}]`;
+  return new CapstanError("bad_weights", {
+    action: "load weights",
+    need: `${need} numbers for the weight ${shape} of ${first?.name ?? "the program"}`,
+    found: `${found}`,
+  });
 }
 
 /** Bytes that all parts are read from. */
@@ -109,5 +126,27 @@ export function badElement({ name }: WeightTensor, what: string, element: number
     action: "load weights",
     need: `finite numbers in ${name}`,
     found: `${what} at element ${element}`,
+  });
+}
+
+/**
+ * Bytes [start, end) of a tensor, all of them.
+ *
+ * @throws CapstanError `bad_weights` when fewer come (or more), `aborted`
+ */
+export async function readExactly(
+  tensor: WeightTensor,
+  start: number,
+  end: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  const bytes = await tensor.read(start, end);
+  if (signal?.aborted) throw abortedError("load weights", signal);
+  if (bytes.length === end - start) return bytes;
+  throw new CapstanError("bad_weights", {
+    action: "load weights",
+    need: `bytes ${start} to ${end} of ${tensor.name}`,
+    found: `${bytes.length} bytes`,
+    fix: "The file may be cut short.",
   });
 }

@@ -43,7 +43,7 @@ export type BufferName =
 export type WeightId = number;
 
 /**
- * A weight of the program: one tensor of the checkpoint, or several stacked on rows (`openPart` reads each).
+ * A weight of the program: one tensor of the checkpoint, or several stacked on rows (`WeightSource` opens each).
  * A `matrix` [rows, cols] is multiplied (and looked up by row when it is an embedding); a `vector` [cols] is
  * kept in float32. `count` matrices of that size lie one after the other: 1, or one for each expert.
  */

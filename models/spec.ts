@@ -130,7 +130,7 @@ export type RopeBeyond = { length: number } & (
 
 /**
  * Where a weight comes from: a tensor of the checkpoint, its shape in the file, and what is done to it while it
- * is loaded, in this order (`openPart` does it for every device).
+ * is loaded, in this order (`openPart` of sdk/checkpoint does it, for every device).
  */
 export interface TensorSpec {
   name: string;

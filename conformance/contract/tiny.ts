@@ -8,12 +8,15 @@ import {
   type TensorSpec,
   type WeightSource,
 } from "../../models/index.ts";
+import { type TensorSource, weightSource } from "../../sdk/checkpoint/weights/index.ts";
 import { Random } from "./random.ts";
 
 /** A decoder small enough for the truth, with random weights. */
 export interface Tiny {
   name: string;
   decoder: Decoder;
+  /** The checkpoint, and what a device loads of it. */
+  tensors: TensorSource;
   weights: WeightSource;
 }
 
@@ -190,7 +193,8 @@ export const TINIES: readonly Tiny[] = [
 /** A decoder of a config with random weights; its name seeds them. */
 export function tiny(name: string, dtype: FileDtype, config: RawConfig, fill: Fill = randomFill): Tiny {
   const decoder = readDecoder(config);
-  return { name, decoder, weights: makeWeights(decoder, dtype, fill, seedOf(name)) };
+  const tensors = makeTensors(decoder, dtype, fill, seedOf(name));
+  return { name, decoder, tensors, weights: weightSource(tensors) };
 }
 
 /** Loaded for more tokens than it was trained for, where that is what its rope is about. */
@@ -237,7 +241,7 @@ function isEmbedding(name: string): boolean {
   return /embed_(tokens|in)|wte|wpe/.test(name);
 }
 
-function makeWeights(decoder: Decoder, dtype: FileDtype, fill: Fill, seed: number): WeightSource {
+function makeTensors(decoder: Decoder, dtype: FileDtype, fill: Fill, seed: number): TensorSource {
   const random = new Random(seed);
   const tensors = new Map<string, Uint8Array>();
   const shapes = new Map<string, number[]>();

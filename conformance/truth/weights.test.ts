@@ -15,13 +15,13 @@ const program = buildProgram(decoder);
 /** Every tensor holds the same bytes again and again. */
 function source(dtype: FileDtype, element: number[]): WeightSource {
   return {
-    tensor(name) {
-      const part = program.weights.flatMap(({ parts }) => parts).find((spec) => spec.name === name)!;
-      const count = part.shape.reduce((a, b) => a * b, 1);
-      const bytes = Uint8Array.from(new Array<number[]>(count).fill(element).flat());
-      const read = async (start: number, end: number) => bytes.slice(start, end);
-      return { name, dtype, shape: part.shape, byte_length: bytes.length, read };
-    },
+    parts: (slot) =>
+      slot.parts.map(({ name, shape }) => {
+        const count = shape.reduce((a, b) => a * b, 1);
+        const bytes = Uint8Array.from(new Array<number[]>(count).fill(element).flat());
+        const read = async (start: number, end: number) => bytes.slice(start, end);
+        return { name, dtype, shape, byte_length: bytes.length, read };
+      }),
   };
 }
 

@@ -6,15 +6,8 @@ import { stepEntry } from "../../conformance/contract/entry.ts";
 import { sampling } from "../../conformance/contract/params.ts";
 import { Random } from "../../conformance/contract/random.ts";
 import { randomFill, type Tiny, tiny } from "../../conformance/contract/tiny.ts";
-import type { DeviceLoadOptions, DeviceModel, StepEntry } from "../../models/index.ts";
-import {
-  allSites,
-  buildProgram,
-  CapstanError,
-  planHooks,
-  readDecoder,
-  tensorSpecs,
-} from "../../models/index.ts";
+import type { DeviceLoadOptions, DeviceModel, StepEntry, WeightSource } from "../../models/index.ts";
+import { allSites, buildProgram, CapstanError, planHooks, readDecoder } from "../../models/index.ts";
 import { createWasmDevice, engineUrl, loadEngine } from "../index.ts";
 import { wasm_api } from "../webassembly.ts";
 import { Instance } from "./instance.ts";
@@ -131,19 +124,12 @@ describe("weights", () => {
 
   it("that no memory holds are out_of_memory before a byte is read", async () => {
     const decoder = readDecoder({ ...ODD, vocab_size: 2 ** 25 });
-    const shapes = new Map(tensorSpecs(buildProgram(decoder)).map(({ name, shape }) => [name, shape]));
-    const source = {
-      tensor(name: string) {
-        const shape = shapes.get(name)!;
-        const byte_length = shape.reduce((product, size) => product * size, 4);
-        return {
-          name,
-          dtype: "F32" as const,
-          shape,
-          byte_length,
-          read: () => Promise.reject(new Error("read")),
-        };
-      },
+    const source: WeightSource = {
+      parts: ({ parts }) =>
+        parts.map(({ name, shape }) => {
+          const byte_length = shape.reduce((product, size) => product * size, 4);
+          return { name, dtype: "F32", shape, byte_length, read: () => Promise.reject(new Error("read")) };
+        }),
     };
     const options = { dtype: "auto" as const, n_ctx: 8, ropes: decoder.spec.ropes };
     expect(await code(() => device.load(buildProgram(decoder), source, options))).toBe("out_of_memory");

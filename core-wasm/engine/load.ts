@@ -6,11 +6,11 @@ import {
   knownDtype,
   type OpenWeight,
   openProgramWeights,
+  readExactly,
   storedDtypes,
   streamParts,
   type WeightPart,
 } from "../../models/load_weights.ts";
-import { readExactly } from "../../models/part.ts";
 import type { Program } from "../../models/program.ts";
 import { BadElement, type Instance } from "./instance.ts";
 import { PackedReader } from "./packed.ts";

@@ -1,6 +1,5 @@
 import type { StoredDtype, WeightTensor } from "../../models/device.ts";
-import { badElement, type WeightPart } from "../../models/load_weights.ts";
-import { readExactly } from "../../models/part.ts";
+import { badElement, readExactly, type WeightPart } from "../../models/load_weights.ts";
 import { padded, UNIFORM_STRIDE, USAGE } from "../constants.ts";
 import { type Gpu, type Kernel, type Pipeline, uniformBytes } from "../context.ts";
 import { CONVERT_OP } from "../layout/ops.ts";

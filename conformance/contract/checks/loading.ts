@@ -4,9 +4,9 @@ import {
   type DeviceLoadOptions,
   type DeviceModel,
   type StoredDtype,
-  type WeightSource,
   type WeightTensor,
 } from "../../../models/index.ts";
+import { type TensorSource, weightSource } from "../../../sdk/checkpoint/weights/index.ts";
 import { check, checkRefused } from "../assert.ts";
 import type { Check } from "../check.ts";
 import { stepEntry } from "../entry.ts";
@@ -87,14 +87,14 @@ function changedReads(
   name: string,
   read: (bytes: Uint8Array) => Uint8Array | Promise<Uint8Array>,
 ): Tiny {
-  const weights: WeightSource = {
+  const tensors: TensorSource = {
     tensor(wanted) {
-      const tensor = made.weights.tensor(wanted);
+      const tensor = made.tensors.tensor(wanted);
       if (!wanted.endsWith(name)) return tensor;
       return { ...tensor, read: async (start, end) => read(await tensor.read(start, end)) };
     },
   };
-  return { ...made, weights };
+  return { ...made, tensors, weights: weightSource(tensors) };
 }
 
 async function truncated(device: Device): Promise<void> {
@@ -111,7 +111,7 @@ async function progress(device: Device): Promise<void> {
     const names = new Set(
       buildProgram(made.decoder).weights.flatMap(({ parts }) => parts.map((p) => p.name)),
     );
-    const bytes = [...names].reduce((sum, name) => sum + made.weights.tensor(name).byte_length, 0);
+    const bytes = [...names].reduce((sum, name) => sum + made.tensors.tensor(name).byte_length, 0);
     check(
       seen.every(([done, total], i) => total === bytes && done > (seen[i - 1]?.[0] ?? 0)),
       `progress rises, of ${bytes} bytes: ${JSON.stringify(seen.slice(-2))}`,
@@ -155,10 +155,10 @@ async function unknownDtype(device: Device): Promise<void> {
 /** A file of float32 kept as bf16 gives what a bf16 file of the same values, rounded, gives. */
 async function roundsBfloat(device: Device): Promise<void> {
   if (!device.dtypes.includes("bf16")) return;
-  const weights: WeightSource = {
+  const weights = weightSource({
     tensor: (name) =>
-      name.includes("norm") ? f32!.weights.tensor(name) : asBfloat(f32!.weights.tensor(name)),
-  };
+      name.includes("norm") ? f32!.tensors.tensor(name) : asBfloat(f32!.tensors.tensor(name)),
+  });
   const [rounded, of_file, exact] = await Promise.all([
     load(device, f32!, { dtype: "bf16" }).then(stepOf),
     load(device, { ...f32!, weights }).then(stepOf),

@@ -12,6 +12,7 @@ import type { FileSource } from "../../types.ts";
 import { decodeSafetensors, encodeSafetensors, type TensorData } from "../safetensors/index.ts";
 import { memorySource } from "../source/index.ts";
 import { openWeights } from "./index.ts";
+import { weightSource } from "./part.ts";
 
 /** The ways checkpoints are published: under other prefixes, in shards, in 8 bits. */
 
@@ -248,7 +249,11 @@ test("while a model loads, no more than one tensor is on its way", async () => {
   loading = true;
   const device = await createDevice({});
   const decoder = decoderOf();
-  await device.load(buildProgram(decoder), weights, { dtype: "auto", n_ctx: 64, ropes: decoder.spec.ropes });
+  await device.load(buildProgram(decoder), weightSource(weights), {
+    dtype: "auto",
+    n_ctx: 64,
+    ropes: decoder.spec.ropes,
+  });
   await device.dispose();
   expect(most).toBeGreaterThan(0);
   expect(most).toBeLessThanOrEqual(largest);

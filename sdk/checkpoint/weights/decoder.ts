@@ -10,6 +10,7 @@ import {
   type WeightTensor,
 } from "../../../models/index.ts";
 import type { FileSource } from "../../types.ts";
+import { weightSource } from "./part.ts";
 import { type OpenedWeights, openWeights } from "./weights.ts";
 
 /** A decoder with its program and its weights, headers read. */
@@ -37,7 +38,8 @@ export async function openDecoder(
   const specs = tensorSpecs(program);
   const { embed, head } = decoder.tensors;
   if (!decoder.spec.tied_embeddings) {
-    return { decoder, program, weights: await openWeights(source, specs, config, { warn }) };
+    const weights = weightSource(await openWeights(source, specs, config, { warn }));
+    return { decoder, program, weights };
   }
   const optional = [embed.name, head.name];
   const weights = await openWeights(source, [...specs, head], config, { optional, warn });
@@ -46,7 +48,7 @@ export async function openDecoder(
   if (!settled.spec.tied_embeddings) {
     warn(`config.json ties the head to the embedding; the files' own ${head.name}, which differs, is used.`);
   }
-  return { decoder: settled, program: buildProgram(settled), weights };
+  return { decoder: settled, program: buildProgram(settled), weights: weightSource(weights) };
 }
 
 async function settleHead(

@@ -6,7 +6,6 @@ import {
   show,
   type TensorSpec,
   type Warn,
-  type WeightSource,
   type WeightTensor,
 } from "../../../models/index.ts";
 import { eachOf } from "../../common/pool.ts";
@@ -17,6 +16,7 @@ import { findWeightFiles, INDEX, type WeightFiles } from "./files.ts";
 import { decodeFloat8, isFloat8, scaleNames } from "./float8.ts";
 import { decodeFloat64 } from "./float64.ts";
 import { resolveNames } from "./names.ts";
+import type { TensorSource } from "./part.ts";
 
 export interface OpenOptions {
   /** Names of the table that may be missing: `has` says. */
@@ -25,8 +25,8 @@ export interface OpenOptions {
   warn?: Warn;
 }
 
-/** Weights of which some may be missing. */
-export interface OpenedWeights extends WeightSource {
+/** Tensors of a checkpoint, of which some may be missing. */
+export interface OpenedWeights extends TensorSource {
   has(name: string): boolean;
 }
 

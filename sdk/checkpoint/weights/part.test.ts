@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { type FileDtype, openPart, type TensorSpec, toFloats, type WeightSource } from "./index.ts";
+import { type FileDtype, type TensorSpec, toFloats } from "../../../models/index.ts";
+import { openPart, type TensorSource } from "./part.ts";
 
 /** A checkpoint of one tensor `w` [2, 3] that counts from 1. */
 function source(
   dtype: FileDtype = "F32",
   shape: number[] = [2, 3],
-): WeightSource & { reads: [number, number][] } {
+): TensorSource & { reads: [number, number][] } {
   const values = Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => i + 1);
   const wide = new Uint32Array(Float32Array.from(values).buffer);
   // Small whole numbers are exact in bfloat16: the upper half of a float32.
@@ -19,7 +20,7 @@ function source(
   return { reads, tensor: (name) => ({ name, dtype, shape, byte_length: bytes.length, read }) };
 }
 
-async function floats(weights: WeightSource, spec: TensorSpec): Promise<number[]> {
+async function floats(weights: TensorSource, spec: TensorSpec): Promise<number[]> {
   const part = openPart(weights, spec);
   return [...toFloats(await part.read(0, part.byte_length), part.dtype)];
 }

@@ -1,7 +1,25 @@
-import type { WeightSource, WeightTensor } from "./device.ts";
-import { abortedError, CapstanError, show } from "./errors.ts";
-import { FILE_DTYPES, isFileDtype, toFloats } from "./file_dtypes.ts";
-import type { TensorSpec } from "./spec.ts";
+import {
+  CapstanError,
+  FILE_DTYPES,
+  isFileDtype,
+  readExactly,
+  show,
+  type TensorSpec,
+  toFloats,
+  type WeightSource,
+  type WeightTensor,
+} from "../../../models/index.ts";
+
+/** The tensors of a checkpoint as its files have them, by name. */
+export interface TensorSource {
+  /** @throws CapstanError `bad_weights` for a name that is not there */
+  tensor(name: string): WeightTensor;
+}
+
+/** What a device loads: each weight's parts out of a checkpoint's tensors, ready to store. Nothing is read yet. */
+export function weightSource(tensors: TensorSource): WeightSource {
+  return { parts: (slot) => slot.parts.map((spec) => openPart(tensors, spec)) };
+}
 
 /**
  * A part of a weight as the program wants it: the tensor of the checkpoint with what its spec says already done to
@@ -12,8 +30,8 @@ import type { TensorSpec } from "./spec.ts";
  *
  * @throws CapstanError `bad_weights` when the tensor is not as its spec says
  */
-export function openPart(weights: WeightSource, spec: TensorSpec): WeightTensor {
-  let tensor = checked(weights.tensor(spec.name), spec);
+export function openPart(tensors: TensorSource, spec: TensorSpec): WeightTensor {
+  let tensor = checked(tensors.tensor(spec.name), spec);
   if (spec.transposed) tensor = transposed(tensor);
   if (spec.rows !== undefined) tensor = rowsOf(tensor, spec.rows);
   if (spec.add !== undefined) tensor = added(tensor, spec.add);
@@ -79,25 +97,6 @@ function once(whole: () => Promise<Uint8Array>): WeightTensor["read"] {
   };
 }
 
-/**
- * Bytes [start, end) of a tensor, all of them.
- *
- * @throws CapstanError `bad_weights` when fewer come (or more), `aborted`
- */
-export async function readExactly(
-  tensor: WeightTensor,
-  start: number,
-  end: number,
-  signal?: AbortSignal,
-): Promise<Uint8Array> {
-  const bytes = await tensor.read(start, end);
-  if (signal?.aborted) throw abortedError("load weights", signal);
-  if (bytes.length === end - start) return bytes;
-  const need = `bytes ${start} to ${end} of ${tensor.name}`;
-  throw bad(need, `${bytes.length} bytes`, "The file may be cut short.");
-}
-
-function bad(need: string, found: string, fix?: string): CapstanError {
-  const parts = { action: "load weights", need, found };
-  return new CapstanError("bad_weights", fix === undefined ? parts : { ...parts, fix });
+function bad(need: string, found: string): CapstanError {
+  return new CapstanError("bad_weights", { action: "load weights", need, found });
 }
