@@ -222,7 +222,7 @@ export interface Session extends AsyncDisposable {
   dispose(): Promise<void>;
 }
 
-/** A loaded model: text, forward calls, sessions, and `generate`. */
+/** A loaded model: text, replies, forward calls and sessions. */
 export interface Model extends AsyncDisposable {
   /** What it was loaded from, as a short name. */
   readonly id: string;
@@ -246,6 +246,8 @@ export interface Model extends AsyncDisposable {
   /** What was odd in its files or in how it was loaded, a sentence each: what stands where, and what was done. */
   readonly warnings: readonly string[];
   encodeChat(messages: readonly Message[], args?: TemplateArgs): EncodedChat;
+  /** The same as `generate(model, prompt, options)`. */
+  generate(prompt: Prompt, options?: GenerateOptions): Reply;
   forward(tokens: IntegerArray, options?: ForwardOptions): Promise<ForwardResult>;
   session(options?: { hooks?: readonly Hook[] }): Promise<Session>;
   /** What it is at, now. */

@@ -3,7 +3,7 @@ import * as rules from "../common/options.ts";
 import { type Rules, readOptions } from "../common/options.ts";
 import { readTokenIds } from "../common/token_ids.ts";
 import type { ForwardOptions, ForwardResult, IntegerArray, Model } from "../types.ts";
-import { type Runtime, runtimeOf } from "./runtime.ts";
+import type { Runtime } from "./runtime.ts";
 import type { Sequence } from "./scheduler/sequence.ts";
 import type { Call, CallResult, Task } from "./scheduler/task.ts";
 
@@ -52,10 +52,10 @@ const MEAN: Rules<NonNullable<ForwardOptions["mean"]>> = { sites: rules.texts, s
 /** One forward call of a sequence: submits it and puts its results under their names. */
 export async function runForward(
   model: Model,
+  runtime: Runtime,
   sequence: Sequence,
   request: ForwardRequest,
 ): Promise<ForwardResult> {
-  const runtime = runtimeOf(model);
   const { tokens, sites, mean_sites, spans, logits } = request;
   const past = sequence.n_tokens;
   const accumulators = spans.map(() =>

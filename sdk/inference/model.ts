@@ -6,16 +6,20 @@ import type {
   FileSource,
   ForwardOptions,
   ForwardResult,
+  GenerateOptions,
   IntegerArray,
   Message,
   Model,
   ModelStats,
+  Prompt,
+  Reply,
   Session,
   TemplateArgs,
   Tokenizer,
 } from "../types.ts";
 import { readForward, runForward } from "./forward.ts";
-import { type StreamDecoder, setRuntime } from "./runtime.ts";
+import { startReply } from "./generate_task.ts";
+import type { Runtime, StreamDecoder } from "./runtime.ts";
 import { freeOn } from "./scheduler/free_on.ts";
 import type { SchedulerLimits } from "./scheduler/limits.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
@@ -56,7 +60,8 @@ export class LoadedModel implements Model {
   readonly files: FileSource | null;
   readonly defaults: Model["defaults"];
   readonly warnings: readonly string[];
-  readonly #scheduler: Scheduler;
+  /** For this package and its tests. */
+  readonly runtime: Runtime;
   readonly #parts: ModelParts;
   #disposed: Promise<void> | null = null;
 
@@ -73,49 +78,52 @@ export class LoadedModel implements Model {
     this.files = parts.files;
     this.defaults = parts.defaults;
     this.warnings = parts.warnings;
-    this.#scheduler = new Scheduler(parts.device_model, parts.limits, ropeLengths(this.spec.ropes));
     const { device_model } = parts;
-    setRuntime(this, {
-      scheduler: this.#scheduler,
+    this.runtime = {
+      scheduler: new Scheduler(device_model, parts.limits, ropeLengths(this.spec.ropes)),
       addAccumulator: (sites) => device_model.addAccumulator(sites),
       readAccumulator: (id) => device_model.readAccumulator(id),
       freeAccumulator: (id) => freeOn(() => device_model.freeAccumulator(id)),
       streamDecoder: parts.streamDecoder,
-    });
+    };
   }
 
   encodeChat(messages: readonly Message[], args?: TemplateArgs): EncodedChat {
     return this.tokenizer.encodeChat(messages, args);
   }
 
+  generate(prompt: Prompt, options?: GenerateOptions): Reply {
+    return startReply(this, this.runtime, prompt, options);
+  }
+
   async forward(tokens: IntegerArray, options?: ForwardOptions): Promise<ForwardResult> {
     const { hooks, ...rest } = options ?? {};
     const request = readForward(this, tokens, rest);
     const plan = planHooks(this.spec, readOptions("forward", { hooks }, SESSION).hooks ?? []);
-    const sequence = this.#scheduler.openSequence(plan);
+    const sequence = this.runtime.scheduler.openSequence(plan);
     try {
-      return await runForward(this, sequence, request);
+      return await runForward(this, this.runtime, sequence, request);
     } finally {
-      this.#scheduler.closeSequence(sequence);
+      this.runtime.scheduler.closeSequence(sequence);
     }
   }
 
   async session(options?: { hooks?: readonly Hook[] }): Promise<Session> {
     const { hooks } = readOptions("open a session", options, SESSION);
     const plan = planHooks(this.spec, hooks ?? []);
-    return new ModelSession(this, this.#scheduler.openSequence(plan));
+    return new ModelSession(this, this.runtime, this.runtime.scheduler.openSequence(plan));
   }
 
   stats(): ModelStats {
-    return this.#scheduler.stats;
+    return this.runtime.scheduler.stats;
   }
 
   async drain(options?: { signal?: AbortSignal }): Promise<void> {
-    await this.#scheduler.drain(readOptions("drain a model", options, DRAIN).signal);
+    await this.runtime.scheduler.drain(readOptions("drain a model", options, DRAIN).signal);
   }
 
   dispose(): Promise<void> {
-    this.#disposed ??= this.#scheduler.dispose().then(() => {
+    this.#disposed ??= this.runtime.scheduler.dispose().then(() => {
       this.tokenizer.dispose();
       return this.#parts.dispose();
     });

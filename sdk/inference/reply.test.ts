@@ -1,9 +1,9 @@
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { runtimeOf } from "../../testing/runtime_of.ts";
 import type { Model, Reply } from "../types.ts";
 import { generate } from "./generate.ts";
 import { load } from "./load.ts";
-import { runtimeOf } from "./runtime.ts";
 
 let model: Model;
 beforeAll(async () => {

@@ -1,8 +1,6 @@
-import { CapstanError } from "../../models/index.ts";
-import type { Model } from "../types.ts";
 import type { Scheduler } from "./scheduler/scheduler.ts";
 
-/** What the verbs need of a model beside its public face. */
+/** What replies, forward calls and sessions need of a loaded model beside its public API. */
 export interface Runtime {
   scheduler: Scheduler;
   addAccumulator(sites: readonly number[]): number;
@@ -20,20 +18,4 @@ export interface StreamDecoder {
   readonly is_open: boolean;
   /** What is left at the end, incomplete characters as U+FFFD. */
   flush(): string;
-}
-
-const runtimes = new WeakMap<Model, Runtime>();
-
-export function setRuntime(model: Model, runtime: Runtime): void {
-  runtimes.set(model, runtime);
-}
-
-export function runtimeOf(model: Model): Runtime {
-  const runtime = runtimes.get(model);
-  if (runtime !== undefined) return runtime;
-  throw new CapstanError("bad_request", {
-    action: "use a model",
-    need: "what load() gave",
-    found: typeof model,
-  });
 }

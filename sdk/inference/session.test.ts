@@ -2,10 +2,10 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Hook } from "../../models/index.ts";
+import { runtimeOf } from "../../testing/runtime_of.ts";
 import type { Model } from "../types.ts";
 import { generate } from "./generate.ts";
 import { load } from "./load.ts";
-import { runtimeOf } from "./runtime.ts";
 
 let model: Model;
 beforeAll(async () => {

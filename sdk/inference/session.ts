@@ -1,12 +1,13 @@
 import { CapstanError, show } from "../../models/index.ts";
 import type { ForwardOptions, ForwardResult, IntegerArray, Model, Session } from "../types.ts";
 import { readForward, runForward } from "./forward.ts";
-import { runtimeOf } from "./runtime.ts";
+import type { Runtime } from "./runtime.ts";
 import type { Sequence } from "./scheduler/sequence.ts";
 
 /** A sequence in the caller's hands. Calls on one session take effect in the order they were made. */
 export class ModelSession implements Session {
   readonly #model: Model;
+  readonly #runtime: Runtime;
   readonly #sequence: Sequence;
   #last: Promise<unknown> = Promise.resolve();
   /** Calls that have not come to their end. */
@@ -15,8 +16,9 @@ export class ModelSession implements Session {
   #n_planned: number;
   #is_disposed = false;
 
-  constructor(model: Model, sequence: Sequence) {
+  constructor(model: Model, runtime: Runtime, sequence: Sequence) {
     this.#model = model;
+    this.#runtime = runtime;
     this.#sequence = sequence;
     this.#n_planned = sequence.n_tokens;
   }
@@ -29,7 +31,7 @@ export class ModelSession implements Session {
     this.#checkOpen();
     const request = readForward(this.#model, tokens, options);
     this.#n_planned += request.tokens.length;
-    return await this.#inTurn(() => runForward(this.#model, this.#sequence, request));
+    return await this.#inTurn(() => runForward(this.#model, this.#runtime, this.#sequence, request));
   }
 
   truncate(n_tokens: number): Promise<void> {
@@ -46,8 +48,8 @@ export class ModelSession implements Session {
   async fork(): Promise<Session> {
     this.#checkOpen();
     return await this.#inTurn(async () => {
-      const copy = runtimeOf(this.#model).scheduler.forkSequence(this.#sequence);
-      return new ModelSession(this.#model, copy);
+      const copy = this.#runtime.scheduler.forkSequence(this.#sequence);
+      return new ModelSession(this.#model, this.#runtime, copy);
     });
   }
 
@@ -55,7 +57,7 @@ export class ModelSession implements Session {
     if (this.#is_disposed) return;
     this.#is_disposed = true;
     await this.#last.catch(() => {});
-    runtimeOf(this.#model).scheduler.closeSequence(this.#sequence);
+    this.#runtime.scheduler.closeSequence(this.#sequence);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

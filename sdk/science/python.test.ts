@@ -2,16 +2,12 @@ import { spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { D_MODEL, FAKE_JUDGE, fakeModel, N_LAYERS } from "../../testing/fakes/fake_model.ts";
 import { lacks, python } from "../../testing/parts.ts";
 import { fit as fitAxis } from "./axis/fit.ts";
 import { cap } from "./caps/caps.ts";
 import { collect } from "./collect/collect.ts";
-
-vi.mock("../inference/generate.ts", async () => ({
-  generate: (await import("../../testing/fakes/fake_model.ts")).fakeGenerate,
-}));
 
 /** Opens the files with the official library and computes the axis again from the run's shards and lines. */
 const SCRIPT = `

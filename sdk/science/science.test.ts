@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { JUDGE, NAMES, OPTIONS, ROLES } from "../../testing/fakes/fake_experiment.ts";
 import { D_MODEL, fakeModel, N_LAYERS, plantedAxis } from "../../testing/fakes/fake_model.ts";
 import { Axis, checkFits, readAxis } from "./axis/axis.ts";
@@ -9,10 +9,6 @@ import { publishedRange } from "./layers.ts";
 import { cosine } from "./numbers/vectors.ts";
 import type { Run } from "./run/run.ts";
 import { memoryStore, type RunStore } from "./run/store.ts";
-
-vi.mock("../inference/generate.ts", async () => ({
-  generate: (await import("../../testing/fakes/fake_model.ts")).fakeGenerate,
-}));
 
 const model = fakeModel();
 const run = await collect(model, OPTIONS);

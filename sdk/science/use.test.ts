@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { JUDGE, NAMES, OPTIONS, QUESTIONS, ROLES } from "../../testing/fakes/fake_experiment.ts";
 import { fakeModel, GAIN } from "../../testing/fakes/fake_model.ts";
 import { fit as fitAxis } from "./axis/fit.ts";
@@ -7,10 +7,6 @@ import { collect } from "./collect/collect.ts";
 import { evaluate } from "./evaluate/evaluate.ts";
 import { drift } from "./project/drift.ts";
 import { project } from "./project/project.ts";
-
-vi.mock("../inference/generate.ts", async () => ({
-  generate: (await import("../../testing/fakes/fake_model.ts")).fakeGenerate,
-}));
 
 const model = fakeModel();
 const axis = await fitAxis(await collect(model, OPTIONS), { min_count: 4 });

@@ -137,4 +137,15 @@ describe("the layout", () => {
     });
     expect(wrong).toEqual([]);
   });
+
+  it("tests take product modules as they are, and fakes keep to the public types", () => {
+    const wrong = files
+      .filter((path) => path !== join("testing", "checks", "layout.test.ts"))
+      .filter((path) =>
+        /\bvi\.mock\(|as unknown as (?:Model|Device|Tokenizer)\b/.test(
+          readFileSync(join(root, path), "utf8"),
+        ),
+      );
+    expect(wrong).toEqual([]);
+  });
 });

@@ -1,8 +1,9 @@
-import { CapstanError, type DecoderSpec, type Hook, type Site } from "../../models/index.ts";
+import { CapstanError, type DecoderSpec, type Hook, readDecoder, type Site } from "../../models/index.ts";
 import { hashSeed, randomDirection, uniforms } from "../../sdk/science/numbers/random.ts";
 import { dot, unit } from "../../sdk/science/numbers/vectors.ts";
 import { contentText } from "../../sdk/text/index.ts";
 import type {
+  EncodedChat,
   FileSource,
   ForwardOptions,
   ForwardResult,
@@ -12,11 +13,13 @@ import type {
   Model,
   Prompt,
   Reply,
+  Session,
   Span,
+  TemplateArgs,
 } from "../../sdk/types.ts";
 
 /**
- * A model for the tests of this folder, with the structure planted: a text `[d=0.7]` anywhere before sets the
+ * A model for the tests of science, with the structure planted: a text `[d=0.7]` anywhere before sets the
  * distance from the Assistant, which moves every token's residual stream by -d * GAIN along a known direction
  * of each layer. What it says depends on the distance left after caps: far ones tell the secret.
  */
@@ -97,11 +100,13 @@ function hooked(
   }
 }
 
+const charCodes = (text: string) => Array.from(text, (c) => c.charCodeAt(0));
+
 /** The chat as characters: two control ones, and no merging of anything. */
 function encodeChat(messages: readonly Message[], generation: boolean): { tokens: number[]; spans: Span[] } {
   const tokens: number[] = [];
   const spans: Span[] = [];
-  const push = (text: string) => tokens.push(...Array.from(text, (c) => c.charCodeAt(0)));
+  const push = (text: string) => tokens.push(...charCodes(text));
   for (const [turn, message] of messages.entries()) {
     const { role } = message;
     push(`\u0001${role}\n`);
@@ -134,41 +139,83 @@ export function fakeModel(options: FakeOptions = {}): Model {
     if (refused !== undefined) throw refusal("bad_request", "messages that it takes", "another");
     return encodeChat(messages, messages.at(-1)?.role !== "assistant");
   };
-  return {
+  const encoded = (
+    messages: readonly Message[],
+    { add_generation_prompt }: TemplateArgs = {},
+  ): EncodedChat => {
+    const { tokens, spans } =
+      add_generation_prompt === undefined ? render(messages) : encodeChat(messages, add_generation_prompt);
+    return { tokens: Int32Array.from(tokens), spans };
+  };
+  const model: Model = {
     id: options.id ?? "fake",
+    source: null,
     n_ctx: options.n_ctx ?? Number.POSITIVE_INFINITY,
     digest: options.digest ?? "sha256:fake",
-    spec: { n_layers: N_LAYERS, d_model: D_MODEL } as DecoderSpec,
+    spec: SPEC,
     tokenizer: {
+      size: 2 ** 16,
+      has_chat_template: true,
       chat_template: options.chat_template ?? null,
-      renderChat: (messages: readonly Message[]) => String.fromCharCode(...render(messages).tokens),
+      encode: (text) => Int32Array.from(charCodes(text)),
+      decode: (ids) => String.fromCharCode(...Array.from(ids as Iterable<number>)),
+      renderChat: (messages) => String.fromCharCode(...render(messages).tokens),
+      encodeChat: encoded,
+      tokenId: () => undefined,
+      dispose: () => {},
     },
     device: { kind: "wasm", description: "none", dtype: "f32" },
+    memory: { weight_bytes: 0 },
     files: options.files === undefined ? null : mapSource(options.files),
-    encodeChat: (messages: readonly Message[], args?: { add_generation_prompt?: boolean }) => {
-      const { tokens, spans } =
-        args === undefined ? render(messages) : encodeChat(messages, args.add_generation_prompt!);
-      return { tokens: Int32Array.from(tokens), spans };
+    defaults: {},
+    warnings: [],
+    encodeChat: encoded,
+    generate: (prompt, call) => startReply(model, prompt, call),
+    session: async ({ hooks = [] } = {}) => fakeSession(hooks),
+    forward: async (tokens, call) => forward(Array.from(tokens, Number), call),
+    stats: () => {
+      throw refusal("bad_request", "a model with a scheduler", "the fake one");
     },
-    session: async ({ hooks }: { hooks: readonly Hook[] }) => fakeSession(hooks),
-    forward: async (tokens: readonly number[] | Int32Array, call?: ForwardOptions) =>
-      forward([...tokens], call),
-  } as unknown as Model;
+    drain: async () => {},
+    dispose: async () => {},
+    [Symbol.asyncDispose]: async () => {},
+  };
+  return model;
 }
+
+/** As much of a decoder as science looks at; its weights are those of nobody. */
+const SPEC: DecoderSpec = {
+  ...readDecoder({
+    model_type: "llama",
+    hidden_size: D_MODEL,
+    num_hidden_layers: N_LAYERS,
+    num_attention_heads: 4,
+    intermediate_size: D_MODEL,
+    vocab_size: 2 ** 16,
+  }).spec,
+};
 
 function refusal(code: "bad_request" | "context_overflow", need: string, found: string): CapstanError {
   return new CapstanError(code, { action: "use the fake model", need, found });
 }
 
 /** Reads its whole past again at every call. */
-function fakeSession(hooks: readonly Hook[]) {
-  const past: number[] = [];
+function fakeSession(hooks: readonly Hook[], past: number[] = []): Session {
   return {
-    forward: async (tokens: Int32Array) => {
-      past.push(...tokens);
-      const { projections } = forward(past, { hooks });
-      const own = Object.entries(projections).map(([name, values]) => [name, values.slice(-tokens.length)]);
-      return { projections: Object.fromEntries(own) };
+    get n_tokens() {
+      return past.length;
+    },
+    truncate: async (n_tokens) => void past.splice(n_tokens),
+    fork: async () => fakeSession(hooks, [...past]),
+    dispose: async () => {},
+    forward: async (tokens) => {
+      past.push(...Array.from(tokens, Number));
+      const result = forward(past, { hooks });
+      const own = Object.entries(result.projections).map(([name, values]) => [
+        name,
+        values.slice(-tokens.length),
+      ]);
+      return { ...result, projections: Object.fromEntries(own) };
     },
     [Symbol.asyncDispose]: async () => {},
   };
@@ -218,15 +265,20 @@ export const calls: {
   hold?: ((n: number, signal: AbortSignal | undefined) => Promise<void> | undefined) | undefined;
 } = { generate: 0, fail_after: Number.POSITIVE_INFINITY };
 
-/** Stands for `sdk/inference/generate.ts`. */
-export function fakeGenerate(model: Model, prompt: Prompt, options: GenerateOptions = {}): Reply {
+function startReply(model: Model, prompt: Prompt, options: GenerateOptions = {}): Reply {
   calls.generate += 1;
   const { length } = model.encodeChat(prompt as readonly Message[]).tokens;
   if (length > model.n_ctx) throw refusal("context_overflow", `at most ${model.n_ctx} tokens`, `${length}`);
   const result =
     calls.generate > calls.fail_after ? Promise.reject(new Error("killed")) : reply(model, prompt, options);
   result.catch(() => {});
-  return { result } as Reply;
+  return {
+    result,
+    async *[Symbol.asyncIterator]() {
+      const { text, tokens } = await result;
+      for (const [i, id] of tokens.entries()) yield { id, text: text[i] ?? "" };
+    },
+  };
 }
 
 async function reply(model: Model, prompt: Prompt, options: GenerateOptions): Promise<GenerateResult> {

@@ -6,8 +6,8 @@ import { type OpenOptions, openWebGpu, type WebGpuDevice } from "../../gpu/index
 import { buildProgram, CapstanError, siteId } from "../../models/index.ts";
 import { generate } from "../../sdk/index.ts";
 import { loadOn } from "../../sdk/inference/load.ts";
-import { runtimeOf } from "../../sdk/inference/runtime.ts";
 import { requireWebGpu } from "../../sdk/platform/webgpu.ts";
+import { runtimeOf } from "../runtime_of.ts";
 
 /** What goes wrong on GPUs, made to go wrong: each fault's outcome in plain JSON. */
 export async function faults(args: { source: string }): Promise<{

@@ -1,9 +1,9 @@
 import { CapstanError, type Device, type Hook, type StepEntry } from "../../models/index.ts";
 import { type GenerateOptions, type GenerateResult, generate, type Model } from "../../sdk/index.ts";
 import { loadOn } from "../../sdk/inference/load.ts";
-import { runtimeOf } from "../../sdk/inference/runtime.ts";
 import { Random } from "../fuzz/mutate.ts";
 import { limited, newSeen } from "../limited.ts";
+import { runtimeOf } from "../runtime_of.ts";
 
 /**
  * Many callers at once on one model that is short of memory: replies and sessions, some broken off in every way there

@@ -3,11 +3,11 @@ import { createWasmDevice } from "../../../core-wasm/index.ts";
 import { CapstanError, type Hook } from "../../../models/index.ts";
 import { type Limits, limited, newSeen } from "../../../testing/limited.ts";
 import { pipelined } from "../../../testing/pipelined.ts";
+import { runtimeOf } from "../../../testing/runtime_of.ts";
 import { engine } from "../../platform/engine.ts";
 import type { GenerateOptions, Model } from "../../types.ts";
 import { generate } from "../generate.ts";
 import { loadOn } from "../load.ts";
-import { runtimeOf } from "../runtime.ts";
 
 const EOS = 2;
 /** Replies of a fixed length. */

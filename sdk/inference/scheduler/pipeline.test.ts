@@ -4,11 +4,11 @@ import { GREEDY } from "../../../conformance/contract/params.ts";
 import { createWasmDevice } from "../../../core-wasm/index.ts";
 import { CapstanError, type Hook, planHooks, type StepEntry } from "../../../models/index.ts";
 import { type PipelinedOptions, pipelined } from "../../../testing/pipelined.ts";
+import { runtimeOf } from "../../../testing/runtime_of.ts";
 import { engine } from "../../platform/engine.ts";
 import type { GenerateOptions, Model } from "../../types.ts";
 import { generate } from "../generate.ts";
 import { loadOn } from "../load.ts";
-import { runtimeOf } from "../runtime.ts";
 import type { Call, CallResult } from "./task.ts";
 
 const EOS = 2;

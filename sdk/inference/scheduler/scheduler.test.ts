@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { createTruthDevice } from "../../../conformance/truth/index.ts";
 import { CapstanError, type Device, type Hook, type StepEntry } from "../../../models/index.ts";
+import { runtimeOf } from "../../../testing/runtime_of.ts";
 import type { Model } from "../../types.ts";
 import { generate } from "../generate.ts";
 import { loadOn } from "../load.ts";
-import { runtimeOf } from "../runtime.ts";
 
 const CASE = "conformance/reference/llama-gqa-untied";
 

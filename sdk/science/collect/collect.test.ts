@@ -12,10 +12,6 @@ import { memoryStore } from "../run/store.ts";
 import { type CollectOptions, collect } from "./collect.ts";
 import { FLUSH_MS } from "./keep.ts";
 
-vi.mock("../../inference/generate.ts", async () => ({
-  generate: (await import("../../../testing/fakes/fake_model.ts")).fakeGenerate,
-}));
-
 const model = fakeModel();
 
 /** Keys of a run's responses, by role. */

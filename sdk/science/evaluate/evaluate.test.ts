@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   ask,
   asked,
@@ -23,10 +23,6 @@ import { memoryStore } from "../run/store.ts";
 import { evaluate } from "./evaluate.ts";
 import type { EvaluateOptions } from "./options.ts";
 import type { ReplyJudge } from "./reply_judge.ts";
-
-vi.mock("../../inference/generate.ts", async () => ({
-  generate: (await import("../../../testing/fakes/fake_model.ts")).fakeGenerate,
-}));
 
 const FILES = ["evaluation.json", "judgements.jsonl", "replies.jsonl", "summary.json"];
 const whole_files = new Map<string, Uint8Array>();

@@ -1,13 +1,9 @@
 import * as fc from "fast-check";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { model, options, textsOf } from "../../../testing/fakes/fake_evaluation.ts";
 import type { FileData } from "../../platform/index.ts";
 import { memoryStore, type RunStore } from "../run/store.ts";
 import { evaluate } from "./evaluate.ts";
-
-vi.mock("../../inference/generate.ts", async () => ({
-  generate: (await import("../../../testing/fakes/fake_model.ts")).fakeGenerate,
-}));
 
 const whole_files = new Map<string, Uint8Array>();
 const whole = await evaluate(model, { ...options, out: memoryStore(whole_files) });

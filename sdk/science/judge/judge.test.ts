@@ -1,5 +1,5 @@
 import * as fc from "fast-check";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { OPTIONS } from "../../../testing/fakes/fake_experiment.ts";
 import { fit as fitAxis } from "../axis/fit.ts";
 import type { Run } from "../run/run.ts";
@@ -7,10 +7,6 @@ import { memoryStore, type RunStore } from "../run/store.ts";
 import { type Answer, failed, ruleOf, stubEndpoint } from "./fixtures/stub.ts";
 import { linesOf, N, SCORES, template, unscoredRun, WITH_PROMPTS } from "./fixtures/unscored.ts";
 import { type Judge, judge, planJudging } from "./index.ts";
-
-vi.mock("../../inference/generate.ts", async () => ({
-  generate: (await import("../../../testing/fakes/fake_model.ts")).fakeGenerate,
-}));
 
 describe("judging a run afterwards", () => {
   it("asks every role's own prompt once for each response, never the default's", async () => {

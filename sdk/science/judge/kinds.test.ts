@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { ROLES } from "../../../testing/fakes/fake_experiment.ts";
 import { calls } from "../../../testing/fakes/fake_model.ts";
 import { fit as fitAxis } from "../axis/fit.ts";
@@ -12,10 +12,6 @@ import { memoryStore } from "../run/store.ts";
 import { ruleOf, stubEndpoint } from "./fixtures/stub.ts";
 import { COLLECT, model, N, unscoredRun, WITH_PROMPTS } from "./fixtures/unscored.ts";
 import { type JudgeFunction, judge } from "./index.ts";
-
-vi.mock("../../inference/generate.ts", async () => ({
-  generate: (await import("../../../testing/fakes/fake_model.ts")).fakeGenerate,
-}));
 
 const scratch = mkdtempSync(join(tmpdir(), "capstan-judge-"));
 afterAll(() => rmSync(scratch, { recursive: true }));

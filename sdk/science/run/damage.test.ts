@@ -12,10 +12,6 @@ import { toLine } from "./lines.ts";
 import { Run } from "./run.ts";
 import { memoryStore, type RunStore } from "./store.ts";
 
-vi.mock("../../inference/generate.ts", async () => ({
-  generate: (await import("../../../testing/fakes/fake_model.ts")).fakeGenerate,
-}));
-
 /** What may befall a run's folder, and what its readers and its writer say. */
 
 const model = fakeModel();

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { calls, D_MODEL, FAKE_JUDGE, fakeModel, N_LAYERS } from "../../../testing/fakes/fake_model.ts";
 import { fit as fitAxis } from "../axis/fit.ts";
 import { type CollectOptions, collect } from "../collect/collect.ts";
@@ -10,10 +10,6 @@ import { crc32 } from "./checksum.ts";
 import { readLines, toLine } from "./lines.ts";
 import { Run } from "./run.ts";
 import { memoryStore, type RunStore } from "./store.ts";
-
-vi.mock("../../inference/generate.ts", async () => ({
-  generate: (await import("../../../testing/fakes/fake_model.ts")).fakeGenerate,
-}));
 
 const model = fakeModel();
 const roles = Object.fromEntries(
