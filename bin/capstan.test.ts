@@ -95,6 +95,8 @@ describe("the command", () => {
     ["an unknown option", ["generate", "--wings"]],
     ["a number that is none", ["generate", "--prompt", "x", "--max_tokens", "many"]],
     ["a missing prompt", ["generate"]],
+    ["two prompts", ["generate", "x", "--prompt", "y"]],
+    ["a prompt without quotes", ["generate", "Hello", "there"]],
     ["an impossible option", ["generate", "--prompt", "x", "--top_p", "2"]],
   ])("exits with 2 for %s", async (_, args) => {
     const { code, stdout, stderr } = await capstan(...args);
@@ -142,6 +144,16 @@ describe("the command", () => {
     expect(dashes.code).toBe(0);
     expect(JSON.parse(dashes.stdout).tokens).toEqual(JSON.parse(underlines.stdout).tokens);
     expect((await capstan("generate", "--max-tokns", "4")).stderr).toContain("unknown option '--max-tokns'");
+  });
+
+  it("takes the prompt as an argument, too", async () => {
+    const rest = ["--temperature", "0", "--max_tokens", "4", "--json"];
+    const [argument, option] = [
+      await capstan("generate", "Who are you?", ...rest),
+      await capstan("generate", "--prompt", "Who are you?", ...rest),
+    ];
+    expect(argument.code).toBe(0);
+    expect(JSON.parse(argument.stdout).tokens).toEqual(JSON.parse(option.stdout).tokens);
   });
 
   it("reads stdin where a file is read, once", () => {

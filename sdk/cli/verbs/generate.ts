@@ -31,7 +31,8 @@ export function addGenerate(program: Command): void {
   const command = program
     .command("generate")
     .description("write a reply to a prompt, capped or not")
-    .option("--prompt <text>", "what the user says; - reads stdin (default: none)")
+    .argument("[prompt]", "what the user says; - reads stdin (default: --prompt)")
+    .option("--prompt <text>", "what the user says, in place of the argument; - reads stdin (default: none)")
     .option("--system <text>", "a system message before it (default: none)")
     .option("--messages <file>", "a JSON list of { role, content } instead of a prompt (default: none)")
     .option("--raw", "continue the prompt's text as it is, without the chat template")
@@ -53,14 +54,14 @@ export function addGenerate(program: Command): void {
     "after",
     `
 Examples:
-  $ capstan generate --prompt "What colour is the sky?"
+  $ capstan generate "What colour is the sky?"
   $ echo "Hello" | capstan generate --prompt - --temperature 0 --json
   $ capstan generate --special parse --prompt "$(cat rendered.txt)"
   $ capstan generate --system "You are a pirate." --prompt "Who are you?" --cap out/cap.safetensors`,
   );
   command.action(
-    verb(async (io, options: Options) => {
-      const prompt = await readPrompt(io, options);
+    verb(async (io, options: Options, argument?: string) => {
+      const prompt = await readPrompt(io, withArgument(options, argument));
       const model = await loadModel(io, options);
       try {
         const caps = options.cap === undefined ? undefined : await readCapsFor(io, model, options.cap);
@@ -111,15 +112,28 @@ async function run(
   });
 }
 
+/** The prompt is an argument or an option, and not both. */
+function withArgument(options: Options, argument: string | undefined): Options {
+  if (argument === undefined) return options;
+  const other = (["prompt", "messages"] as const).find((name) => options[name] !== undefined);
+  if (other === undefined) return { ...options, prompt: argument };
+  throw new CapstanError("bad_request", {
+    action: "generate",
+    need: "one prompt",
+    found: `${JSON.stringify(argument)} and --${other}`,
+    fix: "A text of several words goes in quotes.",
+  });
+}
+
 async function readPrompt(io: Io, options: Options): Promise<Prompt> {
   if (options.messages !== undefined)
     return parseMessages(options.messages, await readText(options.messages));
   if (options.prompt === undefined) {
     throw new CapstanError("bad_request", {
       action: "generate",
-      need: "--prompt TEXT or --messages FILE",
-      found: "neither",
-      fix: 'Try: capstan generate --prompt "Hello"',
+      need: "a prompt, --prompt TEXT or --messages FILE",
+      found: "none",
+      fix: 'Try: capstan generate "Hello"',
     });
   }
   const is_rendered = options.special === "parse";

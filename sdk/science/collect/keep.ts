@@ -27,14 +27,14 @@ export interface KeepOptions<T> {
  * for a minute, and at the end, however that comes.
  */
 export async function keepAll<T extends { role: string }>(run: Run, options: KeepOptions<T>): Promise<void> {
-  const meter = new ProgressMeter("collect", options.total, options.done, options.on_progress);
+  const { concurrency = IN_FLIGHT, signal, total, done, on_progress } = options;
+  const meter = new ProgressMeter("collect", total, done, on_progress, concurrency);
   const writer = new Writer(run);
   const work = async (item: T, signal: AbortSignal) => {
     const made = await options.make(item, AbortSignal.any([signal, writer.failed.signal]));
     meter.item("skipped" in made ? 0 : made.response.tokens, item.role);
     await writer.take(made);
   };
-  const { concurrency = IN_FLIGHT, signal } = options;
   try {
     await eachOf(options.items, work, { concurrency, action: "collect", signal });
   } catch (error) {

@@ -25,7 +25,8 @@ export async function answerAll(
 ): Promise<void> {
   const missing = planned.filter((reply) => !folder.replies.has(keyOf(namesOf(reply))));
   const done = planned.length - missing.length;
-  const meter = new ProgressMeter("evaluate", planned.length, done, options.on_progress);
+  const concurrency = options.concurrency ?? IN_FLIGHT;
+  const meter = new ProgressMeter("evaluate", planned.length, done, options.on_progress, concurrency);
   const { template_args } = options;
   const greedy = { temperature: 0, repetition_penalty: 1, seed: 0, template_args };
   const work = async (one: PlannedReply, signal: AbortSignal) => {
@@ -48,7 +49,6 @@ export async function answerAll(
     });
     meter.item(tokens.length, suite);
   };
-  const concurrency = options.concurrency ?? IN_FLIGHT;
   await eachOf(missing, work, { concurrency, action: "evaluate", signal: options.signal });
 }
 
@@ -93,7 +93,8 @@ async function askAll(asks: readonly Ask[], folder: EvaluationFolder, options: R
   const recordOf = ({ one, i }: Ask) => ({ ...namesOf(one), check: i, judge: judge.id });
   const missing = asks.filter((ask) => !folder.judgements.has(judgementKey(recordOf(ask))));
   const done = asks.length - missing.length;
-  const meter = new ProgressMeter("judge", asks.length, done, options.on_progress);
+  const concurrency = judge.concurrency ?? 1;
+  const meter = new ProgressMeter("judge", asks.length, done, options.on_progress, concurrency);
   const work = async (ask: Ask, signal: AbortSignal) => {
     const { item } = ask.one;
     const { reply } = folder.replies.get(keyOf(namesOf(ask.one)))!;
@@ -101,7 +102,6 @@ async function askAll(asks: readonly Ask[], folder: EvaluationFolder, options: R
     await folder.addJudgement({ ...recordOf(ask), score });
     meter.item(0, item.suite);
   };
-  const concurrency = judge.concurrency ?? 1;
   await eachOf(missing, work, { concurrency, action: "judge replies", signal: options.signal });
 }
 

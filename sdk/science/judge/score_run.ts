@@ -39,7 +39,9 @@ export async function scoreRun(
   const { total, missing, roles } = toJudge(run, judge);
   if (missing.length > 0) {
     judge.checkRoles?.(roles);
-    const meter = new ProgressMeter("judge", total, total - missing.length, options.on_progress);
+    const concurrency = judge.concurrency ?? 1;
+    const done = total - missing.length;
+    const meter = new ProgressMeter("judge", total, done, options.on_progress, concurrency);
     const keeper = new Keeper(run);
     const refusals = new Refusals(run.scoresOf(judge.id).size > 0);
     const work = async (response: ResponseRecord, signal: AbortSignal) => {
@@ -51,7 +53,7 @@ export async function scoreRun(
     };
     try {
       await eachOf(run.read(missing), work, {
-        concurrency: judge.concurrency ?? 1,
+        concurrency,
         action: "judge responses",
         signal: options.signal,
       });
