@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type InstalledProject, installPackage } from "../testing/installed.ts";
@@ -53,10 +53,18 @@ describe("npm pack", () => {
   });
 });
 
-/** The fenced blocks of README, each with why it is not run, if it says so. */
-const blocks = [...readme.matchAll(/(?:<!-- not run: (.*) -->\n)?```(sh|ts)\n([\s\S]*?)```/g)].map(
-  ([, reason, language, text]) => ({ reason, language: language!, text: text! }),
+/** The pages whose commands and programs are run here; `docs/experiment.md` has a test of its own. */
+const PAGES = ["README.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)].filter(
+  (name) => name.endsWith(".md") && name !== "docs/experiment.md",
 );
+
+/** The fenced blocks of the pages, each with why it is not run, if it says so. */
+const blocks = PAGES.flatMap((page) => {
+  const found = readFileSync(join(root, page), "utf8").matchAll(
+    /(?:<!-- not run: (.*) -->\n)?```(sh|ts)\n([\s\S]*?)```/g,
+  );
+  return [...found].map(([, reason, language, text]) => ({ page, reason, language: language!, text: text! }));
+});
 const runnable = blocks.filter(({ reason }) => reason === undefined);
 const firstLine = (text: string) =>
   text
@@ -71,27 +79,37 @@ function programOf(text: string): string {
   return `import { generate, load } from "capstan";\n${load}${text}`;
 }
 
-describe("README", () => {
+describe("the pages", () => {
   it("has commands and programs, and a reason for each that is not run", () => {
     expect(runnable.filter(({ language }) => language === "sh").length).toBeGreaterThan(1);
     expect(runnable.filter(({ language }) => language === "ts").length).toBeGreaterThan(1);
     for (const { reason } of blocks) if (reason !== undefined) expect(reason.length).toBeGreaterThan(10);
   });
 
-  it.each(runnable.filter(({ language }) => language === "sh").map(({ text }) => [firstLine(text), text]))(
-    "commands from: %s",
-    { timeout: 600_000 },
-    async (_, text) => {
-      const { code, err } = await run("bash", "-ec", text);
-      expect(code, err).toBe(0);
-    },
-  );
+  it("are one screen and a half, README, and links that lead somewhere", () => {
+    expect(readme.split("\n").length).toBeLessThan(100);
+    for (const page of PAGES) {
+      const links = readFileSync(join(root, page), "utf8").matchAll(/\]\((?!#|https?:)([^)#]+)\)/g);
+      for (const [, link] of links) expect(project.files, page).toContain(join(page, "..", link!));
+    }
+  });
 
   it.each(
-    runnable.filter(({ language }) => language === "ts").map(({ text }, i) => [firstLine(text), text, i]),
-  )("program from: %s", { timeout: 600_000 }, async (_, text, i) => {
+    runnable
+      .filter(({ language }) => language === "sh")
+      .map(({ page, text }) => [page, firstLine(text), text]),
+  )("%s: commands from: %s", { timeout: 600_000 }, async (_page, _line, text) => {
+    const { code, err } = await run("bash", "-ec", text);
+    expect(code, err).toBe(0);
+  });
+
+  it.each(
+    runnable
+      .filter(({ language }) => language === "ts")
+      .map(({ page, text }, i) => [page, firstLine(text), text, i] as const),
+  )("%s: program from: %s", { timeout: 600_000 }, async (_page, _line, text, i) => {
     const file = `example_${i}.mjs`;
-    writeFileSync(join(project.folder, file), programOf(text as string));
+    writeFileSync(join(project.folder, file), programOf(text));
     const { code, out, err } = await run(process.execPath, file);
     expect(code, err).toBe(0);
     // What the page shows beside the first is what it writes.
