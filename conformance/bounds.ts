@@ -7,17 +7,19 @@ export type FidelityDtype = "auto" | "f32" | "f16" | QuantisedDtype;
 /** Relative L2 error of a row that f16 weights and activations may have, at any depth (DESIGN, section 5). */
 const F16_BOUND = 5e-3;
 
+/** The same of activations in whole numbers of 16 bits, 32 of them with a scale. */
+const INT16_BOUND = 1e-3;
+
 /**
- * What DESIGN names for quantised weights: the most that a device which rounds activations too may be off the truth with
- * weights quantised alike. What quantising itself costs is only compared with it: of tiny random models the best
- * symmetric blocks lose up to fourteen times as much, and no device can help that.
+ * What quantising itself may cost, by DESIGN. It is only compared with: of tiny random models the best symmetric blocks
+ * lose up to fourteen times as much, and no device can help that.
  */
 export const QUANTISED_BOUNDS: Record<QuantisedDtype, number> = { q8: 3e-2, q4: 1.5e-1 };
 
 /**
- * Whether a kind of device may round activations to few bits where the weights are quantised. The others multiply
- * quantised weights in f32, so that nothing but its rounding may part them from the truth with the same weights. It
- * is said here and not by the device: what a device may be off is not for it to say.
+ * Whether a kind of device rounds activations to 16 bits where the weights are quantised. The others multiply quantised
+ * weights in f32, so that nothing but its rounding may part them from the truth with the same weights. It is said here
+ * and not by the device: what a device may be off is not for it to say.
  */
 const ROUNDS_ACTIVATIONS: Record<Device["kind"], boolean> = { truth: false, wasm: true, webgpu: false };
 
@@ -28,7 +30,7 @@ const ROUNDS_ACTIVATIONS: Record<Device["kind"], boolean> = { truth: false, wasm
  */
 export function relativeBound(kind: Device["kind"], dtype: FidelityDtype, block: number): number {
   if (dtype === "f16") return F16_BOUND;
-  if ((dtype === "q8" || dtype === "q4") && ROUNDS_ACTIVATIONS[kind]) return QUANTISED_BOUNDS[dtype];
+  if ((dtype === "q8" || dtype === "q4") && ROUNDS_ACTIVATIONS[kind]) return INT16_BOUND;
   return (kind === "webgpu" ? 2 : 1) * 2e-6 * (4 + block);
 }
 

@@ -31,7 +31,15 @@ export {
   siteName,
 } from "./hooks.ts";
 export { isObject } from "./json.ts";
-export { badElement, knownDtype, openProgramWeights, readExactly, streamParts } from "./load_weights.ts";
+export {
+  badElement,
+  isQuantised,
+  knownDtype,
+  openProgramWeights,
+  quantisedWeights,
+  readExactly,
+  streamParts,
+} from "./load_weights.ts";
 export { type MemoryNeed, memoryNeed } from "./memory.ts";
 export {
   type BufferName,

@@ -89,6 +89,21 @@ export function autoDtype({ parts }: OpenWeight): (typeof FILE_DTYPES)[FileDtype
   return first !== undefined && others.every((other) => other === first) ? first : "f32";
 }
 
+/** Types of a few bits, which round the weights: 32 neighbours of a row share a scale. */
+export function isQuantised(dtype: string): dtype is "q8" | "q4" {
+  return dtype === "q8" || dtype === "q4";
+}
+
+/** The weights that are quantised: every matrix but routers and learned positions, which stay in float32. */
+export function quantisedWeights({ weights, ops }: Program): Set<WeightId> {
+  const matrices = new Set([...weights.keys()].filter((id) => weights[id]!.kind === "matrix"));
+  for (const op of ops) {
+    if (op.op === "router") matrices.delete(op.weight);
+    if (op.op === "embed" && op.positions !== null) matrices.delete(op.positions);
+  }
+  return matrices;
+}
+
 /** Each type that matrices are kept in, once, that of most values first. */
 export function storedDtypes(
   matrices: Iterable<{ slot: Pick<WeightSlot, "count" | "rows" | "cols">; stored: StoredDtype }>,

@@ -110,7 +110,7 @@ export interface LoadOptions {
   /** What runs it; `auto` takes WebGPU where the machine has a GPU. Default: `auto`. */
   device?: "auto" | "wasm" | "webgpu";
   /**
-   * How the device keeps matrices; `auto` keeps them as the file does where it can. WASM: `f32`, `f16`, `bf16`.
+   * How the device keeps matrices; `auto` keeps them as the file does where it can. WASM: `f32`, `f16`, `bf16`, `q8`.
    * Default: `auto`.
    */
   dtype?: "auto" | "f32" | "f16" | "bf16" | "q8" | "q4";

@@ -4,6 +4,7 @@ import {
   buildProgram,
   CapstanError,
   type Hook,
+  isQuantised,
   type Op,
   type Program,
   type Site,
@@ -14,7 +15,7 @@ import { readModelConfig } from "../../sdk/checkpoint/weights/index.ts";
 import { loadOn } from "../../sdk/inference/load.ts";
 import type { FileSource, LoadOptions, Model } from "../../sdk/types.ts";
 import { relativeBound, worstRow } from "../bounds.ts";
-import { createTruthDevice, isQuantised } from "../truth/index.ts";
+import { createTruthDevice } from "../truth/index.ts";
 import type { Computed, Made } from "./compare.ts";
 import { runPass } from "./passes.ts";
 import type { Reference } from "./reference.ts";

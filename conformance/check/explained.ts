@@ -1,4 +1,4 @@
-import { isQuantised } from "../truth/index.ts";
+import { isQuantised } from "../../models/index.ts";
 import type { CaseReport, Divergence, QuantisationLoss } from "./report.ts";
 
 /** What judges the rows of a dtype. */

@@ -1,8 +1,8 @@
+import { isQuantised } from "../../models/index.ts";
 import { resolveSource } from "../../sdk/checkpoint/source/index.ts";
 import { runtimeName } from "../../sdk/platform/index.ts";
 import type { FileSource, Model } from "../../sdk/types.ts";
 import { relativeBound } from "../bounds.ts";
-import { isQuantised } from "../truth/index.ts";
 import { type Case, type CaseRun, readCase } from "./case.ts";
 import { compareGreedy, compareRun, type Made, worstOf } from "./compare.ts";
 import { explain } from "./explain.ts";

@@ -4,6 +4,7 @@ import {
   type DeviceHook,
   type DeviceModel,
   type Hook,
+  isQuantised,
   type Program,
   planHooks,
   ropeLengths,
@@ -13,7 +14,7 @@ import {
   type StepResult,
 } from "../../models/index.ts";
 import type { FidelityDtype } from "../bounds.ts";
-import { createTruthDevice, isQuantised } from "../truth/index.ts";
+import { createTruthDevice } from "../truth/index.ts";
 import { compareResults } from "./compare.ts";
 import { stepEntry } from "./entry.ts";
 import type { Tiny } from "./tiny.ts";

@@ -1,3 +1,3 @@
 /** The truth: every op of a program in plain f64 loops, as one more device. */
 export { createTruthDevice, type TruthOptions } from "./device.ts";
-export { isQuantised, type QuantisedDtype } from "./quantise.ts";
+export type { QuantisedDtype } from "./quantise.ts";

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { buildProgram } from "../../models/index.ts";
+import { buildProgram, quantisedWeights } from "../../models/index.ts";
 import { TINIES } from "../contract/tiny.ts";
-import { quantisedWeights, quantiseRows } from "./quantise.ts";
+import { quantiseRows } from "./quantise.ts";
 
 function quantised(values: number[], cols: number, dtype: "q8" | "q4"): number[] {
   const row = Float32Array.from(values);

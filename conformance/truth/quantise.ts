@@ -1,25 +1,9 @@
-import type { Program, WeightId } from "../../models/index.ts";
-
 /** Types of a few bits, which round the weights. */
 export type QuantisedDtype = "q8" | "q4";
-
-export function isQuantised(dtype: string): dtype is QuantisedDtype {
-  return dtype in MOST;
-}
 
 /** Neighbours of a row that share a scale (its last block may be shorter), and the largest step of each type. */
 const BLOCK = 32;
 const MOST: Record<QuantisedDtype, number> = { q8: 127, q4: 7 };
-
-/** The weights that are quantised: every matrix but routers and learned positions, which stay as vectors do. */
-export function quantisedWeights({ weights, ops }: Program): Set<WeightId> {
-  const matrices = new Set([...weights.keys()].filter((id) => weights[id]!.kind === "matrix"));
-  for (const op of ops) {
-    if (op.op === "router") matrices.delete(op.weight);
-    if (op.op === "embed" && op.positions !== null) matrices.delete(op.positions);
-  }
-  return matrices;
-}
 
 /** Rounds rows of `cols` values, in place, to what a device that keeps them in this type computes with. */
 export function quantiseRows(values: Float32Array, cols: number, dtype: QuantisedDtype): void {

@@ -1,14 +1,16 @@
 import {
   badElement,
   type DeviceLoadOptions,
+  isQuantised,
   openProgramWeights,
   type Program,
+  quantisedWeights,
   readExactly,
   streamParts,
   toFloats,
   type WeightSource,
 } from "../../models/index.ts";
-import { isQuantised, quantisedWeights, quantiseRows } from "./quantise.ts";
+import { quantiseRows } from "./quantise.ts";
 
 /** [rows, cols] row-major (a vector has one row), or several of these one after the other. Float32 holds every F32, F16 and BF16 value exactly. */
 export interface Weight {

@@ -20,7 +20,7 @@ export const ENGINE_BUILDS: readonly Build[] = [
     name: "baseline",
     features: ["simd"],
     url: () => new URL("../pkg/capstan_core_bg.wasm", import.meta.url),
-    digest: "631c250706452511d06035820b741d614bacbd7c4254524c908e46da46072c9f",
+    digest: "8b49db3bf6cd1eb611119ca488b834400d0d276fb09fdb1260d6a361d1ec37c6",
   },
 ];
 

@@ -3,9 +3,11 @@ import {
   autoDtype,
   badElement,
   fileBytes,
+  isQuantised,
   knownDtype,
   type OpenWeight,
   openProgramWeights,
+  quantisedWeights,
   readExactly,
   storedDtypes,
   streamParts,
@@ -16,7 +18,7 @@ import { BadElement, type Instance } from "./instance.ts";
 import { PackedReader } from "./packed.ts";
 
 /** Types that the engine stores matrices in. */
-export const STORED_DTYPES = ["f32", "f16", "bf16"] as const satisfies readonly StoredDtype[];
+export const STORED_DTYPES = ["f32", "f16", "bf16", "q8"] as const satisfies readonly StoredDtype[];
 type Stored = (typeof STORED_DTYPES)[number];
 
 /** What the engine calls a file's dtypes. */
@@ -60,15 +62,17 @@ function createModel(
   weights: readonly OpenWeight[],
   dtype: Stored | "auto",
 ): ModelSizes {
-  const described = weights.map((weight) => {
+  const rounded = quantisedWeights(program);
+  const described = weights.map((weight, id) => {
     const { kind, count, rows, cols } = weight.slot;
-    return { kind, count, rows, cols, stored: dtype === "auto" ? autoDtype(weight) : dtype };
+    const asked = dtype === "auto" ? autoDtype(weight) : dtype;
+    return { kind, count, rows, cols, stored: isQuantised(asked) && !rounded.has(id) ? "f32" : asked };
   });
   const json = new TextEncoder().encode(JSON.stringify({ ...program, weights: described }));
   const length = instance.write("load weights", json);
   const packed = new PackedReader(instance.call("load weights", "create_model", length));
   const sizes = { block_size: packed.u32(), weight_bytes: packed.u32(), block_bytes: packed.u32() };
-  const matrices = described.filter(({ kind }) => kind === "matrix");
+  const matrices = described.filter((_, id) => rounded.has(id));
   return { ...sizes, stored: storedDtypes(matrices.map((slot) => ({ slot, stored: slot.stored }))) };
 }
 

@@ -20,6 +20,7 @@ mod program;
 mod random;
 mod sample;
 mod simd;
+mod simd_int;
 mod slots;
 mod step;
 

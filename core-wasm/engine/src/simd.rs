@@ -16,6 +16,16 @@ mod wasm {
 
     impl F32x4 {
         #[inline(always)]
+        pub fn from_v128(bits: v128) -> Self {
+            Self(bits)
+        }
+
+        #[inline(always)]
+        pub fn to_v128(self) -> v128 {
+            self.0
+        }
+
+        #[inline(always)]
         pub fn splat(value: f32) -> Self {
             Self(f32x4_splat(value))
         }
@@ -152,6 +162,11 @@ mod portable {
     pub struct F32x4([f32; 4]);
 
     impl F32x4 {
+        #[inline(always)]
+        pub fn from_lanes(lanes: [f32; 4]) -> Self {
+            Self(lanes)
+        }
+
         #[inline(always)]
         pub fn splat(value: f32) -> Self {
             Self([value; 4])

@@ -10,12 +10,11 @@
 
 mod aligned;
 mod bf16;
-#[cfg(test)]
-mod blocks;
 mod f16;
 mod f32;
 mod float;
 mod matrix;
+mod q8;
 pub mod source;
 
 use serde::Deserialize;
@@ -23,6 +22,7 @@ use serde::Deserialize;
 pub use aligned::{Aligned, Plain};
 pub use float::Float;
 pub use matrix::{Matrix, Panels};
+use q8::Q8;
 pub use source::FileDtype;
 
 use crate::error::Result;
@@ -72,6 +72,7 @@ pub enum StoredDtype {
     F32,
     F16,
     Bf16,
+    Q8,
 }
 
 impl StoredDtype {
@@ -81,6 +82,7 @@ impl StoredDtype {
             StoredDtype::F32 => Box::new(Panels::<f32>::new(rows, cols)?),
             StoredDtype::F16 => Box::new(Panels::<half::f16>::new(rows, cols)?),
             StoredDtype::Bf16 => Box::new(Panels::<half::bf16>::new(rows, cols)?),
+            StoredDtype::Q8 => Box::new(Panels::<Q8>::new(rows, cols)?),
         })
     }
 
@@ -90,6 +92,7 @@ impl StoredDtype {
             StoredDtype::F32 => Panels::<f32>::bytes_of(rows, cols),
             StoredDtype::F16 => Panels::<half::f16>::bytes_of(rows, cols),
             StoredDtype::Bf16 => Panels::<half::bf16>::bytes_of(rows, cols),
+            StoredDtype::Q8 => Panels::<Q8>::bytes_of(rows, cols),
         }
     }
 }
