@@ -26,6 +26,11 @@ export function publishedRange(n_layers: number): LayerRange {
   return { start, end: Math.max(at(near.end), start + 1) };
 }
 
+/** The layer that projections are read at: 22 of Gemma 2 27B's 46 as published, else the middle (32 of 64, 40 of 80). */
+export function readLayer(n_layers: number): number {
+  return n_layers === 46 ? 22 : Math.floor(n_layers / 2);
+}
+
 /** Checks one layer, where some are given one of them. Throws `bad_request`. */
 export function checkLayer(
   layer: number,

@@ -201,7 +201,7 @@ describe("a step", () => {
 
 describe("admission", () => {
   const scheduledOf = (mark: number, client: string) => {
-    const task = {
+    const task: Task = {
       sequence: scheduler.openSequence(NO_HOOKS),
       first: callOf(Int32Array.of(mark)),
       max_tokens: 2,
@@ -211,7 +211,7 @@ describe("admission", () => {
       next: () => null,
       ahead: () => "waits",
       ended: () => {},
-    } as const;
+    };
     return new ScheduledSequence(task, mark);
   };
   const markOf = (scheduled: ScheduledSequence | undefined) => scheduled?.age;

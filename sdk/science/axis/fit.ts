@@ -2,7 +2,7 @@ import { abortedError, CapstanError, show } from "../../../models/index.ts";
 import * as rules from "../../common/options.ts";
 import { type Rules, readOptions } from "../../common/options.ts";
 import { checkRun } from "../inputs.ts";
-import { checkLayer } from "../layers.ts";
+import { checkLayer, readLayer } from "../layers.ts";
 import { VectorSum } from "../numbers/stats.ts";
 import { cosine, dot, meanOf, row, subtract, unit } from "../numbers/vectors.ts";
 import { DEFAULT_ROLE } from "../recipe/roles.ts";
@@ -21,7 +21,7 @@ export interface FitOptions {
   judge_id?: string;
   /** Responses fully in role that a role needs, from 1. Default: the recipe's, else 50 as published. */
   min_count?: number;
-  /** Layer where projections are read by default, from 0. Default: the recipe's, else the middle layer. */
+  /** Layer where projections are read by default, from 0. Default: the recipe's, else 22 of 46 as published, else the middle one. */
   target_layer?: number;
   /** PCA of the centred role vectors at unit length. Default: false. */
   scale_unit?: boolean;
@@ -61,7 +61,7 @@ export async function fit(source: Run | string, given: FitOptions = {}): Promise
   const min_count = checkMinCount(options.min_count ?? manifest.recipe.min_count ?? 50);
   const layers = keptLayers(manifest);
   const target_layer =
-    options.target_layer ?? nearestOf(layers, manifest.recipe.target_layer ?? n_layers / 2);
+    options.target_layer ?? nearestOf(layers, manifest.recipe.target_layer ?? readLayer(n_layers));
   checkLayer(target_layer, n_layers, "fit", layers);
 
   const judge = chooseJudge(run, options.judge_id);
