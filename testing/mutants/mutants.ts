@@ -21,7 +21,7 @@ import { filesOf, root } from "./tree.ts";
  * to notice. A fault that none notices shows a test that is missing.
  */
 export interface Mutant {
-  /** What is wrong in it, behind its folder: `sdk/science/plots: curves swapped`. */
+  /** What is wrong in it, behind its file: `sdk/science/plots/drift: curves swapped`. */
   name: string;
   file: string;
   /** Text that the file holds exactly once. */
@@ -35,18 +35,26 @@ export interface Mutant {
   needs?: Part;
 }
 
-export type Outcome = "killed" | "survived" | "skipped";
+/** `broken`: the edit makes no program, so that no test has tried it. */
+export type Outcome = "killed" | "survived" | "broken" | "skipped";
 
 export interface MutantResult {
   name: string;
   outcome: Outcome;
   seconds: number;
-  /** The test that failed; what is missing, where it was skipped. */
+  /** The test that failed; why it is broken; what is missing, where it was skipped. */
   by: string;
 }
 
 /** A run of test files. */
-type TestRun = { failed: false } | { failed: true; by: string };
+interface TestRun {
+  outcome: Exclude<Outcome, "skipped">;
+  by: string;
+}
+
+const PASSED: TestRun = { outcome: "survived", by: "" };
+const killedBy = (by: string): TestRun => ({ outcome: "killed", by });
+const broken = (by: string): TestRun => ({ outcome: "broken", by });
 
 /** Seconds after which a run of tests counts as one that hangs. */
 const HANG_SECONDS = 300;
@@ -59,7 +67,7 @@ export function faultsOf(
   more: Pick<Mutant, "needs" | "cargo"> = {},
 ): Mutant[] {
   return edits.map(([name, find, replace]) => ({
-    name: `${dirname(file)}: ${name}`,
+    name: `${file.slice(0, file.lastIndexOf("."))}: ${name}`,
     file,
     find,
     replace,
@@ -112,7 +120,7 @@ export async function runMutants(
     copyTree(copy);
     const tests = new Set(mutants.filter((one) => missingOf(one) === null).flatMap((one) => one.tests));
     const without = await runTests(copy, [...tests]);
-    if (without.failed) throw new Error(`tests fail without any fault: ${without.by}`);
+    if (without !== PASSED) throw new Error(`tests fail without any fault: ${without.by}`);
     const results: MutantResult[] = [];
     for (const mutant of mutants) {
       const result = await runMutant(copy, mutant);
@@ -139,7 +147,7 @@ async function runMutant(copy: string, mutant: Mutant): Promise<MutantResult> {
     );
     const run = cargo === undefined ? await runTests(copy, tests) : await runCargo(copy, cargo);
     const seconds = (performance.now() - began) / 1000;
-    return { name, outcome: run.failed ? "killed" : "survived", seconds, by: run.failed ? run.by : "" };
+    return { name, seconds, ...run };
   } finally {
     writeFileSync(path, source);
   }
@@ -169,26 +177,25 @@ interface JsonReport {
   }[];
 }
 
-/** @throws Error where a file could not be read as a program: then nothing was tested */
 async function runTests(copy: string, tests: readonly string[]): Promise<TestRun> {
-  if (tests.length === 0) return { failed: false };
+  if (tests.length === 0) return PASSED;
   const report = join(copy, ".mutants-report.json");
   rmSync(report, { force: true });
   const vitest = join(copy, "node_modules", "vitest", "vitest.mjs");
   const args = [vitest, "run", "--bail=1", "--reporter=json", `--outputFile=${report}`, ...tests];
   const { hangs, output } = await runToEnd(process.env.CAPSTAN_NODE ?? "node", args, copy);
-  if (hangs) return { failed: true, by: `no end after ${HANG_SECONDS} s` };
+  if (hangs) return killedBy(`no end after ${HANG_SECONDS} s`);
   if (!existsSync(report)) throw new Error(`vitest wrote no report: ${output.slice(-2000)}`);
   const { testResults } = JSON.parse(readFileSync(report, "utf8")) as JsonReport;
   for (const { assertionResults, status, message, name } of testResults) {
     const failed = assertionResults.find((test) => test.status === "failed");
-    if (failed !== undefined) return { failed: true, by: failed.fullName };
+    if (failed !== undefined) return killedBy(failed.fullName);
     if (status !== "failed" || message === "") continue;
     if (/SyntaxError|PARSE_ERROR|Transform failed|Cannot find|Failed to (resolve|load)/.test(message))
-      throw new Error(`${name} does not load: ${message}`);
-    return { failed: true, by: message.split("\n")[0]! };
+      return broken(`${name} does not load: ${message.split("\n")[0]}`);
+    return killedBy(message.split("\n")[0]!);
   }
-  return { failed: false };
+  return PASSED;
 }
 
 async function runCargo(
@@ -200,13 +207,13 @@ async function runCargo(
   const { hangs, code, output } = await runToEnd("cargo", args, join(copy, "core-wasm"), {
     CARGO_TARGET_DIR: target,
   });
-  if (hangs) return { failed: true, by: `no end after ${HANG_SECONDS} s` };
+  if (hangs) return killedBy(`no end after ${HANG_SECONDS} s`);
   if (code === 0 && /test result: ok\. 0 passed/.test(output))
-    throw new Error(`no test of ${crate} is named ${filter}`);
+    return broken(`no test of ${crate} is named ${filter}`);
   if (code !== 0 && !/test result: FAILED/.test(output))
-    throw new Error(`${crate} does not build: ${output.slice(-2000)}`);
-  if (code === 0) return { failed: false };
-  return { failed: true, by: /^\s{4}(\S+::\S+)$/m.exec(output)?.[1] ?? filter };
+    return broken(`${crate} does not build: ${/^error.*$/m.exec(output)?.[0] ?? code}`);
+  if (code === 0) return PASSED;
+  return killedBy(/^\s{4}(\S+::\S+)$/m.exec(output)?.[1] ?? filter);
 }
 
 /** Runs a program in a group of its own, which ends with it. */

@@ -32,13 +32,14 @@ const results = await runMutants(chosen, ({ name, outcome, seconds, by }) => {
   const line = `${outcome.padEnd(8)} ${seconds.toFixed(1).padStart(5)} s  ${name}${by === "" ? "" : `  (${by})`}\n`;
   (values.json ? process.stderr : process.stdout).write(line);
 });
-const of = (outcome: string) => results.filter((result) => result.outcome === outcome);
-const [killed, survived, skipped] = [of("killed"), of("survived"), of("skipped")];
-if (values.json) {
-  process.stdout.write(
-    `${JSON.stringify({ killed: killed.length, survived: survived.length, skipped: skipped.length, results }, null, 2)}\n`,
-  );
-} else {
-  process.stdout.write(`${killed.length} killed, ${survived.length} survived, ${skipped.length} skipped\n`);
-}
-process.exit(survived.length === 0 ? 0 : 3);
+const counts = Object.fromEntries(
+  (["killed", "survived", "broken", "skipped"] as const).map((outcome) => [
+    outcome,
+    results.filter((result) => result.outcome === outcome).length,
+  ]),
+);
+const line = Object.entries(counts)
+  .map(([outcome, n]) => `${n} ${outcome}`)
+  .join(", ");
+process.stdout.write(values.json ? `${JSON.stringify({ ...counts, results }, null, 2)}\n` : `${line}\n`);
+process.exit(counts.broken === 0 ? (counts.survived === 0 ? 0 : 3) : 1);

@@ -1,0 +1,75 @@
+import { faultsOf, type Mutant } from "../mutants.ts";
+
+const pick = "core-wasm/builds/pick.test.ts";
+const contract = "conformance/contract/contract.test.ts";
+const engine = (filter: string) => ({ cargo: { crate: "capstan-core", filter } });
+
+export const CORE_WASM: readonly Mutant[] = [
+  ...faultsOf("core-wasm/builds/pick.ts", pick, [
+    ["the slowest build is picked", "builds.find((build)", "builds.findLast((build)"],
+    [
+      "what a runtime lacks does not count",
+      "(feature) => !features[feature]);\n  const",
+      "(feature) => feature.length > 99);\n  const",
+    ],
+  ]),
+  ...faultsOf("core-wasm/engine/batch.ts", contract, [
+    ["hooks on last positions act on all", "Number(only_last)", "0 * Number(only_last)"],
+    [
+      "a ceiling is written as the floor",
+      'packed.f32(hook.op === "clamp" ? hook.floor : 0',
+      'packed.f32(hook.op === "clamp" ? hook.ceiling : 0',
+    ],
+    ["captures lie over each other", "captures_at + 4 * i * size", "captures_at + 0 * i * size"],
+  ]),
+  ...faultsOf("core-wasm/engine/instance.ts", "core-wasm/engine/instance.test.ts", [
+    [
+      "memory of a threads build is not the one that was given",
+      "imports.env?.memory ?? exports.memory",
+      "exports.memory ?? imports.env?.memory",
+    ],
+  ]),
+  ...faultsOf(
+    "core-wasm/engine/src/random.rs",
+    [],
+    [["nine rounds of Philox", "for _ in 0..10 {", "for _ in 0..9 {"]],
+    engine("random"),
+  ),
+  ...faultsOf(
+    "core-wasm/engine/src/sample.rs",
+    [],
+    [
+      [
+        "a penalty makes what was there likelier",
+        "{ value / repetition_penalty }",
+        "{ value * repetition_penalty }",
+      ],
+      ["log-probabilities without the highest logit", ".ln() + f64::from(highest);", ".ln();"],
+    ],
+    engine("sample"),
+  ),
+  ...faultsOf(
+    "core-wasm/engine/src/kernels/norm.rs",
+    [],
+    [["the mean stays", "(f64::from(*value) - mean) as f32", "f64::from(*value) as f32"]],
+    engine("norm"),
+  ),
+  ...faultsOf(
+    "core-wasm/engine/src/hooks.rs",
+    [],
+    [
+      [
+        "a ceiling is read as the floor",
+        "let (floor, ceiling) = (packed.f32()?, packed.f32()?);",
+        "let (ceiling, floor) = (packed.f32()?, packed.f32()?);",
+      ],
+    ],
+    engine("hooks"),
+  ),
+  ...faultsOf(
+    "core-wasm/engine/src/slots.rs",
+    [],
+    [["a freed id serves again", "slot.uses = slot.uses % LAST_USE + 1;", "slot.uses = slot.uses % 1 + 1;"]],
+    engine("slots"),
+  ),
+];
