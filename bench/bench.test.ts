@@ -9,7 +9,7 @@ import { lacks } from "../testing/parts.ts";
 import { denoRuntime } from "../testing/runtimes/runtimes.ts";
 import { measureCapCost } from "./cap_cost.ts";
 import { type BenchEngine, ourEngine } from "./engine.ts";
-import { measure, median, medianRange } from "./measure.ts";
+import { measure } from "./measure.ts";
 import { randomFolder } from "./random_folder.ts";
 import { SHAPE_134M, SHAPE_TINY, type Shape, writeShape } from "./shape.ts";
 
@@ -149,18 +149,6 @@ describe("measuring", () => {
     expect(speeds.map(({ name }) => name)).toEqual(["first", "second"]);
     expect(speeds[0]!.tok_s.prefill).toBeGreaterThan(0);
     expect(logits_error).toEqual([0, Math.SQRT1_2]);
-  });
-
-  it("takes the median", () => {
-    expect(median([9, 1, 5])).toBe(5);
-    expect(median([4, 1, 9, 2])).toBe(3);
-  });
-
-  it("says how sure a median is", () => {
-    const values = Array.from({ length: 101 }, (_, i) => (i * 37) % 101);
-    // sqrt(101) * 0.98 = 9.8 places to either side.
-    expect(medianRange(values)).toEqual({ median: 50, low: 40, high: 60 });
-    expect(medianRange([3])).toEqual({ median: 3, low: 3, high: 3 });
   });
 
   it("feeds our engine as a session would be fed", async () => {

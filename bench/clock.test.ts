@@ -3,7 +3,7 @@ import type { Session } from "../sdk/types.ts";
 import { fakeModel } from "../testing/fakes/fake_model.ts";
 import { measureCapCost } from "./cap_cost.ts";
 import type { BenchEngine } from "./engine.ts";
-import { measure } from "./measure.ts";
+import { measure, median, medianRange } from "./measure.ts";
 
 /** The arithmetic of the bench, on clocks that the engines under it set. */
 
@@ -149,5 +149,19 @@ describe("the cost of caps", () => {
       [true, false],
     ];
     expect(pairs).toEqual([plain_first, capped_first, plain_first, capped_first, plain_first, capped_first]);
+  });
+});
+
+describe("what is reported of many rounds", () => {
+  it("takes the median", () => {
+    expect(median([9, 1, 5])).toBe(5);
+    expect(median([4, 1, 9, 2])).toBe(3);
+  });
+
+  it("says how sure a median is", () => {
+    const values = Array.from({ length: 101 }, (_, i) => (i * 37) % 101);
+    // sqrt(101) * 0.98 = 9.8 places to either side.
+    expect(medianRange(values)).toEqual({ median: 50, low: 40, high: 60 });
+    expect(medianRange([3])).toEqual({ median: 3, low: 3, high: 3 });
   });
 });

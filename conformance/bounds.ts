@@ -27,6 +27,8 @@ const ROUNDS_ACTIVATIONS: Record<Device["kind"], boolean> = { truth: false, wasm
  * The relative L2 error that a row after block `i` may have; logits count as block `n_layers`.
  * Exact weights in f32 arithmetic: 2e-6 (4 + i) on the CPU, twice that on WebGPU. Quantised weights: the same, against
  * the truth with the weights quantised, unless activations are rounded too.
+ * @example
+ * relativeBound("wasm", "f32", 0); // 0.000008
  */
 export function relativeBound(kind: Device["kind"], dtype: FidelityDtype, block: number): number {
   if (dtype === "f16") return F16_BOUND;

@@ -13,6 +13,7 @@ const MOST = 4096;
  * transformers treats them. Every error names the field, what it needs and what stands there.
  */
 export class ConfigReader {
+  /** The config as it was parsed. */
   readonly raw: RawConfig;
   readonly #where: string;
   readonly #warn: Warn;
@@ -23,6 +24,7 @@ export class ConfigReader {
     this.#warn = warn;
   }
 
+  /** Whether a field is there and not null. */
   has(name: string): boolean {
     return this.raw[name] !== undefined && this.raw[name] !== null;
   }
@@ -48,24 +50,28 @@ export class ConfigReader {
     return fallback;
   }
 
+  /** A finite number; `fallback` where the field is absent. */
   number(name: string, fallback?: number): number {
     const value = this.#value(name, fallback, "a number");
     if (typeof value === "number" && Number.isFinite(value)) return value;
     throw this.#wrong(name, "a finite number", value);
   }
 
+  /** A number above 0; `fallback` where the field is absent. */
   positive(name: string, fallback?: number): number {
     const value = this.number(name, fallback);
     if (value > 0) return value;
     throw this.#wrong(name, "a number above 0", value);
   }
 
+  /** True or false; `fallback` where the field is absent. */
   bool(name: string, fallback?: boolean): boolean {
     const value = this.#value(name, fallback, "true or false");
     if (typeof value === "boolean") return value;
     throw this.#wrong(name, "true or false", value);
   }
 
+  /** One of the known texts; `fallback` where the field is absent. Another one is `unsupported`. */
   oneOf<T extends string>(name: string, known: readonly T[], fallback?: T): T {
     const value = this.#value(name, fallback, known.join(" | "));
     if (known.includes(value as T)) return value as T;
@@ -107,6 +113,7 @@ export class ConfigReader {
     throw this.#wrong(name, `${length} numbers`, value);
   }
 
+  /** A list; undefined where the field is absent. */
   list(name: string): unknown[] | undefined {
     if (!this.has(name)) return undefined;
     const value = this.raw[name];

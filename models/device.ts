@@ -42,7 +42,7 @@ export interface DeviceLoadOptions {
   ropes: readonly RopeSpec[];
   /** Ends the load with `aborted`. Default: none. */
   signal?: AbortSignal;
-  /** Called after each tensor, with bytes of the files read so far and in all. */
+  /** Called after each tensor, with bytes of the files read so far and in all. Default: none. */
   on_progress?: (done: number, total: number) => void;
 }
 

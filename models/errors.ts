@@ -32,13 +32,20 @@ export interface ErrorParts {
  * The one error type of Capstan: a stable `code` and a message of four parts on one line.
  *
  * @example
- * throw new CapstanError("bad_weights", {
- *   action: "load model.safetensors", need: "model.norm.weight [64]", found: "[48]",
- *   fix: "The file may be of another model than config.json." });
+ * const error = new CapstanError("bad_weights", {
+ *   action: "load model.safetensors",
+ *   need: "model.norm.weight [64]",
+ *   found: "[48]",
+ *   fix: "The file may be of another model.",
+ * });
+ * error.message; // "load model.safetensors: need model.norm.weight [64], found [48]. The file may be of another model."
  */
 export class CapstanError extends Error {
+  /** Always `CapstanError`. */
   override readonly name = "CapstanError";
+  /** What kind of error it is: stable, for programs. */
   readonly code: ErrorCode;
+  /** What the message is made of. */
   readonly parts: ErrorParts;
   /** Of `busy`: seconds after which to try again, a whole number from 1. */
   readonly retry_after?: number;

@@ -17,6 +17,7 @@ export class Slots {
   /** Slots there can ever be. */
   static readonly most = MOST_SLOTS;
 
+  /** Slots that can be taken. */
   get n_vacant(): number {
     return this.#vacant.length;
   }

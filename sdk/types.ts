@@ -317,14 +317,17 @@ export interface GenerateOptions extends QueueOptions {
   seed?: number;
   /**
    * Texts that end the reply; not part of it. The text of an added token (`<|im_end|>`) stands for the token, too, which
-   * a reply's text does not show.
+   * a reply's text does not show. Default: none.
    */
   stop?: string | readonly string[];
   /** Ids that end the reply, beside the model's own; not part of it. Default: none. */
   stop_token_ids?: IntegerArray;
-  /** Report log-probabilities: true for the drawn token's, a number for as many of the likeliest too. */
+  /**
+   * Report log-probabilities: true for the drawn token's, a number from 0 to 100 for as many of the likeliest too.
+   * Default: false.
+   */
   logprobs?: boolean | number;
-  /** Site patterns whose mean over the reply's own tokens is kept (the token that ends it left out). */
+  /** Site patterns whose mean over the reply's own tokens is kept (the token that ends it left out). Default: none. */
   mean?: readonly string[];
   /**
    * How a string is read: `text` (default) takes added tokens in it (`<|im_start|>`) as characters, `parse` as tokens: for
@@ -333,7 +336,7 @@ export interface GenerateOptions extends QueueOptions {
   special?: "text" | "parse";
   /** A chat's last message is gone on with, not answered. Default: false, and a chat that ends with the assistant's is refused. */
   continue_final_message?: boolean;
-  /** Further arguments of the chat template. */
+  /** Further arguments of the chat template. Default: none. */
   template_args?: TemplateArgs;
   /**
    * How long the prompt's keys and values are kept for prompts that begin alike: `long` (default) as long as memory

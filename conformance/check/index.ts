@@ -19,7 +19,7 @@ export interface CheckOptions extends OpenOptions {
    * of the first pass that failed, or `always` of the worst one. Default: failed.
    */
   explain?: "failed" | "always" | "never";
-  /** Called as each pass of a run begins; `truth` is the f64 truth's, with q8 and q4. */
+  /** Called as each pass of a run begins; `truth` is the f64 truth's, with q8 and q4. Default: none. */
   on_progress?: (progress: { case: string; run: string; pass: Pass | "generate" | "truth" }) => void;
 }
 

@@ -15,6 +15,8 @@ export interface TruthOptions {
 /**
  * The device that the others are measured against: f64 weights, activations, cache and sums, one naive loop an
  * op. Slow on purpose; meant for models of a few layers. In q8 and q4 it computes exactly with the rounded weights.
+ * @example
+ * const device = createTruthDevice({ max_blocks: 64 });
  */
 export function createTruthDevice(options: TruthOptions = {}): Device {
   const { block_size = 8, max_blocks = 65_536 } = options;

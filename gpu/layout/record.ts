@@ -80,7 +80,7 @@ export interface RecordLayout<F extends Fields = Fields> {
  *
  * @example
  * const TILE = record({ first_row: "u32", n_rows: "u32" });
- * TILE.write(packed, at, { first_row: 8, n_rows: 4 });
+ * [...TILE.pack({ first_row: 8, n_rows: 4 })]; // [8,4]
  * TILE.accessors({ name: "tile", array: "batch", base: "step.tiles_at" }); // tile_first_row(index), tile_n_rows(index)
  */
 export function record<const F extends Fields>(fields: F): RecordLayout<F> {

@@ -98,7 +98,10 @@ const ARCHITECTURES: Record<string, Architecture> = {
  *
  * @returns a function that takes it away again
  * @example
- * const remove = addArchitecture("my_llama", (config) => myLlama(config));
+ * // A family that is Llama under another name.
+ * const remove = addArchitecture("my_llama", ({ raw }) => readDecoder({ ...raw, model_type: "llama" }));
+ * knownArchitectures().includes("my_llama"); // true
+ * remove();
  */
 export function addArchitecture(model_type: string, build: Architecture): () => void {
   const before = ADDED.get(model_type);

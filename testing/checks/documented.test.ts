@@ -24,6 +24,8 @@ interface Documented {
 
 let exported: Documented[];
 let fields: Documented[];
+/** Public methods and accessors of the exported classes. */
+let members: Documented[];
 
 beforeAll(() => {
   const { options } = ts.parseJsonConfigFileContent(
@@ -68,6 +70,14 @@ beforeAll(() => {
         )
         .map((field) => describeSymbol(field, `${owner.name}.${field.name}`)),
     );
+  const accessible = ts.SymbolFlags.Method | ts.SymbolFlags.Accessor | ts.SymbolFlags.Property;
+  members = [...symbols.values()]
+    .filter(({ flags }) => flags & ts.SymbolFlags.Class)
+    .flatMap((owner) =>
+      [...(owner.members?.values() ?? [])]
+        .filter(({ flags, name }) => flags & accessible && !/^(__|#)/.test(name))
+        .map((member) => describeSymbol(member, `${owner.name}.${member.name}`)),
+    );
 });
 
 describe("what the package exports", () => {
@@ -86,6 +96,18 @@ describe("what the package exports", () => {
   it("has a comment on every option", () => {
     const options = fields.filter(({ is_option }) => is_option);
     expect(options.filter(({ doc }) => doc === "").map(({ name }) => name)).toEqual([]);
+  });
+
+  it("has a comment on every member of a class", () => {
+    expect(members.length).toBeGreaterThan(30);
+    expect(members.filter(({ doc }) => doc === "").map(({ name }) => name)).toEqual([]);
+  });
+
+  it("says of every option what it is when left out", () => {
+    const options = fields.filter(({ is_option }) => is_option);
+    expect(
+      options.filter(({ doc }) => !/default/i.test(doc)).map(({ name, doc }) => `${name}: ${doc}`),
+    ).toEqual([]);
   });
 
   it("says of every option that is a number where it may lie and what it is when left out", () => {

@@ -30,6 +30,9 @@ export interface FileTensor {
  *
  * @param file what to call it in errors
  * @throws CapstanError `bad_file`
+ * @example
+ * const bytes = encodeSafetensors({ a: { dtype: "F32", shape: [2], data: Float32Array.of(1, 2) } });
+ * [...decodeSafetensors(bytes).tensors.get("a").float32()]; // [1,2]
  */
 export function decodeSafetensors(
   bytes: Uint8Array,
@@ -52,6 +55,9 @@ export type HeaderCheck = (header: Uint8Array, file_bytes: number, file: string)
  * Opens a safetensors file by its header alone; tensors are read by byte range.
  *
  * @throws CapstanError `not_found`, `bad_file`
+ * @example
+ * const { tensors } = await openSafetensors(source, "model.safetensors");
+ * const embedding = await tensors.get("model.embed_tokens.weight").float32();
  */
 export async function openSafetensors(
   source: FileSource,

@@ -16,7 +16,7 @@ export interface TensorData {
  * @param metadata texts for the header; numbers and lists go in as JSON text
  * @throws CapstanError `bad_request` when a tensor's data has not the size of its shape
  * @example
- * encodeSafetensors({ axis: { dtype: "F32", shape: [2, 3], data: new Float32Array(6) } }, { format: "pt" })
+ * encodeSafetensors({ axis: { dtype: "F32", shape: [2, 3], data: new Float32Array(6) } }, { format: "pt" });
  */
 export function encodeSafetensors(
   tensors: Readonly<Record<string, TensorData>>,

@@ -28,6 +28,7 @@ const PROBES: Rules<{ layers?: readonly number[] | LayerRange }> = {
  * (paper, section 3.1). Positive is Assistant. Made by `fit`, read by `readAxis`.
  */
 export class Axis {
+  /** Everything that `axis.safetensors` keeps. */
   readonly data: AxisData;
   /** Sorted projections of all responses by layer, made when first asked for. */
   readonly #sorted: (Float32Array | undefined)[] = [];
@@ -36,14 +37,17 @@ export class Axis {
     this.data = data;
   }
 
+  /** The model it was fitted on. */
   get model(): AxisData["model"] {
     return this.data.model;
   }
 
+  /** Layers of that model. */
   get n_layers(): number {
     return this.data.n_layers;
   }
 
+  /** Length of its vectors, and of the residual stream. */
   get d_model(): number {
     return this.data.d_model;
   }
@@ -187,6 +191,9 @@ export class Axis {
  * Reads `axis.safetensors`.
  *
  * @throws CapstanError `not_found`, `bad_file`
+ * @example
+ * const axis = await readAxis("axis.safetensors");
+ * generate(model, messages, { hooks: axis.probes() });
  */
 export async function readAxis(input: FileInput): Promise<Axis> {
   return new Axis(decodeAxis(await TensorFile.read(input, "axis.safetensors", AXIS_MADE_BY)));
@@ -202,6 +209,8 @@ export interface MadeOn {
 /**
  * Checks an axis or caps against a model. Another shape throws `bad_file`; another digest gives a warning to
  * show, since it may be the same model in another precision, or one tuned from it.
+ * @example
+ * for (const warning of checkFits(model, axis, "axis")) console.warn(warning);
  */
 export function checkFits(
   model: { id: string; digest: string; spec: { n_layers: number; d_model: number } },

@@ -52,6 +52,9 @@ const MAX_COMPONENTS = 32;
  * layer, the default's less the mean of the role vectors. The run is read twice, a shard at a time.
  *
  * @throws CapstanError `bad_request` when there is too little to fit, `not_found`, `bad_file`, `aborted`
+ * @example
+ * const axis = await fit("run/", { min_count: 2 });
+ * await axis.save("axis.safetensors");
  */
 export async function fit(source: Run | string, given: FitOptions = {}): Promise<Axis> {
   const options = readOptions("fit", given, OPTIONS);

@@ -92,6 +92,8 @@ export function scoreCounts(run: Run, judge: string | undefined): ScoreCounts {
 /**
  * A `min_count` that `fit` can do with: the wanted one where two roles have as many responses fully in role, else what
  * half of the roles have, else the second most that any has; undefined where fewer than two roles have any.
+ * @example
+ * const min_count = countThatFits(run, "all", 50);
  */
 export function countThatFits(run: Run, judge: string, wanted: number): number | undefined {
   const roles = rolesOf(run);

@@ -21,7 +21,7 @@ export interface CapOptions {
    * tau is this percentile, from 0 to 100, of the collected responses' projections. Default: the recipe's, else 25.
    */
   percentile?: number;
-  /** tau itself, for all layers or one for each, in place of the percentile. */
+  /** tau itself, any number, for all layers or one for each. Default: by the percentile. */
   tau?: number | readonly number[];
 }
 
@@ -52,7 +52,9 @@ export interface CapsData {
 
 /** Activation caps of a range of layers: hooks for `generate` and `forward`. Made by `cap`. */
 export class Caps {
+  /** Everything that `*.cap.safetensors` keeps. */
   readonly data: CapsData;
+  /** One `cap` for each layer, in order. */
   readonly hooks: Hook[];
 
   constructor(data: CapsData) {
@@ -71,14 +73,17 @@ export class Caps {
     });
   }
 
+  /** The model they were made for. */
   get model(): CapsData["model"] {
     return this.data.model;
   }
 
+  /** Layers of that model. */
   get n_layers(): number {
     return this.data.n_layers;
   }
 
+  /** Length of the capped vectors. */
   get d_model(): number {
     return this.data.d_model;
   }
@@ -88,10 +93,12 @@ export class Caps {
     return { start: this.data.layers[0]!, end: this.data.layers.at(-1)! + 1 };
   }
 
+  /** The percentile that tau is; null where tau was given. */
   get percentile(): number | null {
     return this.data.percentile;
   }
 
+  /** The caps as a safetensors file. */
   toBytes(): Uint8Array {
     const { layers, vectors, floors, ceilings, ...metadata } = this.data;
     const n = layers.length;
@@ -139,6 +146,9 @@ export function cap(axis: Axis, given: CapOptions = {}): Caps {
  * among those that `fit` measured the responses on.
  *
  * @throws CapstanError `bad_request` when the axis has no control of that index, or the caps no percentile
+ * @example
+ * const control = randomControl(axis, caps, 0);
+ * generate(model, messages, { hooks: control.hooks });
  */
 export function randomControl(axis: Axis, caps: Caps, index: number): Caps {
   const { controls, n_layers, d_model } = axis.data;
@@ -211,6 +221,9 @@ function capsOf(
  * Reads `*.cap.safetensors`.
  *
  * @throws CapstanError `not_found`, `bad_file`
+ * @example
+ * const caps = await readCaps("x.cap.safetensors");
+ * generate(model, messages, { hooks: caps.hooks });
  */
 export async function readCaps(input: FileInput): Promise<Caps> {
   const file = await TensorFile.read(input, "cap.safetensors", MADE_BY);

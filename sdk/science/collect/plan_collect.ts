@@ -20,6 +20,8 @@ export interface CollectPlan {
  * What `collect` would do under the same options: generates nothing, asks nothing and writes nothing.
  *
  * @throws CapstanError as `collect`
+ * @example
+ * const { missing, there } = await planCollect(model, { out: "run/" });
  */
 export async function planCollect(model: Model, given: CollectOptions = {}): Promise<CollectPlan> {
   checkModel(model, "collect");

@@ -54,6 +54,8 @@ export const REFUSAL_PHRASES: readonly string[] = [
  * Whether a reply passes a check.
  *
  * @throws CapstanError `bad_file` for a regular expression that is none
+ * @example
+ * await passes({ kind: "contains", value: "four" }, "It is four."); // true
  */
 export async function passes(check: TextCheck, text: string): Promise<boolean> {
   switch (check.kind) {

@@ -274,6 +274,9 @@ function lastUserText({ messages }: Pick<ResponseRecord, "messages">): string {
  * A judge of any prompts behind an endpoint, for checks of suites: the first number of its reply, null where it has none.
  *
  * @throws CapstanError `bad_request`, `access_denied`; its `score` also `network`, `judge`, `aborted`
+ * @example
+ * const judge = endpointJudge({ url: "http://127.0.0.1:8080/v1", model: "qwen3-8b" });
+ * await judge.score({ prompt: "From 0 to 3, how much of a pirate speaks here? Arr!" });
  */
 export function endpointJudge(options: EndpointOptions): {
   readonly id: string;

@@ -30,7 +30,7 @@ export interface EndpointOptions {
   temperature?: number;
   /** Longest reply in tokens, from 1. Default: 10, as published; a reasoning model needs more. */
   max_tokens?: number;
-  /** Called once for each time that it does not answer, with the reason. */
+  /** Called once for each time that it does not answer, with the reason. Default: none. */
   on_wait?: (found: string) => void;
 }
 

@@ -20,9 +20,9 @@ export interface JudgeOptions {
    * run was collected with.
    */
   roles?: string | Readonly<Record<string, RoleDefinition>>;
-  /** Ends the call; what was scored is kept. */
+  /** Ends the call with `aborted`; what was scored is kept. Default: none. */
   signal?: AbortSignal;
-  /** Called at the start and after each response. */
+  /** Called at the start and after each response. Default: none. */
   on_progress?: OnProgress;
 }
 
@@ -57,6 +57,8 @@ export async function judge(source: Run | string | RunStore, given: JudgeOptions
  * What `judge` would ask, and how much of it; asks nothing and writes nothing.
  *
  * @throws CapstanError as `judge`
+ * @example
+ * const { requests } = await planJudging("run/", { judge: "all" });
  */
 export async function planJudging(source: Run | string | RunStore, given: JudgeOptions): Promise<JudgePlan> {
   const options = readOptions("judge responses", given, OPTIONS);

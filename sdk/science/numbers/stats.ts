@@ -14,7 +14,12 @@ export function percentileOfSorted(sorted: Vector, p: number): number {
   return share < 0.5 ? low + (high - low) * share : high - (high - low) * (1 - share);
 }
 
-/** The p-th percentile of values in any order. */
+/**
+ * The p-th percentile of values in any order.
+ *
+ * @example
+ * percentile([4, 1, 3, 2], 25); // 1.75
+ */
 export function percentile(values: Iterable<number>, p: number): number {
   return percentileOfSorted(Float64Array.from(values).sort(), p);
 }
@@ -30,7 +35,12 @@ export interface Rate {
 /** Two-sided 95 % point of the normal distribution. */
 const Z95 = 1.959963984540054;
 
-/** Wilson's score interval at 95 %, which holds its level for small n and for rates near 0 and 1. */
+/**
+ * Wilson's score interval at 95 %, which holds its level for small n and for rates near 0 and 1.
+ *
+ * @example
+ * const { low, high } = wilson(8, 10);
+ */
 export function wilson(successes: number, n: number): Rate {
   if (n === 0) return { rate: 0, low: 0, high: 1, n: 0 };
   const rate = successes / n;

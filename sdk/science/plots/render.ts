@@ -14,6 +14,8 @@ export type PlotSpec = object;
  * A plot as SVG text.
  *
  * @throws CapstanError `unsupported` when vega and vega-lite are not installed
+ * @example
+ * const svg = await toSvg(plot("persona-space", axis));
  */
 export async function toSvg(spec: PlotSpec): Promise<string> {
   const [vega, lite] = await Promise.all([
@@ -51,7 +53,12 @@ async function toPng(spec: PlotSpec, scale = 2): Promise<Uint8Array> {
   return new Resvg(await toSvg(spec), options).render().asPng();
 }
 
-/** Writes a plot as its file name says: `.svg` or `.png`. */
+/**
+ * Writes a plot as its file name says: `.svg` or `.png`.
+ *
+ * @example
+ * await savePlot(plot("drift", [conversation]), "drift.svg");
+ */
 export async function savePlot(spec: PlotSpec, path: string): Promise<void> {
   if (path.endsWith(".svg")) return await writeFileAtomic(path, await toSvg(spec));
   if (path.endsWith(".png")) return await writeFileAtomic(path, await toPng(spec));
@@ -62,7 +69,12 @@ export async function savePlot(spec: PlotSpec, path: string): Promise<void> {
   });
 }
 
-/** Whether PNGs can be drawn here; when not, SVG is what remains. */
+/**
+ * Whether PNGs can be drawn here; when not, SVG is what remains.
+ *
+ * @example
+ * const ending = (await canDrawPng()) ? "png" : "svg";
+ */
 export async function canDrawPng(): Promise<boolean> {
   try {
     await toPng({ data: { values: [] }, mark: "point" }, 1);

@@ -30,8 +30,9 @@ export interface DriftScript {
 
 /** How a script is played. */
 export interface DriftOptions {
+  /** What `fit` or `readAxis` gave. */
   axis: Axis;
-  /** Played a second time under them. */
+  /** Played a second time under them. Default: none. */
   caps?: Caps;
   /** Layer that is read, from 0. Default: the axis's target layer. */
   layer?: number;
@@ -92,6 +93,10 @@ export interface Drift {
  * section 4): the same user turns and seeds, each side answering its own conversation.
  *
  * @throws CapstanError `bad_request`, `bad_file`, `context_overflow`, `aborted`
+ * @example
+ * const [script] = await readDriftScripts(model, await readRecipe(model));
+ * const { uncapped, capped } = await drift(model, script, { axis, caps });
+ * uncapped.map(({ projection }) => projection);
  */
 export async function drift(model: Model, script: DriftScript, given: DriftOptions): Promise<Drift> {
   checkModel(model, "drift");
@@ -179,6 +184,8 @@ function opening(model: Model, script: DriftScript): { list: Message[]; pending:
  * The scripts of a file, or of the model's recipe; none when it names none. A list, or `{ conversations }`.
  *
  * @throws CapstanError `not_found`, `bad_file`
+ * @example
+ * const scripts = await readDriftScripts(model, await readRecipe(model));
  */
 export async function readDriftScripts(
   model: Pick<Model, "files">,

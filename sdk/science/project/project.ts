@@ -19,23 +19,24 @@ export type TranscriptInput =
 
 /** How a transcript is projected. */
 export interface ProjectOptions {
+  /** What `fit` or `readAxis` gave. */
   axis: Axis;
   /** Layer that is read, from 0. Default: the axis's target layer. */
   layer?: number;
   /** Turns of the assistant below it are alerts; any number. Default: percentile 25 of the collected responses. */
   threshold?: number;
-  /** Hooks to run it under, such as caps. */
+  /** Hooks to run it under, such as caps. Default: none. */
   hooks?: readonly Hook[];
   /**
    * Tokens that are read at once, from 1 to the model's `n_ctx`. Default: `n_ctx`. A longer conversation is read in windows
    * of whole messages, each with the system message: `Projection.windows`.
    */
   window?: number;
-  /** Further arguments of the chat template. */
+  /** Further arguments of the chat template. Default: none. */
   template_args?: TemplateArgs;
   /** Ends the call with `aborted`. Default: none. */
   signal?: AbortSignal;
-  /** `done` and `total` are tokens, a window's past among them. */
+  /** Called as it is read; `done` and `total` are tokens, a window's past among them. Default: none. */
   on_progress?: OnProgress;
 }
 
@@ -90,6 +91,12 @@ export interface Projection {
  * than the context is read in windows, which the result names: turns then stand under the past that their window has.
  *
  * @throws CapstanError `bad_file`, `bad_request`, `context_overflow`, `tokenizer`, `aborted`
+ * @example
+ * const { turns } = await project(model, [
+ *   { role: "user", content: "Hello" },
+ *   { role: "assistant", content: "Good day." },
+ * ], { axis });
+ * turns[1].alert;
  */
 export async function project(
   model: Model,

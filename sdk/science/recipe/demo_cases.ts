@@ -14,6 +14,8 @@ export interface DemoCase {
  * The prompts that a model's recipe offers to show; none when it names none.
  *
  * @throws CapstanError `not_found`, `bad_file`
+ * @example
+ * for (const { messages } of await readDemoCases(model)) generate(model, messages, { hooks: caps.hooks });
  */
 export async function readDemoCases(model: Pick<Model, "files">): Promise<DemoCase[]> {
   const { demo } = await readRecipe(model);

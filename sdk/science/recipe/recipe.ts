@@ -38,6 +38,8 @@ export interface Recipe {
  * The model's recipe; empty when its folder carries none.
  *
  * @throws CapstanError `bad_file` where it is not what `docs/formats.md` says
+ * @example
+ * const { target_layer, cap } = await readRecipe(model);
  */
 export async function readRecipe(model: Pick<Model, "files">): Promise<Recipe> {
   if (model.files === null) return {};

@@ -55,6 +55,7 @@ export interface StartOptions {
  * One process writes a run at a time, which a lock sees to; any number may read.
  */
 export class Run implements AsyncDisposable {
+  /** What was collected, and how. */
   readonly manifest: Manifest;
   /** What is odd about its files, a sentence each. */
   readonly warnings: string[];
@@ -220,6 +221,7 @@ export class Run implements AsyncDisposable {
     }
   }
 
+  /** Appends scores; one of a response that the same judge has scored before takes its place. */
   async addScores(scores: readonly ScoreRecord[]): Promise<void> {
     if (scores.length === 0) return;
     await using _lock = await this.lock();

@@ -39,7 +39,12 @@ export interface RunStore {
   lock(): Promise<AsyncDisposable>;
 }
 
-/** A run's folder on disk. */
+/**
+ * A run's folder on disk.
+ *
+ * @example
+ * const run = await Run.open(folderStore("run"));
+ */
 export function folderStore(path: string): RunStore {
   const at = (file: string) => joinPath(path, file);
   const size = (file: string) => fileSize(at(file));
@@ -79,7 +84,12 @@ function heldBy(path: string, { host, pid }: LockHolder): CapstanError {
 /** Stores in memory that are being written to. */
 const busy = new WeakSet<Map<string, Uint8Array>>();
 
-/** A run that leaves no files: the same bytes, kept in a map. */
+/**
+ * A run that leaves no files: the same bytes, kept in a map.
+ *
+ * @example
+ * const run = await collect(model, { out: memoryStore() });
+ */
 export function memoryStore(files: Map<string, Uint8Array> = new Map()): RunStore {
   const name = "run in memory";
   return {

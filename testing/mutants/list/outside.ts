@@ -51,7 +51,7 @@ export const OUTSIDE: readonly Mutant[] = [
     ["processor time is the wall's", 'rate(turns[e]!, load, "cpu")', 'rate(turns[e]!, load, "wall")'],
     ["prompt tokens are counted as new ones", "(1000 * n_decode) /", "(1000 * n_prompt) /"],
   ]),
-  ...faultsOf("bench/measure.ts", "bench/bench.test.ts", [
+  ...faultsOf("bench/measure.ts", clock, [
     [
       "the mean of the middle is its lower end",
       "(sorted[middle - 1]! + sorted[middle]!) / 2",
@@ -103,7 +103,7 @@ export const OUTSIDE: readonly Mutant[] = [
   ...faultsOf("testing/faulty.ts", bounds, [
     ["faults are forgotten", "fault.result?.(result, batch[i]!, i)", "void fault.result"],
   ]),
-  ...faultsOf("testing/mutants/mutants.ts", "testing/mutants/mutants.test.ts", [
+  ...faultsOf("testing/mutants/mutants.ts", "testing/mutants/list.test.ts", [
     ["an edit that is found nowhere is fine", "if (n_found !== 1)", "if (n_found > 1)"],
   ]),
 ];
