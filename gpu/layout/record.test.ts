@@ -103,6 +103,34 @@ describe("record", () => {
   });
 });
 
+/** CONTRIBUTING's walk "Adding a field to a record", done: one line gives the writer, the reader, the stride and the WGSL. */
+describe("a record with a field more", () => {
+  const WIDER = record({ ...step.ROW.fields, added: "vec2<f32>" });
+  const values = { ...step.ROW.read(views(step.ROW.stride), 0), added: [0.5, -3] as const };
+
+  it("keeps the other fields where they were", () => {
+    expect(WIDER.offsets).toMatchObject(step.ROW.offsets);
+    expect(WIDER.stride).toBeGreaterThanOrEqual(step.ROW.stride + 2);
+  });
+
+  it("is written and read with it, and refused without it when it is compiled", () => {
+    const to = views(WIDER.stride);
+    WIDER.write(to, 0, values);
+    expect(WIDER.read(to, 0)).toEqual(values);
+    const { added: _, ...without } = values;
+    // @ts-expect-error: the new field is missing
+    expect(() => WIDER.pack(without)).toThrow();
+  });
+
+  it("has its WGSL: a member of the struct, and a function that reads it", () => {
+    expect(WIDER.struct("Row")).toContain("added: vec2<f32>,");
+    const at = WIDER.offsets.added;
+    expect(WIDER.accessors({ name: "row", array: "batch" })).toContain(
+      `fn row_added(at: u32) -> vec2<f32> { return vec2<f32>(bitcast<f32>(batch[at + ${at}u]), bitcast<f32>(batch[at + ${at + 1}u])); }`,
+    );
+  });
+});
+
 const SCALARS = ["u32", "u32?", "f32", "bool"] as const;
 const COUNTS = [1, 1, 2, 3, 4] as const;
 

@@ -118,11 +118,10 @@ export async function runMutants(
   const copy = mkdtempSync(join(tmpdir(), "capstan-mutants-"));
   try {
     copyTree(copy);
-    const tests = new Set(mutants.filter((one) => missingOf(one) === null).flatMap((one) => one.tests));
-    const without = await runTests(copy, [...tests]);
-    if (without !== PASSED) throw new Error(`tests fail without any fault: ${without.by}`);
     const results: MutantResult[] = [];
+    const passed = new Set<string>();
     for (const mutant of mutants) {
+      if (missingOf(mutant) === null) await passWithout(copy, mutant.tests, passed);
       const result = await runMutant(copy, mutant);
       results.push(result);
       on_result(result);
@@ -131,6 +130,14 @@ export async function runMutants(
   } finally {
     rmSync(copy, { recursive: true, force: true });
   }
+}
+
+/** Sees to it that tests pass without any fault; each file once. */
+async function passWithout(copy: string, tests: readonly string[], passed: Set<string>): Promise<void> {
+  const fresh = tests.filter((test) => !passed.has(test));
+  const without = await runTests(copy, fresh);
+  if (without !== PASSED) throw new Error(`${fresh.join(", ")} fails without any fault: ${without.by}`);
+  for (const test of fresh) passed.add(test);
 }
 
 async function runMutant(copy: string, mutant: Mutant): Promise<MutantResult> {

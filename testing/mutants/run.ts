@@ -28,7 +28,6 @@ if (values.list) {
   for (const { name } of chosen) process.stdout.write(`${name}\n`);
   process.exit(0);
 }
-process.stderr.write(`first the tests of ${chosen.length} mutants without any fault\n`);
 const results = await runMutants(chosen, ({ name, outcome, seconds, by }) => {
   const line = `${outcome.padEnd(8)} ${seconds.toFixed(1).padStart(5)} s  ${name}${by === "" ? "" : `  (${by})`}\n`;
   (values.json ? process.stderr : process.stdout).write(line);

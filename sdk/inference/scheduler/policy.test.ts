@@ -293,7 +293,7 @@ describe("admission", () => {
       is_empty = true;
     });
     admission.leave(first);
-    await Promise.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
     expect([is_empty, admission.n_waiting, markOf(admission.next())]).toEqual([false, 1, 2]);
     admission.leave(second);
     await emptied;

@@ -45,11 +45,6 @@ export const INFERENCE: readonly Mutant[] = [
       "Math.min(slot.count, left, slot.scheduled.chunk_limit)",
       "Math.min(slot.count, slot.scheduled.chunk_limit)",
     ],
-    [
-      "one sequence too many in a step",
-      ".slice(0, limits.max_step_sequences)",
-      ".slice(0, limits.max_step_sequences + 1)",
-    ],
   ]),
   ...faultsOf("sdk/inference/scheduler/scheduled_sequence.ts", policy, [
     [
