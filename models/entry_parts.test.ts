@@ -66,6 +66,9 @@ it("an entry cut anywhere gives, part after part, what it gives whole", () => {
     const parts = bounds.slice(1).map((end, i) => cutEntry(entry, bounds[i]!, end));
     expect(joinResults(parts.map(cut.run), n_tokens)).toEqual(whole.run(entry));
     expect(cut.summed.sort()).toEqual(whole.summed.sort());
+    // Only the last part draws, and ends the call: the others are followed by tokens of the same call.
+    expect(parts.slice(0, -1).some(({ sample, ends_call }) => sample !== null || ends_call)).toBe(false);
+    expect(parts.at(-1)).toMatchObject({ sample: entry.sample, ends_call: entry.ends_call });
     expect(parts.every(({ blocks, hooks }) => blocks === entry.blocks && hooks === 3)).toBe(true);
   });
   fc.assert(property, { numRuns: 500 });

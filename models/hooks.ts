@@ -78,8 +78,6 @@ export interface HookPlan {
   projection_names: string[];
   /** Caps that have a name: what they do follows from the projection of that name, which is of h before the cap. */
   named_caps: { name: string; floor: number; ceiling: number }[];
-  /** Whether a hook changes the residual stream (then cached keys and values depend on it). */
-  intervenes: boolean;
   /** Whether a hook acts on the last position only (then prefixes cannot be shared up to that position). */
   acts_on_last: boolean;
 }
@@ -155,7 +153,6 @@ export function planHooks(spec: DecoderSpec, hooks: readonly Hook[]): HookPlan {
     hooks: [],
     projection_names: [],
     named_caps: [],
-    intervenes: false,
     acts_on_last: false,
   };
   const readings: { site: Site; name: string | undefined; where: string }[] = [];
@@ -167,9 +164,8 @@ export function planHooks(spec: DecoderSpec, hooks: readonly Hook[]): HookPlan {
     checkFields(hook, where);
     if (hook.kind === "project") {
       readings.push({ site: hook.site, name: hook.name, where });
-    } else {
-      plan.intervenes = true;
-      if (hook.positions === "last") plan.acts_on_last = true;
+    } else if (hook.positions === "last") {
+      plan.acts_on_last = true;
     }
     if (planned.op === "clamp" && hook.kind === "cap" && hook.name !== undefined) {
       const { site, direction, floor, ceiling } = planned;

@@ -67,6 +67,13 @@ describe("ropes that depend on length", () => {
     expect([mixed.recomputes(17, 99), mixed.recomputes(16, 99)]).toEqual([false, true]);
   });
 
+  test("rows of a part of the table are those of the whole", () => {
+    const [rope] = longrope();
+    const [whole, part] = [ropeRows(rope!, 0, 12), ropeRows(rope!, 5, 12)];
+    expect(part.cos).toEqual(whole.cos.slice(8 * 5));
+    expect(part.sin).toEqual(whole.sin.slice(8 * 5));
+  });
+
   test("rows go by each token's own length", () => {
     const [rope] = longrope();
     const { cos, sin } = ropeRowsByLength(rope!, 14, Int32Array.of(16, 16, 17, 40, 12));

@@ -8,6 +8,7 @@ describe("slots", () => {
     const [first] = slots.take(1);
     expect(slots.slotOf(first!)).toBe(0);
     expect(slots.free(first!)).toBe(true);
+    expect([slots.slotOf(first!), slots.free(first!), slots.n_vacant]).toEqual([undefined, false, 1]);
     const [second] = slots.take(1);
     expect(second).not.toBe(first);
     expect([slots.slotOf(first!), slots.slotOf(second!)]).toEqual([undefined, 0]);

@@ -8,9 +8,12 @@ beforeEach(() => {
 });
 afterEach(() => vi.restoreAllMocks());
 
-function metered(total: number, resumed: number) {
+function metered(total: number, resumed: number, at_once?: number) {
   const reports: Progress[] = [];
-  return { reports, meter: new ProgressMeter("collect", total, resumed, (one) => reports.push(one)) };
+  return {
+    reports,
+    meter: new ProgressMeter("collect", total, resumed, (one) => reports.push(one), at_once),
+  };
 }
 
 it("reports at once, and knows no pace before the first item", () => {
@@ -36,6 +39,19 @@ it("what was done before this call counts as done, and has no part in the pace",
   time += 2000;
   meter.item(10);
   expect(reports[1]).toMatchObject({ done: 101, tokens: 10, tok_per_s: 5, eta_s: 18 });
+});
+
+it("foretells nothing before as many are done as are worked on at once, or as there are", () => {
+  const etas = (total: number, resumed: number, at_once: number) => {
+    const { reports, meter } = metered(total, resumed, at_once);
+    for (let i = 0; i < 4; i++) {
+      time += 1000;
+      meter.item(1);
+    }
+    return reports.map(({ eta_s }) => eta_s);
+  };
+  expect(etas(10, 0, 3)).toEqual([null, null, null, 7, 6]);
+  expect(etas(14, 10, 64)).toEqual([null, null, null, null, 0]);
 });
 
 it("is silent where nobody listens", () => {

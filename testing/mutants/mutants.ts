@@ -190,19 +190,19 @@ async function runTests(copy: string, tests: readonly string[]): Promise<TestRun
   rmSync(report, { force: true });
   const vitest = join(copy, "node_modules", "vitest", "vitest.mjs");
   const args = [vitest, "run", "--bail=1", "--reporter=json", `--outputFile=${report}`, ...tests];
-  const { hangs, output } = await runToEnd(process.env.CAPSTAN_NODE ?? "node", args, copy);
+  const { hangs, code, output } = await runToEnd(process.env.CAPSTAN_NODE ?? "node", args, copy);
   if (hangs) return killedBy(`no end after ${HANG_SECONDS} s`);
   if (!existsSync(report)) throw new Error(`vitest wrote no report: ${output.slice(-2000)}`);
   const { testResults } = JSON.parse(readFileSync(report, "utf8")) as JsonReport;
   for (const { assertionResults, status, message, name } of testResults) {
     const failed = assertionResults.find((test) => test.status === "failed");
     if (failed !== undefined) return killedBy(failed.fullName);
-    if (status !== "failed" || message === "") continue;
+    if (status !== "failed") continue;
     if (/SyntaxError|PARSE_ERROR|Transform failed|Cannot find|Failed to (resolve|load)/.test(message))
       return broken(`${name} does not load: ${message.split("\n")[0]}`);
-    return killedBy(message.split("\n")[0]!);
+    return killedBy(message.split("\n")[0] || `${name}, outside its tests`);
   }
-  return PASSED;
+  return code === 0 ? PASSED : killedBy("the end of the test run");
 }
 
 async function runCargo(

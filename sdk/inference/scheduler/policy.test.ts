@@ -22,7 +22,6 @@ const NO_HOOKS: HookPlan = {
   hooks: [],
   projection_names: [],
   named_caps: [],
-  intervenes: false,
   acts_on_last: false,
 };
 

@@ -22,12 +22,8 @@ export const CORE_WASM: readonly Mutant[] = [
     ],
     ["captures lie over each other", "captures_at + 4 * i * size", "captures_at + 0 * i * size"],
   ]),
-  ...faultsOf("core-wasm/engine/instance.ts", "core-wasm/engine/instance.test.ts", [
-    [
-      "memory of a threads build is not the one that was given",
-      "imports.env?.memory ?? exports.memory",
-      "exports.memory ?? imports.env?.memory",
-    ],
+  ...faultsOf("core-wasm/engine/instance.ts", "core-wasm/engine/safetensors.test.ts", [
+    ["a status of the engine is ignored", "if (status === 0) return output;", "return output;"],
   ]),
   ...faultsOf(
     "core-wasm/engine/src/random.rs",

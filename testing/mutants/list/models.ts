@@ -9,7 +9,11 @@ export const MODELS: readonly Mutant[] = [
     ["directions keep their length", "(x) => x / length)", "(x) => x)"],
     ["an ablation adds by default", "coefficient(hook, 0, where)", "coefficient(hook, 1, where)"],
     ["a floor above the ceiling is taken", "floor > ceiling) {", "floor > ceiling + 1e9) {"],
-    ["caps are no interventions", "plan.intervenes = true;", 'plan.intervenes = hook.kind !== "cap";'],
+    [
+      "hooks on last positions are as those on all",
+      "plan.acts_on_last = true;",
+      "plan.acts_on_last = false;",
+    ],
     ["two readings of one name are taken", "if (taken.has(name)) throw", "if (taken.has(name + name)) throw"],
   ]),
   ...faultsOf("models/memory.ts", "models/memory.test.ts", [
