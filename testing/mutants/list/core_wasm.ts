@@ -51,16 +51,13 @@ export const CORE_WASM: readonly Mutant[] = [
     engine("norm"),
   ),
   ...faultsOf(
-    "core-wasm/engine/src/hooks.rs",
+    "core-wasm/engine/src/kernels/rope.rs",
     [],
     [
-      [
-        "a ceiling is read as the floor",
-        "let (floor, ceiling) = (packed.f32()?, packed.f32()?);",
-        "let (ceiling, floor) = (packed.f32()?, packed.f32()?);",
-      ],
+      ["q has the norm of k", "{ (norms.q, index) }", "{ (norms.k, index) }"],
+      ["pairs turn the other way", "pair[1] * cos + pair[0] * sin", "pair[1] * cos - pair[0] * sin"],
     ],
-    engine("hooks"),
+    engine("rope"),
   ),
   ...faultsOf(
     "core-wasm/engine/src/slots.rs",

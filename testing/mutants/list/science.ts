@@ -159,6 +159,7 @@ export const SCIENCE: readonly Mutant[] = [
       "((this.#total - this.#done) * seconds) / fresh",
       "(this.#done * seconds) / fresh",
     ],
+    ["the first of many at once makes the pace", "fresh >= this.#at_once ?", "fresh >= 1 ?"],
     [
       "milliseconds for seconds",
       "(performance.now() - this.#began) / 1000",
