@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { TINIES } from "../conformance/contract/tiny.ts";
 import { buildProgram, type Program } from "../models/index.ts";
 import { planStages } from "./plan.ts";
-import { shareBuffers } from "./share.ts";
+import { shareBuffers, usesOf } from "./share.ts";
 
 /** Dispatches of a stage: experts take two. */
 function dispatches(program: Program): number {
@@ -41,4 +41,23 @@ describe("the plan of a program", () => {
     expect([...place.values()].filter((at) => at === place.get("logits"))).toHaveLength(1);
     for (const [name, at] of place) expect(places[at]).toBeGreaterThanOrEqual(widths[name]);
   });
+
+  it.each(TINIES.map((tiny) => [tiny.name, tiny] as const))(
+    "has each buffer in its place until its last reader: %s",
+    (_, tiny) => {
+      const program = buildProgram(tiny.decoder);
+      const stages = planStages(program);
+      const { place } = shareBuffers(stages, { ...program.buffers, expert_act: 1 }, new Set());
+      const held = new Map<number, string>();
+      for (const [index, stage] of stages.entries()) {
+        const { reads, writes } = usesOf(stage);
+        for (const name of reads) expect([index, held.get(place.get(name)!)]).toEqual([index, name]);
+        for (const name of writes) {
+          held.set(place.get(name)!, name);
+          // What the stage reads is there for as long as it runs.
+          for (const read of reads) expect([index, held.get(place.get(read)!)]).toEqual([index, read]);
+        }
+      }
+    },
+  );
 });

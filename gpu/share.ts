@@ -51,7 +51,7 @@ function liveRangesOf(stages: readonly Stage[]): Map<ActivationName, LiveRange[]
 }
 
 /** What a stage reads and what it writes; what it changes in place is both. */
-function usesOf(stage: Stage): { reads: ActivationName[]; writes: ActivationName[] } {
+export function usesOf(stage: Stage): { reads: ActivationName[]; writes: ActivationName[] } {
   switch (stage.kind) {
     case "embed":
       return { reads: [], writes: [stage.op.out, ...outOf(stage.norm)] };

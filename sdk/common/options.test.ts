@@ -4,7 +4,7 @@ import { generate } from "../inference/generate.ts";
 import { load } from "../inference/load.ts";
 import { cap, collect, evaluate, fit, project } from "../science/index.ts";
 import type { GenerateOptions, Model } from "../types.ts";
-import { nearestName } from "./options.ts";
+import { nearestName, number, type Rule, whole } from "./options.ts";
 
 let model: Model;
 beforeAll(async () => {
@@ -184,6 +184,18 @@ describe("readings", () => {
     const idle = [{ kind: "cap", site, vector, floor: -1e6, name: "idle" }] as const;
     const { caps: none } = await reply({ ...options, hooks: idle }).result;
     expect(none).toEqual({ idle: { tokens: 6, touched: 0, mean_shift: 0, max_shift: 0 } });
+  });
+});
+
+describe("a range", () => {
+  it.each<[string, Rule, unknown[], unknown[]]>([
+    ["numbers", number(-1, 2), [-1, 0, 0.5, 2], [-1.001, 2.001, Number.NaN, "1", null, 1n]],
+    ["numbers without bounds", number(), [-1e300, 0, Infinity], [Number.NaN, "0"]],
+    ["whole numbers", whole(1, 3), [1, 2, 3], [0, 4, 1.5, Number.NaN, "1"]],
+    ["whole numbers without an end", whole(0), [0, 2 ** 53 - 1], [-1, 2 ** 53, Infinity]],
+  ])("of %s holds both its ends, and nothing beyond", (_, { fits }, inside, outside) => {
+    expect(inside.filter((value) => !fits(value))).toEqual([]);
+    expect(outside.filter((value) => fits(value))).toEqual([]);
   });
 });
 

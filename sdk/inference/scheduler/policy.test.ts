@@ -198,6 +198,20 @@ describe("a step", () => {
   });
 });
 
+describe("the prefix cache", () => {
+  const n_cached = async (plan: HookPlan) => {
+    open({});
+    await submit({ mark: 5, n_prompt: 40, plan });
+    return scheduler.prefixes.size;
+  };
+
+  it("keeps whole blocks of a prompt, and none that a hook on its last position changed", async () => {
+    expect(await n_cached(NO_HOOKS)).toBe(2);
+    expect(await n_cached(planOf(clamp(1)))).toBe(2);
+    expect(await n_cached({ ...planOf(clamp(1)), acts_on_last: true })).toBe(0);
+  });
+});
+
 describe("admission", () => {
   const scheduledOf = (mark: number, client: string) => {
     const task: Task = {

@@ -1,4 +1,4 @@
-import type { AddedTokenPlace, OpenTokenizer } from "../../../core-wasm/text/index.ts";
+import type { OpenTokenizer } from "../../../core-wasm/text/index.ts";
 
 /** A token that stands outside the tokenizer's own vocabulary rules: control tokens, tags, reserved words. */
 export interface AddedToken {
@@ -8,41 +8,18 @@ export interface AddedToken {
   special: boolean;
 }
 
-/** A part of a text: an added token, or plain text between them (`token` null). Characters [start, end). */
-export interface TextPiece {
-  start: number;
-  end: number;
-  token: AddedToken | null;
-}
-
-/** The added tokens of a tokenizer, and where they stand in a text: leftmost first, longest first. */
+/** The added tokens of a tokenizer, by their texts. */
 export class AddedTokens {
   readonly by_text = new Map<string, AddedToken>();
-  readonly by_id = new Map<number, AddedToken>();
-  readonly #find: (text: string) => AddedTokenPlace[];
+  readonly #tokenizer: OpenTokenizer;
 
   constructor(tokenizer: OpenTokenizer) {
-    for (const token of tokenizer.added) {
-      this.by_text.set(token.content, token);
-      this.by_id.set(token.id, token);
-    }
-    this.#find = (text) => (this.by_id.size === 0 ? [] : tokenizer.findAdded(text));
+    for (const token of tokenizer.added) this.by_text.set(token.content, token);
+    this.#tokenizer = tokenizer;
   }
 
   /** Whether any added token's text stands in `text`. */
   occursIn(text: string): boolean {
-    return this.#find(text).length > 0;
-  }
-
-  /** Cuts a text at its added tokens. */
-  split(text: string): TextPiece[] {
-    const pieces: TextPiece[] = [];
-    let from = 0;
-    for (const { id, start, end } of this.#find(text)) {
-      pieces.push({ start: from, end: start, token: null }, { start, end, token: this.by_id.get(id)! });
-      from = end;
-    }
-    pieces.push({ start: from, end: text.length, token: null });
-    return pieces.filter((piece) => piece.end > piece.start);
+    return this.by_text.size > 0 && this.#tokenizer.findAdded(text).length > 0;
   }
 }

@@ -2,7 +2,6 @@ import { faultsOf, type Mutant } from "../mutants.ts";
 
 const policy = "sdk/inference/scheduler/policy.test.ts";
 const prefixes = "sdk/inference/scheduler/prefix_cache.test.ts";
-const scheduler = "sdk/inference/scheduler/scheduler.test.ts";
 const session = "sdk/inference/session.test.ts";
 const load = "sdk/inference/load.test.ts";
 
@@ -83,7 +82,7 @@ export const INFERENCE: readonly Mutant[] = [
       "if (--this.#n_present > 1) return;",
     ],
   ]),
-  ...faultsOf("sdk/inference/scheduler/scheduler.ts", scheduler, [
+  ...faultsOf("sdk/inference/scheduler/scheduler.ts", policy, [
     [
       "what a last-position hook changed is shared",
       "if (sequence.hooks.plan.acts_on_last || progress.call",
@@ -110,7 +109,7 @@ export const INFERENCE: readonly Mutant[] = [
   ...faultsOf("sdk/inference/context_length.ts", "sdk/inference/context_length.test.ts", [
     ["learned positions have no end", "if (asked > learned) {", "if (asked > 2 * learned) {"],
   ]),
-  ...faultsOf("sdk/inference/sampling.ts", "sdk/science/defaults.test.ts", [
+  ...faultsOf("sdk/inference/sampling.ts", "sdk/inference/sampling.test.ts", [
     [
       "the model's settings come before the caller's",
       "{ ...model.defaults, ...options }",

@@ -31,7 +31,7 @@ export const SDK: readonly Mutant[] = [
       "value >= min && value < max);\n}\n\nexport function oneOf",
     ],
   ]),
-  ...faultsOf("sdk/common/token_ids.ts", options, [
+  ...faultsOf("sdk/common/token_ids.ts", "sdk/inference/prompt.test.ts", [
     ["an id beyond the vocabulary is taken", "id >= d_vocab", "id > d_vocab + 1e6"],
   ]),
   ...faultsOf("sdk/platform/files.ts", platform, [
@@ -50,8 +50,8 @@ export const SDK: readonly Mutant[] = [
   ...faultsOf("sdk/platform/locks.ts", "sdk/platform/locks.test.ts", [
     [
       "a lock of a living process is taken over",
-      'return (error as { code?: unknown }).code === "ESRCH";',
-      "return true;",
+      "kill(holder.pid, 0);\n    return false;",
+      "kill(holder.pid, 0);\n    return true;",
     ],
     ["another host's lock is taken over at once", "age_ms > STALE_ELSEWHERE_MS", "age_ms > 0"],
   ]),
@@ -107,11 +107,7 @@ export const SDK: readonly Mutant[] = [
       "one.size < most.size ? one : most",
     ],
   ]),
-  ...faultsOf("sdk/text/vocabulary/added.ts", "sdk/text/tokenizer.test.ts", [
-    [
-      "an added token takes the letter before it",
-      "end: start, token: null }, { start, end",
-      "end: start - 1, token: null }, { start, end",
-    ],
+  ...faultsOf("sdk/text/vocabulary/added.ts", chat, [
+    ["a control token in a role is taken", "findAdded(text).length > 0", "findAdded(text).length > 9"],
   ]),
 ];
