@@ -84,6 +84,17 @@ function submit({ mark, n_prompt, n_reply = 1, client = "", plan = NO_HOOKS }: J
   });
 }
 
+/** Submits a task while the device has its step number `n`, from 0; settles with the task. */
+function submitAtStep(n: number, job: Job): Promise<void> {
+  const step = device.step;
+  return new Promise((resolve, reject) => {
+    device.step = (batch) => {
+      if (device.batches.length === n) submit(job).then(resolve, reject);
+      return step(batch);
+    };
+  });
+}
+
 /** What each step held: marks and numbers of tokens, in order. */
 const steps = () => device.batches.map((batch) => batch.map(({ tokens }) => [tokens[0]!, tokens.length]));
 
@@ -146,14 +157,9 @@ describe("a step", () => {
 
   it("has the next tokens of replies first, and prompts in what is left of it", async () => {
     const replies = [1, 2, 3].map((mark) => submit({ mark, n_prompt: 1, n_reply: 9 }));
-    // They are active once the first step has been made.
-    while (device.batches.length < 2) await Promise.resolve();
-    const before = device.batches.length;
-    const prompt = submit({ mark: 8, n_prompt: 130 });
+    const prompt = submitAtStep(1, { mark: 8, n_prompt: 130 });
     await Promise.all([...replies, prompt]);
-    const meanwhile = steps()
-      .slice(before)
-      .filter((step) => step.some(([mark]) => mark === 8));
+    const meanwhile = steps().filter((step) => step.some(([mark]) => mark === 8));
     expect(meanwhile.slice(0, 2)).toEqual([
       [
         [1, 1],
@@ -185,12 +191,10 @@ describe("a step", () => {
   it("takes first the prompt of the client that was served least", async () => {
     open({ max_step_sequences: 8 });
     const greedy = [1, 2, 3].map((mark) => submit({ mark, n_prompt: 200, client: "greedy" }));
-    while (device.batches.length < 2) await Promise.resolve();
-    const before = device.batches.length;
-    const modest = submit({ mark: 9, n_prompt: 100, client: "modest" });
+    const modest = submitAtStep(1, { mark: 9, n_prompt: 100, client: "modest" });
     await Promise.all([...greedy, modest]);
     const order = steps()
-      .slice(before)
+      .slice(2)
       .map((step) => step[0]![0]);
     // It comes counted as served like the least served, and then has its turns: never behind all that greedy wants.
     expect(order.indexOf(9)).toBeLessThan(3);

@@ -31,6 +31,9 @@ describe("windows of a conversation", () => {
           expect(encoded.tokens.length).toBeLessThanOrEqual(limit);
           expect(context).toBeLessThanOrEqual(start);
           if (context < start && context > 0) expect(messages[context]!.role).toBe("user");
+          // The past takes half the limit at most (beside the tags before its first text), so that few tokens are read twice.
+          const last_of_past = encoded.spans[turns.indexOf(start - 1)];
+          if (context < start && start > 0) expect(last_of_past!.end).toBeLessThanOrEqual(limit / 2 + 16);
           if (messages[0]!.role === "system") expect(turns[0]).toBe(0);
           expect(turns.slice(-(end - context))).toEqual(
             Array.from({ length: end - context }, (_, i) => context + i),

@@ -76,8 +76,8 @@ export const OUTSIDE: readonly Mutant[] = [
       "Number.isFinite(ratio) ? ratio : 0",
     ],
   ]),
-  ...faultsOf("conformance/check/compare.ts", bounds, [
-    ["wrong greedy tokens pass", "cells.every(isWithin) && greedy.wrong === null", "cells.every(isWithin)"],
+  ...faultsOf("conformance/check/index.ts", bounds, [
+    ["wrong greedy tokens pass", "passed: greedy.wrong === null, greedy", "passed: true, greedy"],
   ]),
   ...faultsOf("conformance/truth/ops/norm.ts", ops, [
     [

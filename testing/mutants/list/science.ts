@@ -115,7 +115,7 @@ export const SCIENCE: readonly Mutant[] = [
   ]),
   ...faultsOf("sdk/science/evaluate/rates.ts", "sdk/science/evaluate/evaluate.test.ts", [
     ["what has no score failed", ".filter(({ passed }) => passed !== null);", ".filter(() => true);"],
-    ["the two of a pair swapped", "was === true && is === false", "was === false && is === true && suites"],
+    ["the two of a pair swapped", "was === true && is === false", "was !== true && is !== false"],
   ]),
   ...faultsOf("sdk/science/evaluate/answer.ts", defaults, [
     ["evaluations draw at random", "const greedy = { temperature: 0,", "const greedy = { temperature: 0.7,"],
