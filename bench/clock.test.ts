@@ -4,6 +4,7 @@ import { fakeModel } from "../testing/fakes/fake_model.ts";
 import { measureCapCost } from "./cap_cost.ts";
 import type { BenchEngine } from "./engine.ts";
 import { measure, median, medianRange } from "./measure.ts";
+import { type Decoded, figuresOf } from "./webgpu.ts";
 
 /** The arithmetic of the bench, on clocks that the engines under it set. */
 
@@ -163,5 +164,44 @@ describe("what is reported of many rounds", () => {
     // sqrt(101) * 0.98 = 9.8 places to either side.
     expect(medianRange(values)).toEqual({ median: 50, low: 40, high: 60 });
     expect(medianRange([3])).toEqual({ median: 3, low: 3, high: 3 });
+  });
+});
+
+describe("the figures of a GPU", () => {
+  const decoded = (seconds: number, dispatches: number): Decoded => ({
+    seconds,
+    per_token: { dispatches, submits: 1, writes: 1, readbacks: 1, readback_bytes: 8 },
+  });
+  const rounds = {
+    bandwidths: [10e9, 30e9, 20e9].map((read) => ({ read, copy: read / 2 })),
+    prefills: [0.5, 0.25, 4],
+    plain: [0.02, 0.1, 0.01].map((seconds) => decoded(seconds, 20)),
+    capped: [0.03, 0.1, 0.02].map((seconds) => decoded(seconds, 22)),
+  };
+  const kernels = {
+    decode: [
+      { name: "matmul", count: 9, microseconds: 4000 },
+      { name: "norm", count: 3, microseconds: 1000 },
+    ],
+    decode_with_caps: [],
+    prefill: [],
+  };
+
+  it("are medians: prompt over its time, a token over its own, weights read over the bandwidth", () => {
+    const figures = figuresOf(rounds, kernels, { weight_bytes: 50e6, n_prompt: 128, n_capped: 4 });
+    expect(figures).toMatchObject({
+      prefill_tok_s: 256,
+      decode_tok_s: 50,
+      bandwidth: { read: 20e9, copy: 10e9 },
+      per_token: { dispatches: 20, readback_bytes: 8 },
+      caps: { layers: 4, dispatches: 2 },
+    });
+    expect(figures.fraction_of_bandwidth).toBeCloseTo((50e6 * 50) / 20e9, 12);
+    expect(figures.fraction_in_kernels).toBeCloseTo(50e6 / 0.005 / 20e9, 12);
+    // Of the rounds' own ratios: 1.5, 1 and 2.
+    expect(figures.caps.time.median).toBeCloseTo(1.5, 12);
+    expect(figuresOf(rounds, null, { weight_bytes: 1, n_prompt: 1, n_capped: 4 }).fraction_in_kernels).toBe(
+      null,
+    );
   });
 });

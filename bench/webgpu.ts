@@ -103,24 +103,33 @@ interface Bench {
 async function benchDtype(bench: Bench): Promise<DtypeReport> {
   const { device, model, made, dtype, load } = bench;
   const hooks = capsOnHalf(model);
-  const { bandwidths, prefills, plain, capped } = await runRounds(bench, hooks);
+  const rounds = await runRounds(bench, hooks);
+  const kernels = device.adapter.features.timestamps ? await kernelTimes(bench, hooks) : null;
+  const { weight_bytes } = made.memory;
+  const { n_prompt } = load;
+  return { dtype, ...figuresOf(rounds, kernels, { weight_bytes, n_prompt, n_capped: hooks.length }) };
+}
+
+/** What the rounds of a dtype come to. */
+export function figuresOf(
+  { bandwidths, prefills, plain, capped }: Rounds,
+  kernels: DtypeReport["kernels"],
+  { weight_bytes, n_prompt, n_capped }: { weight_bytes: number; n_prompt: number; n_capped: number },
+): Omit<DtypeReport, "dtype"> {
   const read = median(bandwidths.map((one) => one.read));
   const decode_tok_s = 1 / median(plain.map(({ seconds }) => seconds));
-  const { weight_bytes } = made.memory;
   const { per_token } = plain[0]!;
-  const kernels = device.adapter.features.timestamps ? await kernelTimes(bench, hooks) : null;
   const in_kernels = kernels?.decode.reduce((sum, { microseconds }) => sum + microseconds / 1e6, 0);
   return {
-    dtype,
     weight_bytes,
-    prefill_tok_s: load.n_prompt / median(prefills),
+    prefill_tok_s: n_prompt / median(prefills),
     decode_tok_s,
     bandwidth: { read, copy: median(bandwidths.map((one) => one.copy)) },
     fraction_of_bandwidth: (weight_bytes * decode_tok_s) / read,
     fraction_in_kernels: in_kernels === undefined ? null : weight_bytes / in_kernels / read,
     per_token,
     caps: {
-      layers: hooks.length,
+      layers: n_capped,
       dispatches: capped[0]!.per_token.dispatches - per_token.dispatches,
       time: medianRange(capped.map(({ seconds }, i) => seconds / plain[i]!.seconds)),
     },
@@ -129,7 +138,7 @@ async function benchDtype(bench: Bench): Promise<DtypeReport> {
 }
 
 /** What each counted round gave; bandwidths in bytes a second, prefills in seconds. */
-interface Rounds {
+export interface Rounds {
   bandwidths: Bandwidth[];
   prefills: number[];
   plain: Decoded[];
@@ -160,7 +169,7 @@ async function runRounds(bench: Bench, hooks: readonly Hook[]): Promise<Rounds> 
 }
 
 /** Seconds a token and what was done for one. */
-interface Decoded {
+export interface Decoded {
   seconds: number;
   per_token: DtypeReport["per_token"];
 }

@@ -68,6 +68,19 @@ export const OUTSIDE: readonly Mutant[] = [
       'await ourEngine("capped", model)',
     ],
   ]),
+  ...faultsOf("bench/webgpu.ts", clock, [
+    [
+      "prefill speed from decode time",
+      "n_prompt / median(prefills)",
+      "n_prompt / median(plain.map(({ seconds }) => seconds))",
+    ],
+    ["the cost of caps upside down", "seconds / plain[i]!.seconds", "plain[i]!.seconds / seconds"],
+    [
+      "a copy's bandwidth for a read's",
+      "bandwidths.map((one) => one.read)",
+      "bandwidths.map((one) => one.copy)",
+    ],
+  ]),
   ...faultsOf("conformance/bounds.ts", bounds, [
     ["bounds a thousand times as wide", "* 2e-6 * (4 + block)", "* 2e-3 * (4 + block)"],
     [
