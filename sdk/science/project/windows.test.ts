@@ -45,6 +45,20 @@ describe("windows of a conversation", () => {
     );
   });
 
+  it("read about twice the tokens of the conversation at most: half of a window is its past", () => {
+    const messages = Array.from({ length: 60 }, (_, i) => ({
+      role: i % 2 === 0 ? "user" : "assistant",
+      content: "x".repeat(20),
+    }));
+    const windows = windowsOf(messages, 300, encode);
+    const n_read = windows.reduce((sum, { encoded }) => sum + encoded.tokens.length, 0);
+    expect(n_read / encode(messages).tokens.length).toBeLessThan(2.2);
+    for (const { context, start } of windows.slice(1)) {
+      expect(start - context).toBeGreaterThanOrEqual(2);
+      expect(encode(messages.slice(context, start)).tokens.length).toBeLessThanOrEqual(150 + 16);
+    }
+  });
+
   it("name a message that is too long by itself", () => {
     const messages = [
       { role: "user", content: "short" },
