@@ -4,3 +4,5 @@ export { createWasmDevice } from "./engine/device.ts";
 export { type Engine, engineUrl, loadEngine } from "./engine/engine.ts";
 export { headerLength, type SafetensorsHeader, type TensorPlace } from "./engine/safetensors.ts";
 export type { BufferSource, WasmModule } from "./webassembly.ts";
+export { openWorkerDevice } from "./worker/device.ts";
+export type { Port, WorkerPort } from "./worker/port.ts";

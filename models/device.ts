@@ -17,6 +17,8 @@ export interface Device {
   readonly description: string;
   /** Weight types that `load` can store. */
   readonly dtypes: readonly StoredDtype[];
+  /** Whether a step holds the calling thread until it is done: nothing else there has its turn. Default: false. */
+  readonly blocks_thread?: boolean;
   /**
    * Streams every weight of the program in, tensor by tensor, and makes it ready to step.
    *

@@ -120,6 +120,7 @@ function rebuild() {
   const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
   run(process.execPath, [tsc, "-p", "tsconfig.build.json"]);
   nameLibs(join(root, "dist"));
+  nameWorkers(join(root, "dist", "sdk", "platform", "worker.js"));
   for (const pkg of [join("core-wasm", "pkg"), join("core-wasm", "text", "pkg")]) {
     if (existsSync(join(root, pkg))) cpSync(join(root, pkg), join(root, "dist", pkg), { recursive: true });
   }
@@ -143,6 +144,14 @@ function nameLibs(folder) {
     if (!/\b(AsyncDisposable|Disposable|Symbol\.(asyncDispose|dispose))\b/.test(text)) continue;
     writeFileSync(join(folder, name), `/// <reference lib="esnext.disposable" />\n${text}`);
   }
+}
+
+/** The compiler turns the endings of imports into .js, and not that of a worker's script. */
+function nameWorkers(file) {
+  const text = readFileSync(file, "utf8");
+  const named = text.replaceAll(/(new Worker\(new URL\("[^"]+)\.ts"/g, '$1.js"');
+  if (named === text) throw new Error(`${file} starts no worker`);
+  writeFileSync(file, named);
 }
 
 /** Runs a command to its end, its output on stderr; exits with its code when it fails. */

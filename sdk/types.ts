@@ -122,6 +122,13 @@ export interface LoadOptions {
   n_ctx?: number;
   /** Threads of the WASM engine, from 1; more than 1 is refused so far. Default: 1. */
   threads?: number;
+  /**
+   * Whether the WASM engine runs in a worker, so that a step never holds up the calling thread. Where none can be
+   * started it runs on the calling thread in small steps, and `Model.warnings` says why. `false`: on the calling thread,
+   * in steps of any length. Default: true in Node, Deno, Bun and in a page; false where there are no workers (workerd)
+   * and in a Worker of a page, which holds up nobody.
+   */
+  worker?: boolean;
   /** Most requests that wait for a place, from 0, before those with `queue: "refuse"` are refused. Default: 64. */
   max_queue?: number;
   /** Ends the call with `aborted`. Default: none. */

@@ -14,6 +14,7 @@ class WasmDevice implements Device {
   readonly kind = "wasm";
   readonly description = "WASM SIMD, 1 thread";
   readonly dtypes = STORED_DTYPES;
+  readonly blocks_thread = true;
   readonly #engine: Engine;
   readonly #models = new Set<WasmModel>();
   #disposed = false;

@@ -23,15 +23,16 @@ export function engineUrl(): URL {
  * const device = createWasmDevice(engine);
  */
 export class Engine {
-  readonly #module: WasmModule;
+  /** What it was compiled to: a worker takes it without compiling it again. */
+  readonly module: WasmModule;
 
   constructor(module: WasmModule) {
-    this.#module = module;
+    this.module = module;
   }
 
   /** A new instance, with memory of its own. */
   instantiate(imports: Imports = {}): Instance {
-    return new Instance(this.#module, imports);
+    return new Instance(this.module, imports);
   }
 
   /**

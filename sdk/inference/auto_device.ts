@@ -27,6 +27,10 @@ export class AutoDevice implements Device {
     return this.#device.dtypes;
   }
 
+  get blocks_thread(): boolean {
+    return this.#device.blocks_thread === true;
+  }
+
   async load(...of: Parameters<Device["load"]>): Promise<DeviceModel> {
     try {
       return await this.#device.load(...of);

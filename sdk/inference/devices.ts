@@ -1,8 +1,9 @@
 import { createWasmDevice } from "../../core-wasm/index.ts";
 import { type AdapterReport, findAdapter, openWebGpu } from "../../gpu/index.ts";
-import { CapstanError, type Device } from "../../models/index.ts";
+import { CapstanError, type Device, type Warn } from "../../models/index.ts";
 import { engine } from "../platform/engine.ts";
 import { findWebGpu, mayHaveGpu, requireWebGpu } from "../platform/webgpu.ts";
+import { isMainThread, openEngineWorker, whyNoWorker } from "../platform/worker.ts";
 import type { LoadOptions } from "../types.ts";
 import { AutoDevice } from "./auto_device.ts";
 
@@ -10,9 +11,10 @@ import { AutoDevice } from "./auto_device.ts";
  * The device that `options.device` names. `auto` is WebGPU on a GPU, and WASM where there is none: a software adapter
  * is slower than WASM and runs only when WebGPU is asked for.
  *
+ * @param warn called where WASM was to run in a worker and runs on this thread
  * @throws CapstanError `unsupported`
  */
-export async function createDevice(options: LoadOptions): Promise<Device> {
+export async function createDevice(options: LoadOptions, warn: Warn = () => {}): Promise<Device> {
   if (options.threads !== undefined && options.threads !== 1) {
     throw new CapstanError("unsupported", {
       action: "load a model",
@@ -22,14 +24,29 @@ export async function createDevice(options: LoadOptions): Promise<Device> {
     });
   }
   const asked = options.device ?? "auto";
+  const open = async (device: "wasm" | "webgpu") =>
+    device === "wasm"
+      ? await openWasm(options.worker, warn)
+      : await openWebGpu(await requireWebGpu("load a model on webgpu"));
   if (asked !== "auto") return await open(asked);
   const { device, why } = await chooseDevice();
   return new AutoDevice(await open(device), why, () => open("wasm"));
 }
 
-async function open(device: "wasm" | "webgpu"): Promise<Device> {
-  if (device === "wasm") return createWasmDevice(await engine());
-  return await openWebGpu(await requireWebGpu("load a model on webgpu"));
+/** In a worker where that is wanted and one starts, else on this thread. */
+async function openWasm(worker: boolean | undefined, warn: Warn): Promise<Device> {
+  const why = whyNoWorker();
+  if (worker ?? (why === null && isMainThread())) {
+    if (why !== null) warn(`The engine runs on the calling thread, in small steps: no worker, for ${why}.`);
+    else {
+      const device = await openEngineWorker().catch((error: unknown) => {
+        const found = error instanceof CapstanError ? error.parts.found : String(error);
+        warn(`The engine runs on the calling thread, in small steps: no worker started (${found}).`);
+      });
+      if (device !== undefined) return device;
+    }
+  }
+  return createWasmDevice(await engine());
 }
 
 /** What `auto` chooses on this machine, and why. */

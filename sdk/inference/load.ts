@@ -1,4 +1,4 @@
-import { abortedError, type Device, type DeviceModel } from "../../models/index.ts";
+import { abortedError, type Device, type DeviceModel, type Warn } from "../../models/index.ts";
 import { resolveSource } from "../checkpoint/source/index.ts";
 import { modelDigest, openDecoder, readModelConfig } from "../checkpoint/weights/index.ts";
 import * as rules from "../common/options.ts";
@@ -8,8 +8,9 @@ import { loadModelTokenizer, streamDecoder } from "../text/index.ts";
 import type { FileSource, LoadOptions, Model, Tokenizer } from "../types.ts";
 import { chooseContext, fitContext } from "./context_length.ts";
 import { createDevice } from "./devices.ts";
-import { LoadedModel } from "./model.ts";
+import { LoadedModel, type ModelParts } from "./model.ts";
 import type { SchedulerLimits } from "./scheduler/limits.ts";
+import { smallStep } from "./step_size.ts";
 
 /**
  * Loads a decoder and makes it ready to run.
@@ -23,14 +24,14 @@ import type { SchedulerLimits } from "./scheduler/limits.ts";
  */
 export async function load(source: string | URL | FileSource, given: LoadOptions = {}): Promise<Model> {
   const options = readOptions("load a model", given, OPTIONS);
-  return await loadOn(source, options, () => createDevice(options));
+  return await loadOn(source, options, (warn) => createDevice(options, warn));
 }
 
 /** As `load`, on a device of the caller's making; the model disposes of it. */
 export async function loadOn(
   source: string | URL | FileSource,
   options: LoadOptions,
-  makeDevice: () => Promise<Device>,
+  makeDevice: (warn: Warn) => Promise<Device>,
 ): Promise<Model> {
   const action = `load ${typeof source === "string" ? source : "a model"}`;
   if (options.signal?.aborted) throw abortedError(action, options.signal);
@@ -41,6 +42,28 @@ export async function loadOn(
   });
   const warnings = new Set<string>();
   const warn = (text: string) => void warnings.add(text);
+  // A worker starts while the files are read.
+  const opening = makeDevice(warn);
+  opening.catch(() => {});
+  try {
+    const parts = await loadParts(files, options, opening, warn);
+    return new LoadedModel({ ...parts, id, source: namedSource(source), files, warnings: [...warnings] });
+  } catch (error) {
+    await opening.then(
+      (device) => device.dispose(),
+      () => {},
+    );
+    throw error;
+  }
+}
+
+/** What a model is made of beside its name: its files read, its weights on the device. */
+async function loadParts(
+  files: FileSource,
+  options: LoadOptions,
+  opening: Promise<Device>,
+  warn: Warn,
+): Promise<Omit<ModelParts, "id" | "source" | "files" | "warnings">> {
   const { decoder: described, config, defaults } = await readModelConfig(files, warn);
   const n_ctx = chooseContext(described, options.n_ctx, warn);
   // Nothing waits for it: it is read while the weights are.
@@ -50,43 +73,35 @@ export async function loadOn(
     openDecoder(files, described, config, { signal: options.signal, warn }),
     modelDigest(files),
   ]);
-  const device = await makeDevice();
-  try {
-    const dtype = options.dtype ?? "auto";
-    const device_model = await device.load(program, weights, {
-      dtype,
-      n_ctx,
-      ropes: decoder.spec.ropes,
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-      ...(options.on_progress === undefined ? {} : { on_progress: progressOf(options.on_progress) }),
-    });
-    const tokenizer = await tokenizer_load;
-    const limits = {
-      ...chooseLimits(device_model, n_ctx, memory().available),
-      max_queue: options.max_queue ?? DEFAULT_MAX_QUEUE,
-    };
-    const n_cached = limits.max_blocks * device_model.block_size;
-    return new LoadedModel({
-      id,
-      source: namedSource(source),
-      digest,
-      decoder,
-      defaults,
-      device: describeDevice(device, device_model),
-      device_model,
-      tokenizer,
-      streamDecoder: hasText(tokenizer)
-        ? () => streamDecoder(tokenizer, { skip_special_tokens: true })
-        : () => null,
-      files,
-      limits: { ...limits, n_ctx: fitContext(n_ctx, options.n_ctx, n_cached, warn) },
-      warnings: [...warnings],
-      dispose: () => device.dispose(),
-    });
-  } catch (error) {
-    await device.dispose();
-    throw error;
-  }
+  const device = await opening;
+  const device_model = await device.load(program, weights, {
+    dtype: options.dtype ?? "auto",
+    n_ctx,
+    ropes: decoder.spec.ropes,
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    ...(options.on_progress === undefined ? {} : { on_progress: progressOf(options.on_progress) }),
+  });
+  const tokenizer = await tokenizer_load;
+  const limits = {
+    ...chooseLimits(device_model, n_ctx, memory().available),
+    max_queue: options.max_queue ?? DEFAULT_MAX_QUEUE,
+  };
+  if (device.blocks_thread === true && options.worker !== false)
+    limits.max_step_tokens = Math.min(limits.max_step_tokens, smallStep(program));
+  const n_cached = limits.max_blocks * device_model.block_size;
+  return {
+    digest,
+    decoder,
+    defaults,
+    device: describeDevice(device, device_model),
+    device_model,
+    tokenizer,
+    streamDecoder: hasText(tokenizer)
+      ? () => streamDecoder(tokenizer, { skip_special_tokens: true })
+      : () => null,
+    limits: { ...limits, n_ctx: fitContext(n_ctx, options.n_ctx, n_cached, warn) },
+    dispose: () => device.dispose(),
+  };
 }
 
 /** A source by the text that names it; null where none does, or the text may hold a secret. */
@@ -146,6 +161,7 @@ const OPTIONS: Rules<LoadOptions> = {
   dtype: rules.oneOf("auto", "f32", "f16", "bf16", "q8", "q4"),
   n_ctx: rules.whole(1),
   threads: rules.whole(1),
+  worker: rules.boolean,
   max_queue: rules.whole(0),
   signal: rules.signal,
   on_progress: rules.callback,

@@ -21,7 +21,7 @@ function packageRoot(): string {
 }
 
 /** Where this file came from; modules of workerd came from nowhere. */
-function codeUrl(): string {
+export function codeUrl(): string {
   const { url } = import.meta as { url?: string };
   if (url !== undefined) return url;
   throw new CapstanError("unsupported", {
@@ -95,7 +95,7 @@ export async function packageVersion(): Promise<string> {
   return String(JSON.parse(new TextDecoder().decode(bytes)).version);
 }
 
-function isOnDisk(url: string): boolean {
+export function isOnDisk(url: string): boolean {
   return url.startsWith("file:");
 }
 

@@ -10,7 +10,9 @@ import type * as readline from "node:readline";
 import type * as stream from "node:stream";
 import type * as timers from "node:timers";
 import type * as url from "node:url";
-import { CapstanError } from "../../models/index.ts";
+import type * as worker_threads from "node:worker_threads";
+// Not the index: a worker that begins with this file has nothing else to load of models/.
+import { CapstanError } from "../../models/errors.ts";
 
 /** The system's modules, as Node, Deno and Bun have them. */
 interface SystemModules {
@@ -26,6 +28,7 @@ interface SystemModules {
   "node:stream": typeof stream;
   "node:timers": typeof timers;
   "node:url": typeof url;
+  "node:worker_threads": typeof worker_threads;
 }
 
 const { process: host, navigator } = globalThis as {
