@@ -3,6 +3,7 @@ import { openWebGpu } from "../gpu/index.ts";
 import { CapstanError, type Device } from "../models/index.ts";
 import { engine } from "../sdk/platform/engine.ts";
 import { requireWebGpu } from "../sdk/platform/webgpu.ts";
+import { openEngineWorker } from "../sdk/platform/worker.ts";
 import { createTruthDevice } from "./truth/index.ts";
 
 /** Every device that runs wherever the tests do. A new one is a line here. */
@@ -14,6 +15,7 @@ export const DEVICES: Record<string, () => Promise<Device>> = {
 /** Beside them those that need more than a runtime: `testing/runtimes` runs them where it is. */
 export const ALL_DEVICES: Record<string, () => Promise<Device>> = {
   ...DEVICES,
+  wasm_worker: openEngineWorker,
   webgpu: async () => openWebGpu(await requireWebGpu("open a device")),
   // With the kernels that a GPU gets: on a software adapter others are faster.
   webgpu_as_hardware: async () => openWebGpu(await requireWebGpu("open a device"), { as_hardware: true }),
