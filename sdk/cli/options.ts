@@ -85,10 +85,16 @@ export function samplingOf(options: SamplingOptions): GenerateOptions {
   return Object.fromEntries(given.map((name) => [name, options[name]]));
 }
 
-/** Loads the model a verb names, with progress; what was odd about it is said once, on stderr. */
-export async function loadModel(io: Io, options: ModelOptions): Promise<Model> {
+/**
+ * Loads the model a verb names, with progress; what was odd about it is said once, on stderr.
+ *
+ * @param is_interactive whether somebody waits at the terminal while the model works. Then the engine runs in a worker;
+ *   elsewhere nobody is held up, and the tenth of a verb's start-up that a worker takes is saved.
+ */
+export async function loadModel(io: Io, options: ModelOptions, is_interactive = false): Promise<Model> {
   const model = await load(options.model, {
     device: options.device ?? "auto",
+    worker: is_interactive,
     dtype: options.dtype ?? "auto",
     ...(options.n_ctx === undefined ? {} : { n_ctx: options.n_ctx }),
     signal: io.signal,

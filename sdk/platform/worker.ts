@@ -72,8 +72,9 @@ async function inTime(opening: Promise<Device>): Promise<Device> {
 /** A worker of `node:worker_threads`, which Node, Deno and Bun have alike. */
 function startSystemWorker(): WorkerPort {
   const { Worker } = system("node:worker_threads", "start a worker");
-  // Without this process's own flags: some (--input-type, --import) make no sense there.
-  const worker = new Worker(systemScript(), { name: "capstan", execArgv: [] });
+  // Without this process's flags, of which some (--input-type) make no sense there, and without its environment, for
+  // which Deno would ask.
+  const worker = new Worker(systemScript(), { name: "capstan", execArgv: [], env: {} });
   let onClosed: (why: unknown) => void = () => {};
   worker.on("error", (error) => onClosed(error));
   worker.on("messageerror", (error) => onClosed(error));

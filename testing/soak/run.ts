@@ -14,7 +14,7 @@ const { values } = parseArgs({
     blocks: { type: "string", default: "60" },
   },
 });
-const is_wasm = values.device === "wasm";
+const is_wasm = values.device.startsWith("wasm");
 const began = performance.now();
 let said = began;
 const report = await soak({

@@ -4,11 +4,17 @@ import { describe, expect, it } from "vitest";
 import { creator } from "../../conformance/devices.ts";
 import { lacks } from "../parts.ts";
 import { denoRuntime } from "../runtimes/runtimes.ts";
+import { useBuiltWorker } from "../worker.ts";
 import { soak } from "./soak.ts";
 
 /** A few hundred callers; `npm run soak` runs as many as one likes. */
 describe("many callers at once, some broken off, on a model short of memory whose steps fail now and then", () => {
-  it.each([1, 2])("each gets what it gets alone, and nothing stays: seed %i", async (seed) => {
+  it.each([
+    ["wasm", 1],
+    ["wasm", 2],
+    ["wasm_worker", 3],
+  ])("each gets what it gets alone, and nothing stays: %s, seed %i", async (device, seed) => {
+    if (device === "wasm_worker") useBuiltWorker();
     setFlagsFromString("--expose-gc");
     (globalThis as { gc?: unknown }).gc = runInNewContext("gc");
     const report = await soak({
@@ -17,7 +23,7 @@ describe("many callers at once, some broken off, on a model short of memory whos
       seed,
       source: "models/capstan-tiny",
       blocks: 30,
-      makeDevice: creator("wasm"),
+      makeDevice: creator(device),
       same_bits: true,
     });
     expect(report.wrong).toEqual([]);

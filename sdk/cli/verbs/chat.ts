@@ -49,7 +49,7 @@ Ctrl-C stops a reply; at an empty line, twice, it ends the chat with exit code 1
         const found = `${io.stdin.reader} before it`;
         throw new CapstanError("bad_request", { action: "chat", need: "stdin for what is said", found });
       }
-      const model = await loadModel(io, options);
+      const model = await loadModel(io, options, true);
       try {
         const { cap, axis, system } = options;
         const caps = cap === undefined ? undefined : { path: cap, caps: await readCapsFor(io, model, cap) };
