@@ -7,6 +7,7 @@ import type { Model } from "../sdk/types.ts";
 import { type CapCost, measureCapCost, type Ratio } from "./cap_cost.ts";
 import { type ColdStart, measureColdStart } from "./cold_start.ts";
 import { type BenchEngine, ourEngine } from "./engine.ts";
+import { type EventLoop, type Lag, measureEventLoop } from "./event_loop.ts";
 import { type Measured, measure, type Rate } from "./measure.ts";
 import { openPeers, requirePeers } from "./peers.ts";
 import { SHAPE_134M, writeShape } from "./shape.ts";
@@ -21,6 +22,8 @@ interface Options extends WebGpuOptions {
 
 const N_PROMPT = 128;
 const N_DECODE = 32;
+/** Tokens of the prompt that the event loop is watched over. */
+const N_WATCHED = 1024;
 
 export function addBench(program: Command): void {
   program
@@ -61,8 +64,11 @@ async function run(io: Io, options: Options): Promise<undefined> {
   await writeShape(SHAPE_134M, folder, writing, io.signal);
   io.progress.update("cold start of capstan-tiny");
   const cold_start = await measureColdStart(rounds, io.signal);
+  io.progress.update(`a prompt of ${N_WATCHED} tokens, in a worker and on the thread`);
+  const event_loop = await measureEventLoop(folder, N_WATCHED, io.signal);
   io.progress.update("loading");
-  const model = await load(folder, { dtype: "f32", n_ctx: 2048, signal: io.signal });
+  // On this thread, as the peers run.
+  const model = await load(folder, { dtype: "f32", n_ctx: 2048, worker: false, signal: io.signal });
   try {
     const machine = { runtime: runtimeName(), cpu: cpu().model };
     await io.print(`${machine.runtime}, ${machine.cpu}; ${model.device.description}`);
@@ -76,6 +82,7 @@ async function run(io: Io, options: Options): Promise<undefined> {
     );
     await io.print(capLine(caps));
     await io.print(coldLine(cold_start));
+    await io.print(loopLine(event_loop));
     await io.result({
       shape: SHAPE_134M.name,
       machine,
@@ -84,6 +91,7 @@ async function run(io: Io, options: Options): Promise<undefined> {
       ...speed,
       caps,
       cold_start,
+      event_loop,
     });
   } finally {
     await model.dispose();
@@ -153,4 +161,10 @@ function capLine({ layers, prefill, decode }: CapCost): string {
 function coldLine({ first_token_ms, process_ms, runs }: ColdStart): string {
   const [first, whole] = [first_token_ms, process_ms].map((ms) => ms.toFixed(0));
   return `capstan-tiny, from process start: first token ${first} ms, end ${whole} ms (medians of ${runs})`;
+}
+
+function loopLine({ n_prompt, in_worker, on_thread, no_worker }: EventLoop): string {
+  const lag = ({ p99, max }: Lag) => `p99 ${p99.toFixed(1)} ms, at most ${max.toFixed(0)} ms`;
+  const there = no_worker === null ? "in a worker" : "without the worker that it was to have";
+  return `event loop's lag while ${n_prompt} tokens are read: ${lag(in_worker)} ${there}; ${lag(on_thread)} on the thread`;
 }
