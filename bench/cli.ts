@@ -163,8 +163,8 @@ function coldLine({ first_token_ms, process_ms, runs }: ColdStart): string {
   return `capstan-tiny, from process start: first token ${first} ms, end ${whole} ms (medians of ${runs})`;
 }
 
-function loopLine({ n_prompt, in_worker, on_thread, no_worker }: EventLoop): string {
+function loopLine({ n_prompt, idle, in_worker, on_thread, no_worker }: EventLoop): string {
   const lag = ({ p99, max }: Lag) => `p99 ${p99.toFixed(1)} ms, at most ${max.toFixed(0)} ms`;
   const there = no_worker === null ? "in a worker" : "without the worker that it was to have";
-  return `event loop's lag while ${n_prompt} tokens are read: ${lag(in_worker)} ${there}; ${lag(on_thread)} on the thread`;
+  return `event loop's lag while ${n_prompt} tokens are read: ${lag(in_worker)} ${there}; ${lag(on_thread)} on the thread; idle: ${lag(idle)}`;
 }

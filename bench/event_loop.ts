@@ -19,6 +19,8 @@ export interface Lag {
 
 /** How often something is due while a lag is measured. */
 const EVERY_MS = 5;
+/** How long an idle loop is looked at. */
+const IDLE_MS = 3000;
 
 const CLOCK: Clock = {
   now: () => performance.now(),
@@ -62,6 +64,8 @@ function lagOf(lags: readonly number[]): Lag {
 /** Lags while a prompt is read, with the engine in a worker and on the thread itself. */
 export interface EventLoop {
   n_prompt: number;
+  /** While nothing is done: what the machine's other work costs. */
+  idle: Lag;
   in_worker: Lag & { prompt_ms: number };
   on_thread: Lag & { prompt_ms: number };
   /** Why there was no worker after all; null where there was. */
@@ -79,8 +83,11 @@ export async function measureEventLoop(
     const lag = await whileReading(model, n_prompt);
     return { lag, why: model.warnings.find((text) => text.includes("worker")) ?? null };
   };
+  const idle = await measureLag(
+    () => new Promise((resolve) => void CLOCK.after(IDLE_MS, () => resolve(null))),
+  );
   const [in_worker, on_thread] = [await read(true), await read(false)];
-  return { n_prompt, in_worker: in_worker.lag, on_thread: on_thread.lag, no_worker: in_worker.why };
+  return { n_prompt, idle, in_worker: in_worker.lag, on_thread: on_thread.lag, no_worker: in_worker.why };
 }
 
 async function whileReading(model: Model, n_prompt: number): Promise<Lag & { prompt_ms: number }> {

@@ -67,6 +67,8 @@ export interface WeightTensor {
   readonly byte_length: number;
   /** Bytes [start, end) of its numbers, little-endian, row-major. */
   read(start: number, end: number): Promise<Uint8Array>;
+  /** Takes back an array that `read` gave, once nothing looks at it any more: a later read may use its memory. */
+  release?(bytes: Uint8Array): void;
 }
 
 /** A KV block, by its number. */

@@ -91,6 +91,7 @@ async function stream(
     const end = Math.min(rows, row + step);
     const bytes = await readExactly(tensor, row * row_bytes, end * row_bytes, signal);
     const length = instance.write("load weights", bytes);
+    tensor.release?.(bytes);
     try {
       instance.call("load weights", "write_weights", length, weight, start / cols + row, CODES[tensor.dtype]);
     } catch (error) {

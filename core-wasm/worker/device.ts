@@ -98,11 +98,12 @@ class WorkerDevice implements Device {
   }
 
   async #read(loading: Loading, notice: Extract<Notice, { kind: "read" }>): Promise<void> {
-    const { read, name, start, end } = notice;
+    const { read, name, start, end, spare } = notice;
     try {
       const bytes = await loading.tensors.get(name)!.read(start, end);
       // A copy, for what a source gives may be a view of what it keeps.
-      const copy = new Uint8Array(bytes.length);
+      const is_enough = spare !== null && spare.byteLength >= bytes.length;
+      const copy = new Uint8Array(is_enough ? spare : new ArrayBuffer(bytes.length), 0, bytes.length);
       copy.set(bytes);
       this.#channel.post({ kind: "bytes", read, bytes: copy }, [copy.buffer]);
     } catch (error) {

@@ -56,7 +56,16 @@ export type Request =
 export type Response =
   | { kind: "answer"; call: number; value: unknown }
   | { kind: "failed"; call: number; error: SentError }
-  | { kind: "read"; read: number; model: number; name: string; start: number; end: number }
+  | {
+      kind: "read";
+      read: number;
+      model: number;
+      name: string;
+      start: number;
+      end: number;
+      /** Memory of an earlier read, to be used for this one. */
+      spare: ArrayBufferLike | null;
+    }
   | { kind: "progress"; model: number; done: number; total: number };
 
 /** The number of the first answer, which nobody called for: what the device says of itself, once it is there. */

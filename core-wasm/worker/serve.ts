@@ -93,14 +93,23 @@ class Server {
     }
   }
 
-  /** The caller's weights, read by asking it for ranges. */
+  /**
+   * The caller's weights, read by asking it for ranges. The memory that they come in goes to and fro: collected garbage
+   * would be late, and come to some tenths of the weights.
+   */
   #source(model: number, tensors: readonly TensorInfo[]): WeightSource {
     const by_name = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+    let spare: ArrayBufferLike | null = null;
+    const release = ({ buffer }: Uint8Array) => {
+      spare = buffer;
+    };
     const read = async (name: string, start: number, end: number) => {
       const number = this.#n_reads++;
       const bytes = await new Promise<Uint8Array | null>((resolve) => {
         this.#reads.set(number, resolve);
-        this.#post({ kind: "read", read: number, model, name, start, end });
+        const transfer = spare === null ? [] : [spare];
+        this.#post({ kind: "read", read: number, model, name, start, end, spare }, transfer);
+        spare = null;
       });
       if (bytes !== null) return bytes;
       // What went wrong the caller knows, and throws.
@@ -109,7 +118,7 @@ class Server {
     return {
       tensor(name) {
         const tensor = by_name.get(name)!;
-        return { ...tensor, read: (start, end) => read(name, start, end) };
+        return { ...tensor, read: (start, end) => read(name, start, end), release };
       },
     };
   }
