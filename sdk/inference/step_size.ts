@@ -7,7 +7,7 @@ const LEAST = 8;
 
 /** Most tokens of a step, where a step is to hold up the thread that it runs on for no longer than some 50 ms. */
 export function smallStep(program: Program): number {
-  return Math.max(LEAST, Math.floor(PRODUCTS / productsOf(program)));
+  return Math.max(LEAST, Math.floor(PRODUCTS / Math.max(1, productsOf(program))));
 }
 
 /** Products of the matrices that every token passes; those of the head and of attention come on top. */
@@ -20,5 +20,5 @@ function productsOf({ ops, weights }: Program): number {
     if (op.op === "matmul" || op.op === "router") return sum + size(op.weight);
     if (op.op === "experts") return sum + op.top_k * (size(op.gate_up) + size(op.down));
     return sum;
-  }, 1);
+  }, 0);
 }
