@@ -199,10 +199,10 @@ describe("a load", () => {
   /** The tiny model's weights, of which every read goes by `read`. */
   function source(read: (bytes: Promise<Uint8Array>) => Promise<Uint8Array>): WeightSource {
     return {
-      tensor(name) {
-        const tensor = tiny.weights.tensor(name);
-        return { ...tensor, read: (start, end) => read(tensor.read(start, end)) };
-      },
+      parts: (slot) =>
+        tiny.weights.parts(slot).map((tensor) => {
+          return { ...tensor, read: (start, end) => read(tensor.read(start, end)) };
+        }),
     };
   }
 

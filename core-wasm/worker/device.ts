@@ -6,9 +6,9 @@ import type {
   WeightTensor,
 } from "../../models/device.ts";
 import { abortedError, CapstanError } from "../../models/errors.ts";
-import { type Program, tensorSpecs } from "../../models/program.ts";
+import type { Program } from "../../models/program.ts";
 import { Channel, type Notice } from "./channel.ts";
-import type { DeviceInfo, LoadedInfo } from "./messages.ts";
+import type { DeviceInfo, LoadedInfo, PartInfo } from "./messages.ts";
 import { WorkerModel } from "./model.ts";
 import type { WorkerPort } from "./port.ts";
 
@@ -26,7 +26,8 @@ export async function openWorkerDevice(port: WorkerPort): Promise<Device> {
 
 /** A load that has not ended. */
 interface Loading {
-  tensors: ReadonlyMap<string, WeightTensor>;
+  /** Of each weight of the program. */
+  parts: readonly (readonly WeightTensor[])[];
   on_progress: DeviceLoadOptions["on_progress"];
   /** What a read, or the caller's `on_progress`, threw. */
   failure: { error: unknown } | null;
@@ -52,18 +53,16 @@ class WorkerDevice implements Device {
     this.#channel.check("load weights");
     const { signal, on_progress, dtype, n_ctx, ropes } = options;
     if (signal?.aborted) throw abortedError("load weights", signal);
-    const tensors = new Map(tensorSpecs(program).map(({ name }) => [name, weights.tensor(name)]));
+    const parts = program.weights.map((slot) => weights.parts(slot));
     const model = this.#n_models++;
-    const loading: Loading = { tensors, on_progress, failure: null };
+    const loading: Loading = { parts, on_progress, failure: null };
     this.#loading.set(model, loading);
     const abort = () => this.#channel.post({ kind: "abort", model });
     signal?.addEventListener("abort", abort, { once: true });
     try {
       const of = {
         ...{ method: "load" as const, model, program, options: { dtype, n_ctx, ropes } },
-        tensors: [...tensors].map(([, { name, dtype, shape, byte_length }]) => {
-          return { name, dtype, shape, byte_length };
-        }),
+        parts: parts.map((tensors) => tensors.map(infoOf)),
       };
       const info = (await this.#channel.call("load weights", of)) as LoadedInfo;
       return new WorkerModel(this.#channel, model, program, info);
@@ -98,9 +97,9 @@ class WorkerDevice implements Device {
   }
 
   async #read(loading: Loading, notice: Extract<Notice, { kind: "read" }>): Promise<void> {
-    const { read, name, start, end, spare } = notice;
+    const { read, weight, part, start, end, spare } = notice;
     try {
-      const bytes = await loading.tensors.get(name)!.read(start, end);
+      const bytes = await loading.parts[weight]![part]!.read(start, end);
       // A copy, for what a source gives may be a view of what it keeps.
       const is_enough = spare !== null && spare.byteLength >= bytes.length;
       const copy = new Uint8Array(is_enough ? spare : new ArrayBuffer(bytes.length), 0, bytes.length);
@@ -111,4 +110,8 @@ class WorkerDevice implements Device {
       this.#channel.post({ kind: "bytes", read, bytes: null });
     }
   }
+}
+
+function infoOf({ name, dtype, shape, byte_length }: WeightTensor): PartInfo {
+  return { name, dtype, shape, byte_length };
 }

@@ -12,8 +12,8 @@ import type { SentError } from "./errors.ts";
 
 /** What the caller's thread and the device's say to each other: structured clones, large arrays transferred. */
 
-/** A tensor whose bytes the caller reads. */
-export interface TensorInfo {
+/** A part of a weight, whose bytes the caller reads. */
+export interface PartInfo {
   name: string;
   dtype: FileDtype;
   shape: readonly number[];
@@ -28,7 +28,8 @@ export type Call =
       model: number;
       program: Program;
       options: Pick<DeviceLoadOptions, "dtype" | "n_ctx" | "ropes">;
-      tensors: TensorInfo[];
+      /** Of each weight of the program. */
+      parts: PartInfo[][];
     }
   | { method: "allocBlocks"; model: number; count: number }
   | { method: "readAccumulator"; model: number; id: number }
@@ -60,7 +61,8 @@ export type Response =
       kind: "read";
       read: number;
       model: number;
-      name: string;
+      weight: number;
+      part: number;
       start: number;
       end: number;
       /** Memory of an earlier read, to be used for this one. */

@@ -9,7 +9,6 @@ import {
   type Order,
   type Request,
   type Response,
-  type TensorInfo,
 } from "./messages.ts";
 import type { Port } from "./port.ts";
 
@@ -76,11 +75,12 @@ class Server {
     return model.call(of);
   }
 
-  async #load({ model, program, options, tensors }: Load): Promise<Answer> {
+  async #load(of: Load): Promise<Answer> {
+    const { model, program, options } = of;
     const abort = new AbortController();
     this.#aborts.set(model, abort);
     try {
-      const loaded = await this.#device.load(program, this.#source(model, tensors), {
+      const loaded = await this.#device.load(program, this.#source(of), {
         ...options,
         signal: abort.signal,
         on_progress: (done, total) => this.#post({ kind: "progress", model, done, total }),
@@ -97,28 +97,29 @@ class Server {
    * The caller's weights, read by asking it for ranges. The memory that they come in goes to and fro: collected garbage
    * would be late, and come to some tenths of the weights.
    */
-  #source(model: number, tensors: readonly TensorInfo[]): WeightSource {
-    const by_name = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  #source({ model, program, parts }: Load): WeightSource {
     let spare: ArrayBufferLike | null = null;
     const release = ({ buffer }: Uint8Array) => {
       spare = buffer;
     };
-    const read = async (name: string, start: number, end: number) => {
+    const read = async (of: { weight: number; part: number; start: number; end: number }) => {
       const number = this.#n_reads++;
       const bytes = await new Promise<Uint8Array | null>((resolve) => {
         this.#reads.set(number, resolve);
         const transfer = spare === null ? [] : [spare];
-        this.#post({ kind: "read", read: number, model, name, start, end, spare }, transfer);
+        this.#post({ kind: "read", read: number, model, ...of, spare }, transfer);
         spare = null;
       });
       if (bytes !== null) return bytes;
       // What went wrong the caller knows, and throws.
-      throw new Error(`${name} could not be read`);
+      throw new Error("the weights could not be read");
     };
     return {
-      tensor(name) {
-        const tensor = by_name.get(name)!;
-        return { ...tensor, read: (start, end) => read(name, start, end), release };
+      parts(slot) {
+        const weight = program.weights.indexOf(slot);
+        return parts[weight]!.map((info, part) => {
+          return { ...info, read: (start, end) => read({ weight, part, start, end }), release };
+        });
       },
     };
   }
