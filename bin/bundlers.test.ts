@@ -18,7 +18,7 @@ async function main() {
   const messages = [{ role: "user", content: "Who are you?" }];
   const { text } = await generate(model, messages, { temperature: 0, max_tokens: 12 }).result;
   await model.dispose();
-  return { text, caps: typeof cap };
+  return { text, caps: typeof cap, ran: model.device.description, warnings: model.warnings };
 }
 globalThis.result = main().catch((error) => ({ code: error.code, message: error.message }));
 `;
@@ -61,7 +61,7 @@ describe.skipIf(lacks("chromium"))("bundled for a page", () => {
   });
 
   /** What the page's program ended with. `fallback`: a server that answers with the page whatever is asked for. */
-  async function resultOf(out: string, fallback = false): Promise<Record<string, string>> {
+  async function resultOf(out: string, fallback = false): Promise<{ text?: string; message?: string }> {
     await using server = await serveLocally({
       folders: { "/": out },
       answer: async (path) => {
@@ -84,7 +84,7 @@ describe.skipIf(lacks("chromium"))("bundled for a page", () => {
   };
   const copyEngine = (out: string) => {
     copy(out, "dist/core-wasm/pkg/capstan_core_bg.wasm", "pkg/capstan_core_bg.wasm");
-    copy(out, "dist/core-wasm/text/pkg/capstan_text.wasm", "pkg/capstan_text.wasm");
+    copy(out, "dist/core-wasm/text/pkg/capstan_text.wasm", "text/pkg/capstan_text.wasm");
   };
 
   it.each([false, true])(
@@ -98,20 +98,32 @@ describe.skipIf(lacks("chromium"))("bundled for a page", () => {
       );
       copy(out, "models/capstan-tiny", "models/capstan-tiny");
       const found = await resultOf(out, fallback);
-      expect(found).toMatchObject({ caps: "function" });
+      expect(found).toMatchObject({
+        caps: "function",
+        warnings: [],
+        ran: "WASM SIMD, 1 thread, in a worker",
+      });
       expect(found.text!.length).toBeGreaterThan(0);
     },
   );
 
-  it("esbuild: engine and model are where they were copied", async () => {
+  it("esbuild: engine and model are where they were copied; the worker's script is not, and that is said", async () => {
     const out = await BUNDLERS.esbuild!(project.folder);
     copy(out, "models/capstan-tiny", "models/capstan-tiny");
     const without = await resultOf(out, true);
     expect(without).toMatchObject({ code: "not_found" });
     expect(without.message).toMatch(/\/pkg\/capstan_(core_bg|text)\.wasm.*copy capstan_/);
     copyEngine(out);
-    const found = await resultOf(out);
-    expect(found.text!.length).toBeGreaterThan(0);
+    for (const fallback of [false, true]) {
+      const found = await resultOf(out, fallback);
+      expect(found.text!.length).toBeGreaterThan(0);
+      expect(found).toMatchObject({
+        ran: "WASM SIMD, 1 thread",
+        warnings: [
+          expect.stringMatching(/^The engine runs on the calling thread, in small steps: no worker started/),
+        ],
+      });
+    }
     rmSync(out, { recursive: true });
   });
 });

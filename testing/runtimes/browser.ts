@@ -8,14 +8,20 @@ import { type LocalServer, serveLocally } from "../../sdk/platform/index.ts";
 import { chromium_path } from "../parts.ts";
 import { buildDist, root, type TestRuntime } from "./runtimes.ts";
 
+/** A page, or a Worker of one. */
+export interface PageRuntime extends TestRuntime {
+  /** Ends the Workers of the page where they are, once there are some. */
+  endWorkers(): Promise<void>;
+}
+
 /** A Chromium without a window, with the repository served to it. */
 export interface TestBrowser extends AsyncDisposable {
   /** Where `conformance/reference/`, `models/`, `dist/` and `node_modules/` are served. */
   readonly origin: string;
   /** A page that loads `dist/` as it is, by an import map. */
-  page(): Promise<TestRuntime>;
+  page(): Promise<PageRuntime>;
   /** A module Worker of a page, bundled from the sources. */
-  worker(): Promise<TestRuntime>;
+  worker(): Promise<PageRuntime>;
 }
 
 /** What a page without a bundler needs to know: where the packages that the SDK imports lie. */
@@ -101,13 +107,17 @@ async function openPage(
   browser: Browser,
   server: LocalServer,
   name: keyof typeof PAGES,
-): Promise<TestRuntime> {
+): Promise<PageRuntime> {
   const page = await browser.newPage();
   await page.goto(`${server.origin}/${name}`);
   return {
     // As text, which no transform of the test runner touches.
     run: async (task, args) =>
       (await page.evaluate(`runTask(${JSON.stringify(task)}, ${JSON.stringify(args)})`)) as never,
+    async endWorkers() {
+      if (page.workers().length === 0) await page.waitForEvent("worker");
+      for (const worker of page.workers()) await worker.evaluate("self.close()").catch(() => {});
+    },
     [Symbol.asyncDispose]: () => page.close(),
   };
 }

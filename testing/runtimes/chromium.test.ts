@@ -27,14 +27,17 @@ describe.skipIf(lacks("chromium"))("Chromium", () => {
     it("runs the verbs on wasm as this runtime does, and writes no files", async () => {
       // The page has the package as it is; a bundle leaves the embedded model behind.
       const source = kind === "page" ? "capstan-tiny" : `${browser.origin}/models/capstan-tiny`;
-      const { save_error, ...there } = await runtime.run("verbs", {
+      const { save_error, device, ...there } = await runtime.run("verbs", {
         device: "wasm",
         source,
         save: "x",
       });
       expect(save_error).toMatch(/CapstanError: use the path x: .* found a page or worker/);
-      const here = await TASKS.verbs({ device: "wasm", source: "capstan-tiny" });
+      const { device: _, ...here } = await TASKS.verbs({ device: "wasm", source: "capstan-tiny" });
       expect({ ...there, save_error: null }).toEqual(here);
+      // A Worker is off the page's thread already.
+      const where = kind === "page" ? ", in a worker" : "";
+      expect(device).toEqual({ kind: "wasm", description: `WASM SIMD, 1 thread${where}`, dtype: "bf16" });
     });
 
     it("holds the device contract on wasm", async () => {
@@ -45,10 +48,28 @@ describe.skipIf(lacks("chromium"))("Chromium", () => {
       expect(errors).toEqual(Object.fromEntries(only.map((name) => [name, null])));
     });
 
+    it("holds the device contract in a worker of its own", async () => {
+      const only = CONTRACT.flatMap(({ name }, i) => (i % 5 === 0 ? [name] : []));
+      const { description, errors } = await runtime.run("contract", { device: "wasm_worker", only });
+      expect(errors).toEqual(Object.fromEntries(only.map((name) => [name, null])));
+      expect(description).toBe("WASM SIMD, 1 thread, in a worker");
+    });
+
     it.each(CASES)("computes the reference case %s on wasm", async (name) => {
       const sources = [`${browser.origin}/conformance/reference/${name}`];
       const [report] = await runtime.run("cases", { device: "wasm", dtype: "f32", sources });
       expect(report).toMatchObject({ case: name, passed: true, device: { kind: "wasm" } });
+    });
+  });
+
+  it("says that a worker is gone which the browser ended without a word", async () => {
+    await using page = await browser.page();
+    const running = page.run("lost", { source: "capstan-tiny" });
+    await page.endWorkers();
+    expect(await running).toEqual({
+      description: "WASM SIMD, 1 thread, in a worker",
+      code: "device_lost",
+      later: "device_lost",
     });
   });
 

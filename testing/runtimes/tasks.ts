@@ -19,7 +19,18 @@ import { reply } from "./reply.ts";
  * What the proof runs in runtimes beside the one that asks: each task takes and gives plain JSON, so that it runs
  * the same in a child process, a page and a Worker.
  */
-export const TASKS = { contract, cases, counts, faults, features, records, reply, soak: gpuSoak, verbs };
+export const TASKS = {
+  contract,
+  cases,
+  counts,
+  faults,
+  features,
+  lost,
+  records,
+  reply,
+  soak: gpuSoak,
+  verbs,
+};
 
 export type TaskName = keyof typeof TASKS;
 export type TaskArgs<Name extends TaskName> = Parameters<(typeof TASKS)[Name]>[0];
@@ -40,6 +51,23 @@ async function features(
   _: Record<never, never>,
 ): Promise<{ runtime: string; wasm: ReturnType<typeof wasmFeatures> }> {
   return { runtime: runtimeName(), wasm: wasmFeatures() };
+}
+
+/** Runs a model in a worker until that is gone: the code of the error, and of a call after it. */
+async function lost(args: { source: string }): Promise<{ description: string; code: string; later: string }> {
+  const model = await load(args.source, { device: "wasm", worker: true });
+  const codeOf = (error: unknown) => (error instanceof CapstanError ? error.code : String(error));
+  const run = async (): Promise<string> => {
+    try {
+      for (;;) await model.forward(new Array(300).fill(5));
+    } catch (error) {
+      return codeOf(error);
+    }
+  };
+  const code = await run();
+  const later = await run();
+  await model.dispose();
+  return { description: model.device.description, code, later };
 }
 
 /** Callers at once on WebGPU, on a model that is short of memory. */
@@ -90,10 +118,14 @@ async function cases(args: {
 async function verbs(args: {
   device: NonNullable<LoadOptions["device"]>;
   source: string;
+  /** As `load` has it. */
+  worker?: boolean;
   /** Where to save the axis at last. Default: nowhere. */
   save?: string;
 }): Promise<{
   device: { kind: string; description: string };
+  /** What was odd about the load. */
+  warnings: readonly string[];
   id: string;
   axis_norm: number;
   text: string;
@@ -105,7 +137,8 @@ async function verbs(args: {
   /** The error of saving it; null where there was none. */
   save_error: string | null;
 }> {
-  const model = await load(args.source, { device: args.device });
+  const { device, worker } = args;
+  const model = await load(args.source, { device, ...(worker === undefined ? {} : { worker }) });
   try {
     const run = await collect(model, {
       roles: {
@@ -133,6 +166,7 @@ async function verbs(args: {
     const site = axis.target_layer;
     return {
       device: model.device,
+      warnings: model.warnings,
       id: model.id,
       rates: Object.fromEntries(
         Object.entries(evaluation.suites).map(([suite, { uncapped, capped }]) => {

@@ -16,13 +16,25 @@ describe.skipIf(lacks("workerd"))("workerd", () => {
   });
   afterAll(() => runtime[Symbol.asyncDispose]());
 
-  it("runs the verbs as this runtime does, and has no files", async () => {
-    const args = { device: "auto", source: `${runtime.origin}/models/capstan-tiny`, save: "x" } as const;
-    const { save_error, device, ...there } = await runtime.run("verbs", args);
+  it("runs the verbs as this runtime does, and has neither files nor the worker that was asked for", async () => {
+    const source = `${runtime.origin}/models/capstan-tiny`;
+    const args = { device: "auto", source, save: "x", worker: true } as const;
+    const { save_error, device, warnings, ...there } = await runtime.run("verbs", args);
+    expect(warnings).toEqual([
+      "The engine runs on the calling thread, in small steps: no worker, for workerd has none.",
+    ]);
     expect(save_error).toMatch(/CapstanError: use the path x: .* found a page or worker/);
     expect(device.kind).toBe("wasm");
-    const { device: _, ...here } = await TASKS.verbs({ device: "wasm", source: "capstan-tiny" });
+    const {
+      device: _,
+      warnings: none,
+      ...here
+    } = await TASKS.verbs({
+      device: "wasm",
+      source: "capstan-tiny",
+    });
     expect({ ...there, save_error: null }).toEqual(here);
+    expect(none).toEqual([]);
   });
 
   it("has no embedded model, and says what to load", async () => {
