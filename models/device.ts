@@ -65,8 +65,12 @@ export interface WeightTensor {
   readonly dtype: FileDtype;
   readonly shape: readonly number[];
   readonly byte_length: number;
-  /** Bytes [start, end) of its numbers, little-endian, row-major. */
-  read(start: number, end: number): Promise<Uint8Array>;
+  /**
+   * Bytes [start, end) of its numbers, little-endian, row-major.
+   *
+   * @param into memory that may take them, at least as long: the result is then a view of it
+   */
+  read(start: number, end: number, into?: Uint8Array): Promise<Uint8Array>;
   /** Takes back an array that `read` gave, once nothing looks at it any more: a later read may use its memory. */
   release?(bytes: Uint8Array): void;
 }

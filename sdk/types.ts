@@ -101,8 +101,12 @@ export interface Tokenizer {
 export interface FileSource {
   /** Size in bytes, or undefined when there is no such file. */
   size(name: string): Promise<number | undefined>;
-  /** Bytes [start, end). */
-  read(name: string, start: number, end: number): Promise<Uint8Array>;
+  /**
+   * Bytes [start, end).
+   *
+   * @param into memory that may take them, at least as long: the result is then a view of it. A source may ignore it.
+   */
+  read(name: string, start: number, end: number, into?: Uint8Array): Promise<Uint8Array>;
 }
 
 /** How a model is loaded. */

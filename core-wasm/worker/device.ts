@@ -99,11 +99,16 @@ class WorkerDevice implements Device {
   async #read(loading: Loading, notice: Extract<Notice, { kind: "read" }>): Promise<void> {
     const { read, weight, part, start, end, spare } = notice;
     try {
-      const bytes = await loading.parts[weight]![part]!.read(start, end);
-      // A copy, for what a source gives may be a view of what it keeps.
-      const is_enough = spare !== null && spare.byteLength >= bytes.length;
-      const copy = new Uint8Array(is_enough ? spare : new ArrayBuffer(bytes.length), 0, bytes.length);
-      copy.set(bytes);
+      const length = end - start;
+      const memory = new Uint8Array(
+        spare !== null && spare.byteLength >= length ? spare : new ArrayBuffer(length),
+        0,
+        length,
+      );
+      const bytes = await loading.parts[weight]![part]!.read(start, end, memory);
+      // What a source gives of its own may be a view of what it keeps.
+      const copy = bytes.length <= length ? memory.subarray(0, bytes.length) : new Uint8Array(bytes.length);
+      if (bytes.buffer !== memory.buffer) copy.set(bytes);
       this.#channel.post({ kind: "bytes", read, bytes: copy }, [copy.buffer]);
     } catch (error) {
       loading.failure ??= { error };

@@ -25,8 +25,8 @@ export async function readText(path: string): Promise<string> {
 export interface OpenFile extends AsyncDisposable {
   /** Bytes, as it was opened. */
   readonly size: number;
-  /** Bytes [start, end). Throws `bad_file` when the file ends sooner. */
-  read(start: number, end: number): Promise<Uint8Array>;
+  /** Bytes [start, end), in `into` where that is given. Throws `bad_file` when the file ends sooner. */
+  read(start: number, end: number, into?: Uint8Array): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -36,7 +36,8 @@ export async function openFile(path: string): Promise<OpenFile> {
   try {
     const stat = await handle.stat();
     if (!stat.isFile()) throw fileError("open", path, "a file", "something else of that name");
-    const read = (start: number, end: number) => readRange(handle, path, start, end);
+    const read = (start: number, end: number, into = new Uint8Array(end - start)) =>
+      readRange(handle, path, start, into.subarray(0, end - start));
     return { size: stat.size, read, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
@@ -44,15 +45,26 @@ export async function openFile(path: string): Promise<OpenFile> {
   }
 }
 
-async function readRange(handle: FileHandle, path: string, start: number, end: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(end - start);
+/** Fills `bytes` from a byte of the file on. */
+async function readRange(
+  handle: FileHandle,
+  path: string,
+  start: number,
+  bytes: Uint8Array,
+): Promise<Uint8Array> {
   for (let done = 0; done < bytes.length; ) {
     // Positional reads, at most 1 GiB each: Node refuses 2 GiB in one call.
     const count = Math.min(bytes.length - done, 2 ** 30);
     const { bytesRead } = await attempt("read", path, () => handle.read(bytes, done, count, start + done));
     if (bytesRead === 0) {
       const found = `its end at byte ${start + done}`;
-      throw fileError("read", path, `bytes ${start} to ${end}`, found, "The file may be cut short.");
+      throw fileError(
+        "read",
+        path,
+        `bytes ${start} to ${start + bytes.length}`,
+        found,
+        "The file may be cut short.",
+      );
     }
     done += bytesRead;
   }

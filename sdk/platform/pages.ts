@@ -6,8 +6,8 @@ const PAGES_KEPT = 2;
 export interface Ranged {
   /** In bytes. */
   readonly size: number;
-  /** Bytes [start, end). */
-  read(start: number, end: number): Promise<Uint8Array>;
+  /** Bytes [start, end); in `into`, where there is some and the file makes use of it. */
+  read(start: number, end: number, into?: Uint8Array): Promise<Uint8Array>;
 }
 
 /** The last pages of one file. */
@@ -20,10 +20,10 @@ export class Pages {
   }
 
   /** Bytes [start, end) of the file, by whole pages where the range lies in one. */
-  async read(file: Ranged, start: number, end: number): Promise<Uint8Array> {
+  async read(file: Ranged, start: number, end: number, into?: Uint8Array): Promise<Uint8Array> {
     const index = Math.floor(start / PAGE_BYTES);
     const at = index * PAGE_BYTES;
-    if (end > at + PAGE_BYTES || end > file.size) return await file.read(start, end);
+    if (end > at + PAGE_BYTES || end > file.size) return await file.read(start, end, into);
     const page = this.#kept.get(index) ?? file.read(at, Math.min(at + PAGE_BYTES, file.size));
     this.#kept.delete(index);
     this.#kept.set(index, page);

@@ -20,12 +20,12 @@ interface Opened {
 export class RangeReader {
   readonly #opened = new Map<string, Opened>();
 
-  /** Bytes [start, end) of the file at `path`. Throws as `openFile` and its `read`. */
-  async read(path: string, start: number, end: number): Promise<Uint8Array> {
+  /** Bytes [start, end) of the file at `path`, long ranges in `into`. Throws as `openFile` and its `read`. */
+  async read(path: string, start: number, end: number, into?: Uint8Array): Promise<Uint8Array> {
     const opened = this.#opened.get(path) ?? this.#open(path);
     opened.reading++;
     try {
-      return await opened.pages.read(await opened.file, start, end);
+      return await opened.pages.read(await opened.file, start, end, into);
     } catch (error) {
       this.#opened.delete(path);
       throw error;

@@ -10,7 +10,7 @@ import { buildDist, root, type TestRuntime } from "./runtimes.ts";
 
 /** A page, or a Worker of one. */
 export interface PageRuntime extends TestRuntime {
-  /** Ends the Workers of the page where they are, once there are some. */
+  /** Ends the Workers of the page where they are, once its task says that it is `running`. */
   endWorkers(): Promise<void>;
 }
 
@@ -115,7 +115,7 @@ async function openPage(
     run: async (task, args) =>
       (await page.evaluate(`runTask(${JSON.stringify(task)}, ${JSON.stringify(args)})`)) as never,
     async endWorkers() {
-      if (page.workers().length === 0) await page.waitForEvent("worker");
+      await page.waitForFunction("globalThis.running === true");
       for (const worker of page.workers()) await worker.evaluate("self.close()").catch(() => {});
     },
     [Symbol.asyncDispose]: () => page.close(),

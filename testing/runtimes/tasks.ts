@@ -56,6 +56,7 @@ async function features(
 /** Runs a model in a worker until that is gone: the code of the error, and of a call after it. */
 async function lost(args: { source: string }): Promise<{ description: string; code: string; later: string }> {
   const model = await load(args.source, { device: "wasm", worker: true });
+  (globalThis as { running?: boolean }).running = true;
   const codeOf = (error: unknown) => (error instanceof CapstanError ? error.code : String(error));
   const run = async (): Promise<string> => {
     try {

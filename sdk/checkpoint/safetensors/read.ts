@@ -19,8 +19,8 @@ export interface FileTensor {
   readonly dtype: Dtype;
   readonly shape: readonly number[];
   readonly byte_length: number;
-  /** Bytes [start, end) of its data. */
-  read(start: number, end: number): Promise<Uint8Array>;
+  /** Bytes [start, end) of its data; in `into`, where there is some and the source makes use of it. */
+  read(start: number, end: number, into?: Uint8Array): Promise<Uint8Array>;
   /** All of it as float32. */
   float32(): Promise<Float32Array>;
 }
@@ -87,7 +87,7 @@ export async function openSafetensors(
 function fileTensor(source: FileSource, file: string, info: TensorInfo): FileTensor {
   const { name, dtype, shape } = info;
   const byte_length = info.end - info.start;
-  const read = async (start: number, end: number) => {
+  const read = async (start: number, end: number, into?: Uint8Array) => {
     if (!(Number.isSafeInteger(start) && Number.isSafeInteger(end)) || start < 0 || end > byte_length) {
       throw new CapstanError("bad_request", {
         action: `read tensor ${show(name)} of ${file}`,
@@ -95,7 +95,7 @@ function fileTensor(source: FileSource, file: string, info: TensorInfo): FileTen
         found: `${start} to ${end}`,
       });
     }
-    return await readExactly(source, file, info.start + start, info.start + end);
+    return await readExactly(source, file, info.start + start, info.start + end, into);
   };
   const float32 = async () => toFloat32(dtype, await read(0, byte_length), name);
   return { name, dtype, shape, byte_length, read, float32 };
@@ -107,8 +107,9 @@ async function readExactly(
   file: string,
   start: number,
   end: number,
+  into?: Uint8Array,
 ): Promise<Uint8Array> {
-  const bytes = await source.read(file, start, end);
+  const bytes = await source.read(file, start, end, into);
   if (bytes.length === end - start) return bytes;
   throw new CapstanError("bad_file", {
     action: `read ${file}`,

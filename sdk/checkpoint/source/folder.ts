@@ -20,7 +20,7 @@ export async function folderSource(path: string): Promise<FileSource> {
   const reader = new RangeReader();
   return {
     size: async (name) => await fileSize(inside(path, name)),
-    read: async (name, start, end) => await reader.read(inside(path, name), start, end),
+    read: async (name, start, end, into) => await reader.read(inside(path, name), start, end, into),
   };
 }
 

@@ -56,7 +56,7 @@ function rowsOf(tensor: WeightTensor, { start, end }: { start: number; end: numb
     ...tensor,
     shape: [end - start, ...tensor.shape.slice(1)],
     byte_length: (end - start) * row,
-    read: (from, to) => tensor.read(start * row + from, start * row + to),
+    read: (from, to, into) => tensor.read(start * row + from, start * row + to, into),
   };
 }
 
