@@ -101,11 +101,7 @@ export interface Tokenizer {
 export interface FileSource {
   /** Size in bytes, or undefined when there is no such file. */
   size(name: string): Promise<number | undefined>;
-  /**
-   * Bytes [start, end).
-   *
-   * @param into memory that may take them, at least as long: the result is then a view of it. A source may ignore it.
-   */
+  /** Bytes [start, end); where a source makes use of `into`, which is at least as long, in a view of that memory. */
   read(name: string, start: number, end: number, into?: Uint8Array): Promise<Uint8Array>;
 }
 
@@ -127,10 +123,8 @@ export interface LoadOptions {
   /** Threads of the WASM engine, from 1; more than 1 is refused so far. Default: 1. */
   threads?: number;
   /**
-   * Whether the WASM engine runs in a worker, so that a step never holds up the calling thread. Where none can be
-   * started it runs on the calling thread in small steps, and `Model.warnings` says why. `false`: on the calling thread,
-   * in steps of any length. Default: true in Node, Deno, Bun and in a page; false where there are no workers (workerd)
-   * and in a Worker of a page, which holds up nobody.
+   * Whether the WASM engine runs in a worker; where none starts, on the calling thread in small steps, which
+   * `Model.warnings` says. Default: true in Node, Deno, Bun and a page; false in workerd and in a Worker of a page.
    */
   worker?: boolean;
   /** Most requests that wait for a place, from 0, before those with `queue: "refuse"` are refused. Default: 64. */
