@@ -1,6 +1,6 @@
 import type { DecoderSpec, Device, Hook, Site, StoredDtype } from "../models/index.ts";
 
-/** What people and the SDK's own verbs hold in their hands: the public shapes, in one place. */
+/** What people and the SDK's own verbs hold in their hands. A long file: the public shapes are in one place. */
 
 export type Role = "system" | "user" | "assistant" | "tool";
 

@@ -1,6 +1,7 @@
 import { faultsOf, type Mutant } from "../mutants.ts";
 
 const pick = "core-wasm/builds/pick.test.ts";
+const worker = "core-wasm/worker/device.test.ts";
 const contract = "conformance/contract/contract.test.ts";
 const engine = (filter: string) => ({ cargo: { crate: "capstan-core", filter } });
 
@@ -65,4 +66,41 @@ export const CORE_WASM: readonly Mutant[] = [
     [["a freed id serves again", "slot.uses = slot.uses % LAST_USE + 1;", "slot.uses = slot.uses % 1 + 1;"]],
     engine("slots"),
   ),
+  ...faultsOf("core-wasm/worker/channel.ts", worker, [
+    [
+      "a worker that is gone leaves its callers waiting",
+      "for (const { action, reject } of pending)",
+      "for (const { action, reject } of pending.slice(pending.length))",
+    ],
+    [
+      "an idle worker keeps the process alive",
+      "if (this.#pending.size === 0) this.#port.hold(false);",
+      "this.#port.hold(this.#pending.size >= 0);",
+    ],
+  ]),
+  ...faultsOf("core-wasm/worker/device.ts", worker, [
+    [
+      "the reason of an abort is lost",
+      "throw is_aborted && signal?.aborted",
+      "throw is_aborted && signal === undefined",
+    ],
+    [
+      "a source's error is the worker's",
+      "if (loading.failure !== null) throw",
+      "if (loading.failure === undefined) throw",
+    ],
+  ]),
+  ...faultsOf("core-wasm/worker/errors.ts", worker, [
+    ["an error arrives without its cause", "{ cause: receiveError(sent.cause) }", "{}"],
+  ]),
+  ...faultsOf("core-wasm/worker/messages.ts", worker, [
+    ["large arrays are copied", "byteLength >= LEAST_TRANSFERRED", "byteLength >= 2 ** 30"],
+  ]),
+  ...faultsOf("core-wasm/worker/model.ts", worker, [
+    [
+      "a view takes its whole buffer along",
+      "values.byteLength === values.buffer.byteLength ? values : values.slice()",
+      "values",
+    ],
+  ]),
 ];

@@ -133,4 +133,7 @@ export const INFERENCE: readonly Mutant[] = [
       "const turn = Promise.resolve()\n      .then(work)",
     ],
   ]),
+  ...faultsOf("sdk/inference/step_size.ts", "sdk/inference/step_size.test.ts", [
+    ["every expert counts for every token", "op.top_k * (", "weights.length * ("],
+  ]),
 ];
