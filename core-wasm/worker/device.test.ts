@@ -254,7 +254,10 @@ describe("a load", () => {
 });
 
 describe("a worker that ends", () => {
-  it("is one device_lost to all that waits and all that comes, with what it ended of", async () => {
+  // Without an error they would wait for ever.
+  it("is one device_lost to all that waits and all that comes, with what it ended of", {
+    timeout: 10_000,
+  }, async () => {
     const { device, seen } = await served(stuck());
     const model = await load(device);
     const entry = await entryOf(model);
