@@ -8,6 +8,7 @@ import type { Model } from "../sdk/types.ts";
 import { lacks } from "../testing/parts.ts";
 import { denoRuntime } from "../testing/runtimes/runtimes.ts";
 import { measureCapCost } from "./cap_cost.ts";
+import { measureColdStart, type StartUpProgram } from "./cold_start.ts";
 import { type BenchEngine, ourEngine } from "./engine.ts";
 import { measure } from "./measure.ts";
 import { randomFolder } from "./random_folder.ts";
@@ -168,5 +169,48 @@ describe("measuring", () => {
       expect(low).toBeLessThanOrEqual(median);
       expect(high).toBeGreaterThanOrEqual(median);
     }
+  });
+});
+
+describe("cold start", () => {
+  /** Processes by a clock that no process moves; the first of each is slow, as from a cold disk. */
+  function fakeProcesses(times: Record<StartUpProgram, number[]>) {
+    const order: StartUpProgram[] = [];
+    const run = async (program: StartUpProgram) => {
+      order.push(program);
+      const elapsed_ms = times[program].shift()!;
+      return { first_output_ms: elapsed_ms - 10, elapsed_ms };
+    };
+    return { run, order };
+  }
+
+  it("goes turn by turn, leaves the first turn out, and takes medians and the median of differences", async () => {
+    const { run, order } = fakeProcesses({
+      // The machine is slow in the third round: a difference of medians would be 30.
+      empty: [900, 40, 41, 140],
+      import: [900, 60, 71, 150],
+      first_token: [900, 300, 200, 260],
+    });
+    const found = await measureColdStart(3, signal, run);
+    expect(order).toEqual(Array.from({ length: 4 }, () => ["empty", "import", "first_token"]).flat());
+    expect(found).toEqual({
+      empty_ms: 41,
+      import_ms: 71,
+      import_beyond_empty_ms: 20,
+      first_token_ms: 250,
+      process_ms: 260,
+      runs: 3,
+    });
+  });
+
+  it("stops where it is aborted", async () => {
+    const abort = new AbortController();
+    const { run, order } = fakeProcesses({ empty: [1, 1], import: [1, 1], first_token: [1, 1] });
+    const stopping = async (program: StartUpProgram) => {
+      abort.abort(new Error("enough"));
+      return await run(program);
+    };
+    await expect(measureColdStart(9, abort.signal, stopping)).rejects.toThrow("enough");
+    expect(order.length).toBe(3);
   });
 });

@@ -16,6 +16,7 @@ import { runWebGpuBench, type WebGpuOptions } from "./webgpu_verb.ts";
 interface Options extends WebGpuOptions {
   device: string;
   peers?: boolean;
+  start_up?: boolean;
   cache?: string;
   json?: boolean;
 }
@@ -24,6 +25,8 @@ const N_PROMPT = 128;
 const N_DECODE = 32;
 /** Tokens of the prompt that the event loop is watched over. */
 const N_WATCHED = 1024;
+/** Starts of each program a round: one takes a moment only, and differs much from the next. */
+const STARTS_A_ROUND = 4;
 
 export function addBench(program: Command): void {
   program
@@ -35,6 +38,7 @@ export function addBench(program: Command): void {
     .option("--shape <name>", "webgpu: tiny or 0.6B (default: 0.6B, and tiny on a GPU in software)")
     .option("--dtype <names>", "webgpu: how weights are kept (default: f32,f16,q8,q4)")
     .option("--peers", "beside other engines with the same weights, turn by turn")
+    .option("--start_up", "start-up alone: an empty process, import, the first token; no weights are written")
     .option("--rounds <n>", "rounds that are counted; medians are printed", wholeNumber, 5)
     .option("--cache <folder>", "where the random weights (540 MB) are kept (default: the user's cache)")
     .option("--json", "print one JSON object on stdout and nothing else")
@@ -44,6 +48,7 @@ export function addBench(program: Command): void {
 Examples:
   $ capstan bench
   $ npm ci --prefix bench/peers && capstan bench --peers
+  $ capstan bench --start_up
   $ capstan bench --device webgpu --dtype q4
 
 Ratios of one run hold across machines; numbers of tokens a second do not.`,
@@ -56,14 +61,15 @@ Ratios of one run hold across machines; numbers of tokens a second do not.`,
 }
 
 async function run(io: Io, options: Options): Promise<undefined> {
-  if (options.peers === true) await requirePeers();
   const rounds = Math.max(1, options.rounds);
+  if (options.start_up === true) return await runStartUp(io, rounds);
+  if (options.peers === true) await requirePeers();
   const folder = resolvePath(options.cache ?? cacheFolder(), `bench-${SHAPE_134M.name}`);
   const writing = (done: number, total: number) =>
     io.progress.update(`writing random weights ${done} of ${total}`);
   await writeShape(SHAPE_134M, folder, writing, io.signal);
   io.progress.update("cold start of capstan-tiny");
-  const cold_start = await measureColdStart(rounds, io.signal);
+  const cold_start = await measureColdStart(STARTS_A_ROUND * rounds, io.signal);
   io.progress.update(`a prompt of ${N_WATCHED} tokens, in a worker and on the thread`);
   const event_loop = await measureEventLoop(folder, N_WATCHED, io.signal);
   io.progress.update("loading");
@@ -81,7 +87,7 @@ async function run(io: Io, options: Options): Promise<undefined> {
       io.signal,
     );
     await io.print(capLine(caps));
-    await io.print(coldLine(cold_start));
+    for (const line of coldLines(cold_start)) await io.print(line);
     await io.print(loopLine(event_loop));
     await io.result({
       shape: SHAPE_134M.name,
@@ -96,6 +102,15 @@ async function run(io: Io, options: Options): Promise<undefined> {
   } finally {
     await model.dispose();
   }
+}
+
+async function runStartUp(io: Io, rounds: number): Promise<undefined> {
+  io.progress.update("cold start of capstan-tiny");
+  const cold_start = await measureColdStart(STARTS_A_ROUND * rounds, io.signal);
+  const machine = { runtime: runtimeName(), cpu: cpu().model };
+  await io.print(`${machine.runtime}, ${machine.cpu}`);
+  for (const line of coldLines(cold_start)) await io.print(line);
+  await io.result({ machine, cold_start });
 }
 
 /** A user's cache as the XDG rules have it. */
@@ -158,9 +173,13 @@ function capLine({ layers, prefill, decode }: CapCost): string {
   return `caps on ${layers} layers cost ${cost(prefill)} of prefill, ${cost(decode)} of decode`;
 }
 
-function coldLine({ first_token_ms, process_ms, runs }: ColdStart): string {
-  const [first, whole] = [first_token_ms, process_ms].map((ms) => ms.toFixed(0));
-  return `capstan-tiny, from process start: first token ${first} ms, end ${whole} ms (medians of ${runs})`;
+function coldLines(found: ColdStart): string[] {
+  const ms = (value: number) => `${value.toFixed(0)} ms`;
+  return [
+    `from process start, medians of ${found.runs}, turn by turn with an empty process (${ms(found.empty_ms)}):`,
+    `  import "capstan": ${ms(found.import_beyond_empty_ms)} beyond the empty one`,
+    `  capstan-tiny: first token ${ms(found.first_token_ms)}, end ${ms(found.process_ms)}`,
+  ];
 }
 
 function loopLine({ n_prompt, idle, in_worker, on_thread, no_worker }: EventLoop): string {

@@ -83,8 +83,8 @@ describe.skipIf(lacks("chromium"))("bundled for a page", () => {
     cpSync(join(project.folder, "node_modules/capstan", from), join(out, to), { recursive: true });
   };
   const copyEngine = (out: string) => {
-    copy(out, "dist/core-wasm/pkg/capstan_core_bg.wasm", "pkg/capstan_core_bg.wasm");
-    copy(out, "dist/core-wasm/text/pkg/capstan_text.wasm", "text/pkg/capstan_text.wasm");
+    copy(out, "dist/pkg/capstan_core_bg.wasm", "pkg/capstan_core_bg.wasm");
+    copy(out, "dist/pkg/capstan_text.wasm", "pkg/capstan_text.wasm");
   };
 
   it.each([false, true])(

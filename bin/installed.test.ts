@@ -33,16 +33,17 @@ describe("npm pack", () => {
   });
 
   it("takes what is needed", () => {
-    const exported = readFileSync(join(root, "package.json"), "utf8").match(/\.\/dist\/[\w./-]+/g)!;
+    const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+    const exported = JSON.stringify(exports).match(/\.\/dist\/[\w./-]+/g)!;
     const needed = ["LICENSE", "README.md", "bin/capstan.mjs", ...exported.map((path) => path.slice(2))];
-    const wasm = ["dist/core-wasm/pkg/capstan_core_bg.wasm", "dist/core-wasm/text/pkg/capstan_text.wasm"];
+    const wasm = ["dist/pkg/capstan_core_bg.wasm", "dist/pkg/capstan_text.wasm"];
     expect(project.files).toEqual(
       expect.arrayContaining([...needed, ...wasm, "models/capstan-tiny/model.safetensors"]),
     );
   });
 
   it("leaves out tests, sources and what only they need", () => {
-    const unwanted = /\.test\.|fixtures|fake_|training|\.rs$|(?<!\.d)\.ts$|conformance\/(testing|runtimes)\//;
+    const unwanted = /\.test\.|fixtures|fake_|training|testing|\.(rs|map)$|(?<!\.d)\.ts$/;
     expect(project.files.filter((path) => unwanted.test(path))).toEqual([]);
   });
 
@@ -160,6 +161,30 @@ describe("types", () => {
   });
 });
 
+/** Calls of the command, one after the other, in an empty folder. */
+const callsIn = (folder: string) =>
+  [
+    "generate --prompt Hello --max_tokens 4 --json",
+    "collect --limit 3 --max_tokens 32 --out RUN --json",
+    "fit RUN --min_count 1 --out RUN/axis.safetensors --json",
+    "cap RUN/axis.safetensors --out RUN/x.cap.safetensors --json",
+    "plot persona-space RUN/axis.safetensors --out RUN/space.svg --json",
+    "evaluate --suites dev --limit 1 --controls 0 --axis RUN/axis.safetensors --json",
+    "bench --start_up --rounds 1 --json",
+    "conformance --json",
+    "doctor --json",
+  ].map((call) => [call.replaceAll("RUN", folder)]);
+
+async function expectJson(runtime: string, call: string): Promise<void> {
+  const { code, out, err } = await run(runtime, "node_modules/capstan/bin/capstan.mjs", ...call.split(" "));
+  expect(code, err).toBe(0);
+  expect(JSON.parse(out)).toBeTypeOf("object");
+}
+
+describe("in Node", () => {
+  it.each(callsIn("node-run"))("the command: %s", (call) => expectJson(process.execPath, call));
+});
+
 describe.skipIf(lacks("bun"))("in Bun", () => {
   it("the library gives what Node gives", async () => {
     const program = `
@@ -175,16 +200,5 @@ describe.skipIf(lacks("bun"))("in Bun", () => {
     expect(bun.out).toBe(node.out);
   });
 
-  it.each([
-    ["generate", "--prompt", "Hello", "--max_tokens", "4", "--json"],
-    ["collect", "--limit", "3", "--max_tokens", "32", "--out", "bun-run", "--json"],
-    ["fit", "bun-run", "--min_count", "1", "--out", "bun.safetensors", "--json"],
-    ["cap", "bun.safetensors", "--out", "bun.cap.safetensors", "--json"],
-    ["conformance", "--json"],
-    ["doctor", "--json"],
-  ])("the command: %s", async (...args) => {
-    const { code, out, err } = await run(bun_path, "node_modules/capstan/bin/capstan.mjs", ...args);
-    expect(code, err).toBe(0);
-    expect(JSON.parse(out)).toBeTypeOf("object");
-  });
+  it.each(callsIn("bun-run"))("the command: %s", (call) => expectJson(bun_path, call));
 });

@@ -6,7 +6,7 @@ const root = join(import.meta.dirname, "..");
 
 /** Requests one after the other, then many at once, on an engine whose memory ends at 80 MiB: tokens of each. */
 const SCRIPT = `
-const { generate, load } = await import(process.cwd() + "/dist/sdk/index.js");
+const { generate, load } = await import(process.cwd() + "/dist/js/index.js");
 const model = await load("capstan-tiny", { device: "wasm" });
 const prompt = (n, first) => Array.from({ length: n }, (_, i) => 300 + ((first + 7 * i) % 1000));
 const ask = (n, first) => generate(model, prompt(n, first), { temperature: 0, max_tokens: 6, logit_bias: { 2: -99 } });

@@ -22,7 +22,6 @@ const UNTRIED: ReadonlySet<string> = new Set<string>([
   "bench --device",
   "bench --dtype",
   "bench --peers",
-  "bench --rounds",
   "bench --shape",
 ]);
 
@@ -58,6 +57,7 @@ const CALLS = [
   `evaluate ${MODEL} --uncapped --suites judged.jsonl --concurrency 4 ${JUDGE} --out replies --json`,
   "evaluate --model RECIPE --suites dev --limit 1 --controls 0 --run evaluated --json",
   `demo ${MODEL} ${JUDGE} --roles ROLES --questions QUESTIONS --responses 2 --max_tokens 6 --limit 1 --out demo --json`,
+  "bench --start_up --rounds 1 --json",
   "conformance CASE --device wasm --dtype f32 --runtime here --explain --report cases.html --junit cases.xml --json",
 ].map((call) => call.split(" "));
 

@@ -1,3 +1,4 @@
-import { build } from "./steps.mjs";
+import { build, buildTypes } from "./steps.mjs";
 
 build();
+buildTypes();

@@ -1,4 +1,5 @@
-import { build, install } from "./steps.mjs";
+import { build, buildTypes, install } from "./steps.mjs";
 
 install();
 build();
+buildTypes();

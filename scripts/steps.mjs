@@ -1,11 +1,11 @@
 // The steps that take a fresh clone to a running program. Plain JavaScript: it runs before anything is built.
-import { spawnSync } from "node:child_process";
 import {
-  cpSync,
   existsSync,
   lstatSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -14,7 +14,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const built = join(root, "dist", ".built");
+const dist = join(root, "dist");
+const TREE = { recursive: true, force: true };
 const folders = [
   "models",
   "core-wasm",
@@ -52,24 +53,61 @@ export function installDeno() {
   run("npm", ["ci", "--prefix", folder, "--no-audit", "--no-fund", "--loglevel=error"]);
 }
 
-/** Compiles the TypeScript to dist/ when a source is newer than the last build. */
+/** Bundles the sources into dist/ when one of them is newer than the last build. Types are not looked at. */
 export function build() {
-  if (isBuilt()) return;
+  made("js", (folder) => {
+    say("building dist/ (rolldown)");
+    run(process.execPath, ["scripts/bundle.mjs", folder]);
+  });
+}
+
+/** Writes the declarations of what the package exports into dist/types, when a source is newer. */
+export function buildTypes() {
+  made("types", (folder) => {
+    say("building dist/types (tsc)");
+    run(process.execPath, [
+      join(root, "node_modules", "typescript", "bin", "tsc"),
+      "-p",
+      "tsconfig.build.json",
+    ]);
+    run(process.execPath, ["scripts/types.mjs", folder]);
+  });
+}
+
+/**
+ * Makes a part of dist/ unless it is as new as the sources. It is made beside dist/ and put in place at the end: who reads
+ * dist/ meanwhile finds all of it.
+ */
+function made(part, make) {
+  const stamp = join(dist, `.${part}`);
+  const isMade = () => existsSync(stamp) && Number(readFileSync(stamp, "utf8")) >= newestOf();
+  if (isMade()) return;
   const free = lockBuild();
   try {
-    if (!isBuilt()) rebuild();
+    if (isMade()) return;
+    const newest = newestOf();
+    const made = join(root, `.${part}-build`);
+    rmSync(made, TREE);
+    make(made);
+    mkdirSync(dist, { recursive: true });
+    for (const name of readdirSync(made)) {
+      rmSync(join(dist, name), TREE);
+      renameSync(join(made, name), join(dist, name));
+    }
+    rmSync(made, TREE);
+    writeFileSync(stamp, String(newest));
   } finally {
     free();
   }
 }
 
-function isBuilt() {
-  return existsSync(built) && Number(readFileSync(built, "utf8")) >= newestOf();
+function newestOf() {
+  const newest = [...folders, "scripts"].map((folder) => newestSource(join(root, folder)));
+  return Math.max(...newest, ...["package.json", "tsconfig.build.json", "tsconfig.json"].map(timeOf));
 }
 
-function newestOf() {
-  const newest = [...folders, "scripts"].map(newestSource);
-  return Math.max(...newest, statSync(join(root, "package.json")).mtimeMs);
+function timeOf(file) {
+  return statSync(join(root, file)).mtimeMs;
 }
 
 /** Two test files that both want dist/ must not build it over each other: the second waits for the first. */
@@ -113,49 +151,10 @@ function holderOf(lock) {
   }
 }
 
-function rebuild() {
-  const newest = newestOf();
-  say("building dist/ (tsc)");
-  rmSync(join(root, "dist"), { recursive: true, force: true });
-  const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
-  run(process.execPath, [tsc, "-p", "tsconfig.build.json"]);
-  nameLibs(join(root, "dist"));
-  nameWorkers(join(root, "dist", "sdk", "platform", "worker.js"));
-  for (const pkg of [join("core-wasm", "pkg"), join("core-wasm", "text", "pkg")]) {
-    if (existsSync(join(root, pkg))) cpSync(join(root, pkg), join(root, "dist", pkg), { recursive: true });
-  }
-  const rolldown = join(root, "node_modules", "rolldown", "bin", "cli.mjs");
-  run(process.execPath, [rolldown, "--config", "scripts/bundles.config.mjs"], {
-    stdio: ["ignore", "ignore", 2],
-  });
-  const hosts = join("conformance", "hosts");
-  cpSync(join(root, hosts, "workerd.capnp"), join(root, "dist", hosts, "bundle", "workerd.capnp"));
-  writeFileSync(built, String(newest));
-}
-
-/**
- * Types of `await using` are in no lib that a consumer has by default, so the declarations name it. In the sources JSR
- * would refuse such a line.
- */
-function nameLibs(folder) {
-  for (const name of readdirSync(folder, { recursive: true })) {
-    if (!name.endsWith(".d.ts")) continue;
-    const text = readFileSync(join(folder, name), "utf8");
-    if (!/\b(AsyncDisposable|Disposable|Symbol\.(asyncDispose|dispose))\b/.test(text)) continue;
-    writeFileSync(join(folder, name), `/// <reference lib="esnext.disposable" />\n${text}`);
-  }
-}
-
-/** The compiler turns the endings of imports into .js, and not that of a worker's script. */
-function nameWorkers(file) {
-  const text = readFileSync(file, "utf8");
-  const named = text.replaceAll(/(new Worker\(new URL\("[^"]+)\.ts"/g, '$1.js"');
-  if (named === text) throw new Error(`${file} starts no worker`);
-  writeFileSync(file, named);
-}
-
 /** Runs a command to its end, its output on stderr; exits with its code when it fails. */
 export function run(command, args, options = {}) {
+  // Not imported: that takes longer than all the rest where there is nothing to do.
+  const { spawnSync } = process.getBuiltinModule("node:child_process");
   const { status, error, signal } = spawnSync(command, args, {
     cwd: root,
     stdio: ["inherit", 2, 2],
@@ -173,16 +172,26 @@ export function say(text) {
   process.stderr.write(`capstan: ${text}\n`);
 }
 
-function newestSource(folder) {
-  const path = join(root, folder);
+/** Folders without a source of dist/. */
+const APART = new Set([
+  "node_modules",
+  "target",
+  "reference",
+  "real_model",
+  "capstan-tiny",
+  "peers",
+  "fixtures",
+]);
+
+function newestSource(path) {
   if (!existsSync(path)) return 0;
   let newest = 0;
   for (const entry of readdirSync(path, { withFileTypes: true })) {
-    if (["node_modules", "target", "reference", "capstan-tiny", "peers"].includes(entry.name)) continue;
-    const child = join(folder, entry.name);
-    if (entry.isDirectory()) newest = Math.max(newest, newestSource(child));
-    else if (/\.(ts|js|mjs|wasm|capnp)$/.test(entry.name))
-      newest = Math.max(newest, statSync(join(root, child)).mtimeMs);
+    const child = `${path}/${entry.name}`;
+    if (entry.isDirectory()) {
+      if (!APART.has(entry.name)) newest = Math.max(newest, newestSource(child));
+    } else if (/(?<!\.test)\.(ts|js|mjs|wasm|capnp)$/.test(entry.name))
+      newest = Math.max(newest, statSync(child).mtimeMs);
   }
   return newest;
 }

@@ -1,5 +1,5 @@
 import { abortedError, CapstanError } from "../../models/index.ts";
-import { fileKind, packageFile, resolvePath } from "../../sdk/platform/index.ts";
+import { fileKind, joinPath, packageFile, resolvePath } from "../../sdk/platform/index.ts";
 import type { CaseReport } from "../check/report.ts";
 import type { Job } from "./job.ts";
 
@@ -38,10 +38,10 @@ export class CaseFolders {
   }
 }
 
-/** Path of the bundles that `npm run build` makes for hosts. @throws CapstanError `not_found` before it was run */
-export async function bundleFolder(): Promise<string> {
-  const folder = packageFile("dist/conformance/hosts/bundle");
-  if ((await fileKind(folder)) === "folder") return folder;
+/** Path of `dist/`, whose code other runtimes are given. @throws CapstanError `not_found` before `npm run build` */
+export async function distFolder(): Promise<string> {
+  const folder = packageFile("dist");
+  if ((await fileKind(joinPath(folder, "js"))) === "folder") return folder;
   throw new CapstanError("not_found", {
     action: "run cases in another runtime",
     need: "what it loads, in dist/",

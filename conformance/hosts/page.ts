@@ -3,7 +3,8 @@ import { type Answer, fromJson, type Job, runJob, toJson } from "./job.ts";
 /** The module Worker of a page that asks its server for cases, one after the other, and reports what became of each. */
 const page = globalThis as unknown as { postMessage(line: string | null): void };
 
-const base = new URL("../", import.meta.url);
+/** This file is `dist/js/case_page.js` there. */
+const base = new URL("../../", import.meta.url);
 
 for (;;) {
   const job = (await ask("next", null)) as Job | null;

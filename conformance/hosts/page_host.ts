@@ -5,13 +5,12 @@ import {
   isAdministrator,
   type LocalServer,
   makeTemporaryFolder,
-  packageFile,
   type RunningProgram,
   remove,
   serveLocally,
   startProgram,
 } from "../../sdk/platform/index.ts";
-import { bundleFolder, CaseFolders, type CaseHost, type HostOptions, orAborted } from "./host.ts";
+import { CaseFolders, type CaseHost, distFolder, type HostOptions, orAborted } from "./host.ts";
 import { type Answer, fromJson, type Job, reportOf, toJson } from "./job.ts";
 
 const ACTION = "run cases in a page";
@@ -101,9 +100,7 @@ class PageServer implements AsyncDisposable {
 
   static async start(): Promise<PageServer> {
     const cases = new CaseFolders();
-    cases.folders[`${cases.prefix}code/`] = await bundleFolder();
-    // Beside the bundle's folder, as core-wasm/builds/table.ts has it.
-    cases.folders[`${cases.prefix}pkg/`] = packageFile("dist/core-wasm/pkg");
+    cases.folders[`${cases.prefix}dist/`] = await distFolder();
     const answer = (path: string, body: string) => page.#answer(path, body);
     const server = await serveLocally({ folders: cases.folders, answer });
     const page: PageServer = new PageServer(server, cases);
@@ -173,7 +170,7 @@ const PAGE = `<!doctype html>
 <p id="state">Checking the cases that the command line asks for.</p>
 <ol id="cases"></ol>
 <script type="module">
-  const worker = new Worker("code/page.js", { type: "module" });
+  const worker = new Worker("dist/js/case_page.js", { type: "module" });
   const state = document.getElementById("state");
   worker.onmessage = ({ data }) => {
     if (data === null) { state.textContent = "All done: the command line has the report."; return; }

@@ -12,9 +12,9 @@ const config :Workerd.Config = (
 
 const worker :Workerd.Worker = (
   modules = [
-    (name = "conformance/hosts/bundle/worker.js", esModule = embed "worker.js"),
-    (name = "core-wasm/pkg/capstan_core_bg.wasm", wasm = embed "../../../core-wasm/pkg/capstan_core_bg.wasm"),
-    (name = "core-wasm/text/pkg/capstan_text.wasm", wasm = embed "../../../core-wasm/text/pkg/capstan_text.wasm"),
+    # The modules of the worker are written here by the build, which knows them; it puts this file in dist/.
+    (name = "pkg/capstan_core_bg.wasm", wasm = embed "pkg/capstan_core_bg.wasm"),
+    (name = "pkg/capstan_text.wasm", wasm = embed "pkg/capstan_text.wasm"),
   ],
   compatibilityDate = "2025-10-01",
 );

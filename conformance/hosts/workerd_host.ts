@@ -1,13 +1,13 @@
 import { CapstanError } from "../../models/index.ts";
-import { env, findProgram, serveLocally, startProgram } from "../../sdk/platform/index.ts";
-import { bundleFolder, CaseFolders, type CaseHost, type HostOptions, orAborted } from "./host.ts";
+import { env, findProgram, joinPath, serveLocally, startProgram } from "../../sdk/platform/index.ts";
+import { CaseFolders, type CaseHost, distFolder, type HostOptions, orAborted } from "./host.ts";
 import { type Answer, fromJson, reportOf, toJson } from "./job.ts";
 
 const ACTION = "run cases in workerd";
 
 /** workerd, Cloudflare's runtime of Workers: each case is a request to a worker. */
 export async function openWorkerd({ signal }: HostOptions): Promise<CaseHost> {
-  const config = `${await bundleFolder()}/workerd.capnp`;
+  const config = joinPath(await distFolder(), "workerd.capnp");
   const workerd = await startWorkerd(config);
   const cases = new CaseFolders();
   const server = await serveLocally({ folders: cases.folders });

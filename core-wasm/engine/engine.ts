@@ -1,7 +1,7 @@
 import { CapstanError } from "../../models/errors.ts";
 import { pickBuild } from "../builds/pick.ts";
 import { ENGINE_BUILDS } from "../builds/table.ts";
-import { type BufferSource, type WasmModule, wasm_api } from "../webassembly.ts";
+import { compileModule, type WasmModule, type WasmSource } from "../webassembly.ts";
 import { type Imports, Instance } from "./instance.ts";
 import type { SafetensorsHeader } from "./safetensors.ts";
 
@@ -62,13 +62,13 @@ export class Engine {
 }
 
 /**
- * @param wasm the bytes at `engineUrl()`, or a module compiled from them (workers may only import one)
+ * @param wasm the bytes at `engineUrl()`, the response that brings them, or a module compiled from them (workers may only
+ *   import one)
  * @throws CapstanError `unsupported` where the runtime cannot run it
  */
-export async function loadEngine(wasm: BufferSource | WasmModule): Promise<Engine> {
+export async function loadEngine(wasm: WasmSource): Promise<Engine> {
   try {
-    if (wasm instanceof wasm_api.Module) return new Engine(wasm);
-    return new Engine(await wasm_api.compile(wasm as BufferSource));
+    return new Engine(await compileModule(wasm));
   } catch (cause) {
     throw new CapstanError(
       "unsupported",

@@ -1,7 +1,7 @@
 import { CapstanError } from "../../models/errors.ts";
 import { pickBuild } from "../builds/pick.ts";
 import { TEXT_BUILDS } from "../builds/table.ts";
-import { type BufferSource, type WasmModule, wasm_api } from "../webassembly.ts";
+import { compileModule, type WasmModule, type WasmSource } from "../webassembly.ts";
 import { TextInstance } from "./instance.ts";
 import { OpenTokenizer } from "./tokenizer.ts";
 
@@ -56,13 +56,13 @@ export class TextModule {
 }
 
 /**
- * @param wasm the bytes at `textUrl()`, or a module compiled from them (workers may only import one)
+ * @param wasm the bytes at `textUrl()`, the response that brings them, or a module compiled from them (workers may only
+ *   import one)
  * @throws CapstanError `unsupported` where the runtime cannot run it
  */
-export async function loadText(wasm: BufferSource | WasmModule): Promise<TextModule> {
+export async function loadText(wasm: WasmSource): Promise<TextModule> {
   try {
-    if (wasm instanceof wasm_api.Module) return new TextModule(wasm);
-    return new TextModule(await wasm_api.compile(wasm as BufferSource));
+    return new TextModule(await compileModule(wasm));
   } catch (cause) {
     throw new CapstanError(
       "unsupported",

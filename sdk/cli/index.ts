@@ -47,9 +47,14 @@ Examples:
 Options may be written with - or _ (--max-tokens is --max_tokens). Where a file is read, - is stdin.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 ran but a check fell short, 130 interrupted by Ctrl-C, 143 by SIGTERM.`,
     );
-  const called = args[0] !== undefined && Object.hasOwn(verbs, args[0]) ? verbs[args[0]] : undefined;
-  for (const read of called === undefined ? Object.values(verbs) : [called]) (await read())(program);
+  for (const read of verbsToRead(verbs, args[0])) (await read())(program);
   return program;
+}
+
+function verbsToRead(verbs: Verbs, first: string | undefined): Verbs[string][] {
+  if (first === "-V" || first === "--version") return [];
+  const called = first !== undefined && Object.hasOwn(verbs, first) ? verbs[first] : undefined;
+  return called === undefined ? Object.values(verbs) : [called];
 }
 
 /** Parses the command line and runs its verb; the process's exit code says how it went. */

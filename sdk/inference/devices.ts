@@ -1,9 +1,7 @@
-import { createWasmDevice } from "../../core-wasm/index.ts";
-import { type AdapterReport, findAdapter, openWebGpu } from "../../gpu/index.ts";
+import type { AdapterReport } from "../../gpu/index.ts";
 import { CapstanError, type Device, type Warn } from "../../models/index.ts";
 import { engine } from "../platform/engine.ts";
 import { findWebGpu, mayHaveGpu, requireWebGpu } from "../platform/webgpu.ts";
-import { isMainThread, openEngineWorker, whyNoWorker } from "../platform/worker.ts";
 import type { LoadOptions } from "../types.ts";
 import { AutoDevice } from "./auto_device.ts";
 
@@ -24,10 +22,8 @@ export async function createDevice(options: LoadOptions, warn: Warn = () => {}):
     });
   }
   const asked = options.device ?? "auto";
-  const open = async (device: "wasm" | "webgpu") =>
-    device === "wasm"
-      ? await openWasm(options.worker, warn)
-      : await openWebGpu(await requireWebGpu("load a model on webgpu"));
+  const open = (device: "wasm" | "webgpu") =>
+    device === "wasm" ? openWasm(options.worker, warn) : openGpu();
   if (asked !== "auto") return await open(asked);
   const { device, why } = await chooseDevice();
   return new AutoDevice(await open(device), why, () => open("wasm"));
@@ -35,18 +31,30 @@ export async function createDevice(options: LoadOptions, warn: Warn = () => {}):
 
 /** In a worker where that is wanted and one starts, else on this thread. */
 async function openWasm(worker: boolean | undefined, warn: Warn): Promise<Device> {
-  const why = whyNoWorker();
-  if (worker ?? (why === null && isMainThread())) {
-    if (why !== null) warn(`The engine runs on the calling thread, in small steps: no worker, for ${why}.`);
-    else {
-      const device = await openEngineWorker().catch((error: unknown) => {
-        const found = error instanceof CapstanError ? error.parts.found : String(error);
-        warn(`The engine runs on the calling thread, in small steps: no worker started (${found}).`);
-      });
-      if (device !== undefined) return device;
+  const compiled = engine();
+  compiled.catch(() => {});
+  if (worker !== false) {
+    const { isMainThread, openEngineWorker, whyNoWorker } = await import("../platform/worker.ts");
+    const why = whyNoWorker();
+    if (worker ?? (why === null && isMainThread())) {
+      if (why !== null) warn(`The engine runs on the calling thread, in small steps: no worker, for ${why}.`);
+      else {
+        const device = await openEngineWorker().catch((error: unknown) => {
+          const found = error instanceof CapstanError ? error.parts.found : String(error);
+          warn(`The engine runs on the calling thread, in small steps: no worker started (${found}).`);
+        });
+        if (device !== undefined) return device;
+      }
     }
   }
-  return createWasmDevice(await engine());
+  const { createWasmDevice } = await import("../../core-wasm/engine/device.ts");
+  return createWasmDevice(await compiled);
+}
+
+async function openGpu(): Promise<Device> {
+  const gpu = await requireWebGpu("load a model on webgpu");
+  const { openWebGpu } = await import("../../gpu/index.ts");
+  return await openWebGpu(gpu);
 }
 
 /** What `auto` chooses on this machine, and why. */
@@ -66,6 +74,7 @@ export async function describeWebGpu(): Promise<
 > {
   const webgpu = await findWebGpu();
   if (webgpu.gpu === null) return { adapter: null, why: webgpu.found, fix: webgpu.fix };
+  const { findAdapter } = await import("../../gpu/index.ts");
   try {
     return { adapter: (await findAdapter(webgpu.gpu)).report };
   } catch (error) {

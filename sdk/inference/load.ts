@@ -1,6 +1,5 @@
 import { abortedError, type Device, type DeviceModel, type Warn } from "../../models/index.ts";
 import { resolveSource } from "../checkpoint/source/index.ts";
-import { modelDigest, openDecoder, readModelConfig } from "../checkpoint/weights/index.ts";
 import * as rules from "../common/options.ts";
 import { type Rules, readOptions } from "../common/options.ts";
 import { memory } from "../platform/index.ts";
@@ -8,7 +7,6 @@ import { loadModelTokenizer, streamDecoder } from "../text/index.ts";
 import type { FileSource, LoadOptions, Model, Tokenizer } from "../types.ts";
 import { chooseContext, fitContext } from "./context_length.ts";
 import { createDevice } from "./devices.ts";
-import { LoadedModel, type ModelParts } from "./model.ts";
 import type { SchedulerLimits } from "./scheduler/limits.ts";
 import { smallStep } from "./step_size.ts";
 
@@ -35,73 +33,80 @@ export async function loadOn(
 ): Promise<Model> {
   const action = `load ${typeof source === "string" ? source : "a model"}`;
   if (options.signal?.aborted) throw abortedError(action, options.signal);
-  const { on_progress } = options;
-  const { id, files } = await resolveSource(source, {
-    signal: options.signal,
-    on_progress: on_progress && ((done, total) => on_progress({ done, total, stage: "pull" })),
-  });
   const warnings = new Set<string>();
   const warn = (text: string) => void warnings.add(text);
-  // A worker starts while the files are read.
-  const opening = makeDevice(warn);
-  opening.catch(() => {});
+  // All that takes time begins at once: the device, the code a model runs by, and below the files, each by itself.
+  const opening = begun(makeDevice(warn));
+  const code = begun(import("./model.ts"));
   try {
-    const parts = await loadParts(files, options, opening, warn);
-    return new LoadedModel({ ...parts, id, source: namedSource(source), files, warnings: [...warnings] });
+    const { id, files, tokenizer, opened, digest, n_ctx, defaults } = await openFiles(source, options, warn);
+    const device = await opening;
+    const { decoder, program, weights } = opened;
+    const device_model = await device.load(program, weights, {
+      dtype: options.dtype ?? "auto",
+      n_ctx,
+      ropes: decoder.spec.ropes,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...(options.on_progress === undefined ? {} : { on_progress: progressOf(options.on_progress) }),
+    });
+    const text = await tokenizer;
+    const limits = {
+      ...chooseLimits(device_model, n_ctx, memory().available),
+      max_queue: options.max_queue ?? DEFAULT_MAX_QUEUE,
+    };
+    if (device.blocks_thread === true && options.worker !== false)
+      limits.max_step_tokens = Math.min(limits.max_step_tokens, smallStep(program));
+    const n_cached = limits.max_blocks * device_model.block_size;
+    const { LoadedModel } = await code;
+    return new LoadedModel({
+      id,
+      source: namedSource(source),
+      digest,
+      decoder,
+      defaults,
+      device: describeDevice(device, device_model),
+      device_model,
+      tokenizer: text,
+      streamDecoder: hasText(text) ? () => streamDecoder(text, { skip_special_tokens: true }) : () => null,
+      files,
+      limits: { ...limits, n_ctx: fitContext(n_ctx, options.n_ctx, n_cached, warn) },
+      warnings: [...warnings],
+      dispose: () => device.dispose(),
+    });
   } catch (error) {
-    await opening.then(
-      (device) => device.dispose(),
-      () => {},
-    );
+    const device = await opening.catch(() => undefined);
+    await device?.dispose();
     throw error;
   }
 }
 
-/** What a model is made of beside its name: its files read, its weights on the device. */
-async function loadParts(
-  files: FileSource,
-  options: LoadOptions,
-  opening: Promise<Device>,
-  warn: Warn,
-): Promise<Omit<ModelParts, "id" | "source" | "files" | "warnings">> {
-  const { decoder: described, config, defaults } = await readModelConfig(files, warn);
-  const n_ctx = chooseContext(described, options.n_ctx, warn);
-  // Nothing waits for it: it is read while the weights are.
-  const tokenizer_load = loadModelTokenizer(files);
-  tokenizer_load.catch(() => {});
-  const [{ decoder, program, weights }, digest] = await Promise.all([
-    openDecoder(files, described, config, { signal: options.signal, warn }),
-    modelDigest(files),
-  ]);
-  const device = await opening;
-  const device_model = await device.load(program, weights, {
-    dtype: options.dtype ?? "auto",
-    n_ctx,
-    ropes: decoder.spec.ropes,
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-    ...(options.on_progress === undefined ? {} : { on_progress: progressOf(options.on_progress) }),
+/** Reads what a model is: its config, its weights' headers, a digest of both; the tokenizer is read meanwhile. */
+async function openFiles(
+  source: string | URL | FileSource,
+  { signal, on_progress, n_ctx: asked }: LoadOptions,
+  warn: (text: string) => void,
+) {
+  const code = begun(import("../checkpoint/weights/index.ts"));
+  const { id, files } = await resolveSource(source, {
+    signal,
+    on_progress: on_progress && ((done, total) => on_progress({ done, total, stage: "pull" })),
   });
-  const tokenizer = await tokenizer_load;
-  const limits = {
-    ...chooseLimits(device_model, n_ctx, memory().available),
-    max_queue: options.max_queue ?? DEFAULT_MAX_QUEUE,
-  };
-  if (device.blocks_thread === true && options.worker !== false)
-    limits.max_step_tokens = Math.min(limits.max_step_tokens, smallStep(program));
-  const n_cached = limits.max_blocks * device_model.block_size;
-  return {
-    digest,
-    decoder,
-    defaults,
-    device: describeDevice(device, device_model),
-    device_model,
-    tokenizer,
-    streamDecoder: hasText(tokenizer)
-      ? () => streamDecoder(tokenizer, { skip_special_tokens: true })
-      : () => null,
-    limits: { ...limits, n_ctx: fitContext(n_ctx, options.n_ctx, n_cached, warn) },
-    dispose: () => device.dispose(),
-  };
+  const tokenizer = begun(loadModelTokenizer(files));
+  const { modelDigest, openDecoder, readModelConfig } = await code;
+  const digesting = begun(modelDigest(files));
+  const { decoder, config, defaults } = await readModelConfig(files, warn);
+  const n_ctx = chooseContext(decoder, asked, warn);
+  const [opened, digest] = await Promise.all([
+    openDecoder(files, decoder, config, { signal, warn }),
+    digesting,
+  ]);
+  return { id, files, tokenizer, opened, digest, n_ctx, defaults };
+}
+
+/** Work that is awaited later; its failure waits for that, too. */
+function begun<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => {});
+  return work;
 }
 
 /** A source by the text that names it; null where none does, or the text may hold a secret. */

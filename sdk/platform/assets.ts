@@ -1,12 +1,13 @@
+import { streams_wasm } from "../../core-wasm/webassembly.ts";
 import { CapstanError } from "../../models/index.ts";
-import { asFileError, readFile } from "./files.ts";
+import { asFileError, readFile, readText } from "./files.ts";
 import { dirname, joinPath } from "./paths.ts";
 import { system } from "./system.ts";
 
 /**
  * Where the package's own files lie. The code runs from two places: as source (`sdk/platform/assets.ts` under
- * the repository) and as built for npm (`dist/sdk/platform/assets.js` under the package). It comes from a disk, or
- * from a server: then the package's files are where the server has them beside the code.
+ * the repository) and as built for npm (a file of `dist/js/` under the package). It comes from a disk, or from a server:
+ * then the package's files are where the server has them, two folders above the code in both.
  */
 
 let root: string | undefined;
@@ -14,9 +15,7 @@ let root: string | undefined;
 /** The folder of Capstan's package.json: a path, or a URL where the code came from a server. */
 function packageRoot(): string {
   const url = codeUrl();
-  root ??= isOnDisk(url)
-    ? findRoot(dirname(codeFile("sdk/platform/assets.ts")))
-    : new URL(url.includes("/dist/sdk/platform/") ? "../../../" : "../../", url).href;
+  root ??= isOnDisk(url) ? findRoot(dirname(pathOf(new URL(url)))) : new URL("../../", url).href;
   return root;
 }
 
@@ -57,42 +56,47 @@ export function packageFile(name: string): string {
   return isOnDisk(codeUrl()) ? joinPath(packageRoot(), name) : `${packageRoot()}${name}`;
 }
 
-/**
- * Path of a file that stands beside the code, in source and in `dist/` alike:
- * `codeFile("core-wasm/pkg/capstan_core_bg.wasm")`.
- */
-export function codeFile(name: string): string {
-  return pathOf(new URL(`../../${name}`, codeUrl()));
+/** The URL of what `import "capstan"` loads: the source where this is a source, else the package's. */
+export function packageEntry(): string {
+  const name = codeUrl().endsWith(".ts") ? "sdk/index.ts" : "dist/js/index.js";
+  return new URL(name, new URL("../../", codeUrl())).href;
 }
 
 /**
- * Bytes of a binary that goes with the code, from disk or from where the code came.
+ * A module of WebAssembly that goes with the code, from disk or from where the code came: its bytes, or the response that
+ * brings them where they may be compiled as they come.
  *
  * @throws CapstanError `not_found`, which names the file of the package to put there
  */
-export async function readAsset(url: URL): Promise<Uint8Array> {
+export async function readWasm(url: URL): Promise<Uint8Array | Response> {
   if (isOnDisk(url.href)) return await readFile(pathOf(url));
+  const response = await fetchAsset(url);
+  const streams = streams_wasm && typeOf(response) === "application/wasm";
+  return streams ? response : new Uint8Array(await response.arrayBuffer());
+}
+
+async function fetchAsset(url: URL): Promise<Response> {
   const response = await fetch(url);
-  if (response.ok && !isPage(response)) return new Uint8Array(await response.arrayBuffer());
+  if (response.ok && typeOf(response) !== "text/html") return response;
   const name = url.pathname.split("/").at(-1)!;
   throw new CapstanError("not_found", {
     action: `fetch ${url.href}`,
     need: "the binary that goes with Capstan's code",
     found: response.ok ? "a page" : `status ${response.status}`,
-    fix: `A bundler that knows new URL(..., import.meta.url) puts it there; for others copy ${name} out of node_modules/capstan/dist/core-wasm there.`,
+    fix: `A bundler that knows new URL(..., import.meta.url) puts it there; for others copy ${name} out of node_modules/capstan/dist there.`,
   });
 }
 
-/** Servers of pages often answer with a page whatever is asked for. */
-function isPage(response: Response): boolean {
-  return response.headers.get("content-type")?.startsWith("text/html") === true;
+/** Of `text/html` where the server answers with a page whatever is asked for, as many do. */
+function typeOf(response: Response): string | undefined {
+  return response.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
 }
 
 /** The package's version, as package.json says it. */
 export async function packageVersion(): Promise<string> {
   const place = packageFile("package.json");
-  const bytes = isOnDisk(codeUrl()) ? await readFile(place) : await readAsset(new URL(place));
-  return String(JSON.parse(new TextDecoder().decode(bytes)).version);
+  const text = isOnDisk(codeUrl()) ? await readText(place) : await (await fetchAsset(new URL(place))).text();
+  return String(JSON.parse(text).version);
 }
 
 export function isOnDisk(url: string): boolean {

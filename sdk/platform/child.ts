@@ -2,23 +2,42 @@ import { CapstanError } from "../../models/index.ts";
 import { runtime } from "./process.ts";
 import { system } from "./system.ts";
 
+/** What a process printed, and the times from its start to its first output (NaN without one) and to its end. */
+export interface TimedRun {
+  stdout: string;
+  first_output_ms: number;
+  elapsed_ms: number;
+}
+
 /**
  * Runs this program again in a process of its own, with other arguments, and waits for its end.
  *
- * @returns its stdout, and the times from its start to its first output and to its end
  * @throws CapstanError `internal` when it fails, with what it wrote to stderr
  */
-export async function runSelf(
-  args: readonly string[],
-): Promise<{ stdout: string; first_output_ms: number; elapsed_ms: number }> {
+export async function runSelf(args: readonly string[]): Promise<TimedRun> {
   const action = `run capstan ${args[0]}`;
+  const { argv, execArgv } = system("node:process", action);
+  const flags = runtime().name === "deno" ? ["run", "-A"] : execArgv;
+  return await timed([...flags, argv[1]!, ...args], action);
+}
+
+/**
+ * Runs a line of JavaScript in a process of its own, by this runtime; one with `import` as a module.
+ *
+ * @throws CapstanError `internal` when it fails, with what it wrote to stderr
+ */
+export async function runCode(code: string): Promise<TimedRun> {
+  const { name } = runtime();
+  const as_module = name === "node" && code.includes("import") ? ["--input-type=module"] : [];
+  const flags = name === "deno" ? ["eval"] : [...as_module, "-e"];
+  return await timed([...flags, code], `run ${code}`);
+}
+
+async function timed(args: readonly string[], action: string): Promise<TimedRun> {
   const { spawn } = system("node:child_process", action);
-  const process = system("node:process", action);
-  const flags = runtime().name === "deno" ? ["run", "-A"] : process.execArgv;
+  const { execPath } = system("node:process", action);
   const start = performance.now();
-  const child = spawn(process.execPath, [...flags, process.argv[1]!, ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = spawn(execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
   let first_output_ms = Number.NaN;
   let stdout = "";
   let stderr = "";

@@ -5,7 +5,7 @@ import {
   loadEngine,
   type WasmModule,
 } from "../../core-wasm/index.ts";
-import { readAsset } from "./assets.ts";
+import { readWasm } from "./assets.ts";
 
 let loaded: Promise<Engine> | undefined;
 let provided: BufferSource | WasmModule | undefined;
@@ -18,7 +18,7 @@ export function provideEngine(wasm: BufferSource | WasmModule): void {
 /** The WASM engine of this package, compiled once a process. */
 export function engine(): Promise<Engine> {
   loaded ??= Promise.resolve()
-    .then(() => provided ?? readAsset(engineUrl()))
+    .then(() => provided ?? readWasm(engineUrl()))
     .then(loadEngine)
     .catch((error: unknown) => {
       loaded = undefined;

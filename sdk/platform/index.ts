@@ -1,6 +1,14 @@
 /** What the rest of the SDK may know of its runtime. */
-export { codeFile, packageFile, packageVersion } from "./assets.ts";
-export { findProgram, type RunningProgram, runProgram, runSelf, startProgram } from "./child.ts";
+export { packageEntry, packageFile, packageVersion } from "./assets.ts";
+export {
+  findProgram,
+  type RunningProgram,
+  runCode,
+  runProgram,
+  runSelf,
+  startProgram,
+  type TimedRun,
+} from "./child.ts";
 export {
   type GrowingFile,
   type Hasher,

@@ -112,7 +112,7 @@ describe("process", () => {
 describe("assets", () => {
   test("finds the package from source", async () => {
     expect(await platform.packageVersion()).toMatch(/^\d+\.\d+\.\d+/);
-    expect(await platform.readText(platform.codeFile("sdk/types.ts"))).toContain("FileSource");
+    expect(await platform.readText(platform.packageFile("sdk/types.ts"))).toContain("FileSource");
     expect(await platform.fileKind(platform.packageFile("package.json"))).toBe("file");
   });
 });

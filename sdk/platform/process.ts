@@ -119,7 +119,9 @@ export function onInterrupt(handler: (signal: "SIGINT" | "SIGTERM") => void): ()
 export function memory(): { available: number; total: number; resident: number; assumed?: true } {
   if (is_workerd) return WORKERD_MEMORY;
   if (!has_system) return pageMemory();
-  const resident = process().memoryUsage().rss;
+  // The rest of memoryUsage() takes some milliseconds to find, and not every runtime can leave it out.
+  const { memoryUsage } = process() as { memoryUsage: { (): { rss: number }; rss?: () => number } };
+  const resident = memoryUsage.rss?.() ?? memoryUsage().rss;
   if (!isGranted({ name: "sys", kind: "systemMemoryInfo" }))
     return { ...UNKNOWN_MEMORY, resident, assumed: true };
   const ask = process() as { availableMemory?: () => number; constrainedMemory?: () => number };

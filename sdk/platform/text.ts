@@ -1,6 +1,6 @@
 import type { BufferSource, WasmModule } from "../../core-wasm/index.ts";
 import { loadText, type TextModule, textUrl } from "../../core-wasm/text/index.ts";
-import { readAsset } from "./assets.ts";
+import { readWasm } from "./assets.ts";
 
 let loaded: Promise<TextModule> | undefined;
 let provided: BufferSource | WasmModule | undefined;
@@ -13,7 +13,7 @@ export function provideText(wasm: BufferSource | WasmModule): void {
 /** The tokenizers' module of this package: read and compiled when text is first needed, once a process. */
 export function textModule(): Promise<TextModule> {
   loaded ??= Promise.resolve()
-    .then(() => provided ?? readAsset(textUrl()))
+    .then(() => provided ?? readWasm(textUrl()))
     .then(loadText)
     .catch((error: unknown) => {
       loaded = undefined;

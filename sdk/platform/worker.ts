@@ -1,4 +1,5 @@
-import { openWorkerDevice, type WorkerPort } from "../../core-wasm/index.ts";
+import { openWorkerDevice } from "../../core-wasm/worker/device.ts";
+import type { WorkerPort } from "../../core-wasm/worker/port.ts";
 import { CapstanError, type Device } from "../../models/index.ts";
 import { codeUrl, isOnDisk } from "./assets.ts";
 import { engine } from "./engine.ts";

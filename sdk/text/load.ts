@@ -8,29 +8,17 @@ import {
 } from "../checkpoint/source/index.ts";
 import { textModule } from "../platform/text.ts";
 import type { FileSource, TemplateArgs, Tokenizer } from "../types.ts";
-import { ChatTemplate } from "./chat/template.ts";
+import type { ChatTemplate } from "./chat/template.ts";
 import { readStreamRules } from "./stream/stream_rules.ts";
 import { type ChooseTemplate, makeTokenizer, missingTokenizer } from "./tokenizer.ts";
 import { AddedTokens } from "./vocabulary/added.ts";
 import { readFrame } from "./vocabulary/frame.ts";
 import { readOldFiles, readSpecialTokens } from "./vocabulary/special_tokens.ts";
 
-/**
- * Loads a tokenizer from a model's folder or another source: tokenizer.json, and where they are there
- * tokenizer_config.json, chat_template.jinja and the files of older versions that name special tokens.
- *
- * What tokenizer.json says of truncation, padding and dropout is not heeded: they are for training.
- *
- * @param source what `load` takes: a folder, the embedded model's name, or a file source
- * @throws CapstanError `tokenizer` where there is none or its parts cannot work, `bad_file` for a damaged file,
- *   `not_found` for a missing folder
- * @example
- * const tokenizer = await loadTokenizer("capstan-tiny");
- * tokenizer.decode(tokenizer.encode("Hello")); // "Hello"
- */
+/** `loadTokenizer` of `index.ts`. */
 export async function loadTokenizer(source: string | URL | FileSource): Promise<Tokenizer> {
   const { files } = await resolveSource(source);
-  const [{ text, json }, { config, old, templates }] = await Promise.all([
+  const [{ text, json }, { config, old, templates, makeTemplate }] = await Promise.all([
     readModuleAndFile(files),
     readOtherFiles(files),
   ]);
@@ -39,7 +27,7 @@ export async function loadTokenizer(source: string | URL | FileSource): Promise<
   const core = text.open({ tables, rest: { ...rest, added_tokens } });
   const added = new AddedTokens(core);
   const frame = readFrame(rest, (token) => core.tokenToId(token));
-  const choose = chooseTemplate(templates, variables);
+  const choose = makeTemplate && chooseTemplate(templates, (source) => makeTemplate(source, variables));
   const stream_rules = readStreamRules(rest.decoder, core);
   const chat_template = defaultTemplate(templates);
   return makeTokenizer({ core, added, frame, choose, chat_template, stream_rules });
@@ -53,17 +41,15 @@ async function readModuleAndFile(files: FileSource): Promise<{ text: TextModule;
   return { text, json };
 }
 
-/** What stands beside tokenizer.json. */
+/** What stands beside tokenizer.json; with a chat template, the code that renders one, which a chat then finds loaded. */
 async function readOtherFiles(files: FileSource) {
   const config = (await readSourceJson(files, "tokenizer_config.json")) ?? {};
   const [old, templates] = await Promise.all([readOldFiles(files, config), readTemplates(files, config)]);
-  return { config, old, templates };
+  const makeTemplate = templates.size === 0 ? null : (await import("./chat/template.ts")).makeTemplate;
+  return { config, old, templates, makeTemplate };
 }
 
-/**
- * The tokenizer of a model that is being loaded. A model works on token ids without one, so what is wrong with it is
- * kept for its first use.
- */
+/** `loadModelTokenizer` of `index.ts`. */
 export async function loadModelTokenizer(files: FileSource): Promise<Tokenizer> {
   try {
     return await loadTokenizer(files);
@@ -97,18 +83,17 @@ async function readTemplates(
   return templateSources(file, tool_use, config.chat_template);
 }
 
-/** @param variables the special tokens that the tokenizer hands to a template: `bos_token`, `eos_token`, ... */
+/** @param make reads a template */
 function chooseTemplate(
   sources: Map<string, string>,
-  variables: Record<string, string>,
-): ChooseTemplate | null {
-  if (sources.size === 0) return null;
+  make: (source: string) => ChatTemplate,
+): ChooseTemplate {
   // Read when first used: a model with a template we cannot read still takes text.
   const parsed = new Map<string, ChatTemplate>();
   return (args: TemplateArgs) => {
     const name = args.tools !== undefined && sources.has("tool_use") ? "tool_use" : "default";
     const source = sources.get(name) ?? defaultTemplate(sources)!;
-    const template = parsed.get(name) ?? new ChatTemplate(source, variables);
+    const template = parsed.get(name) ?? make(source);
     parsed.set(name, template);
     return template;
   };

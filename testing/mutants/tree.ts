@@ -5,7 +5,7 @@ import { join } from "node:path";
 export const root: string = join(import.meta.dirname, "..", "..");
 
 /** Folders that hold nothing that tests read as sources. */
-const LEFT_OUT = ["node_modules", "dist", "target", ".git", ".venv", ".models"];
+const LEFT_OUT = ["node_modules", "dist", ".types", "target", ".git", ".venv", ".models"];
 /** npm packages, linked into a copy. */
 const PACKAGES = ["node_modules", "testing/deno/node_modules", "testing/bun/node_modules"];
 

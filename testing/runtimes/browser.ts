@@ -20,8 +20,10 @@ export interface TestBrowser extends AsyncDisposable {
   readonly origin: string;
   /** A page that loads `dist/` as it is, by an import map. */
   page(): Promise<PageRuntime>;
-  /** A module Worker of a page, bundled from the sources. */
+  /** A module Worker of a page, bundled from the sources by Vite. */
   worker(): Promise<PageRuntime>;
+  /** What an expression gives in a page with that import map. */
+  evaluate(expression: string): Promise<unknown>;
 }
 
 /** What a page without a bundler needs to know: where the packages that the SDK imports lie. */
@@ -74,6 +76,11 @@ export async function openBrowser(): Promise<TestBrowser> {
     origin: server.origin,
     page: () => openPage(browser, server, "page"),
     worker: () => openPage(browser, server, "worker"),
+    async evaluate(expression) {
+      const page = await browser.newPage();
+      await page.goto(`${server.origin}/page`);
+      return await page.evaluate(expression).finally(() => page.close());
+    },
     async [Symbol.asyncDispose]() {
       await browser.close();
       await server[Symbol.asyncDispose]();
@@ -88,11 +95,11 @@ const PAGES = {
     <script type="importmap">${JSON.stringify({ imports: IMPORTS })}</script>
     <script>
       globalThis.runTask = async (name, args) =>
-        (await import("/dist/testing/runtimes/tasks.js")).runTask(name, args);
+        (await import("/dist/testing/tasks.js")).runTask(name, args);
     </script>`,
   worker: `
+    <script type="module" src="/bundle/open_worker.js"></script>
     <script>
-      const worker = new Worker("/bundle/worker.js", { type: "module" });
       globalThis.runTask = (name, args) =>
         new Promise((resolve, reject) => {
           worker.onmessage = ({ data: { result, error } }) =>
@@ -134,7 +141,7 @@ async function bundleInto(folder: string): Promise<void> {
       minify: false,
       rollupOptions: {
         input: {
-          worker: join(root, "testing", "runtimes", "worker.ts"),
+          open_worker: join(root, "testing", "runtimes", "open_worker.ts"),
           "ml-matrix": join(root, "node_modules", "ml-matrix", "matrix.mjs"),
         },
         preserveEntrySignatures: "exports-only",

@@ -1,9 +1,22 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CONTRACT } from "../../conformance/contract/index.ts";
+import { generate, load } from "../../sdk/index.ts";
 import { lacks } from "../parts.ts";
 import { openBrowser, type TestBrowser } from "./browser.ts";
 import type { TestRuntime } from "./runtimes.ts";
 import { TASKS } from "./tasks.ts";
+
+/** A reply of the embedded model, and how many modules of WebAssembly were compiled as they came. */
+const PACKAGE_IN_A_PAGE = `(async () => {
+  let streamed = 0;
+  const compile = WebAssembly.compileStreaming;
+  WebAssembly.compileStreaming = (from) => (streamed++, compile(from));
+  const { generate, load } = await import("/dist/js/index.js");
+  const model = await load("capstan-tiny", { device: "wasm" });
+  const { text } = await generate(model, "Hello", { temperature: 0, max_tokens: 8 }).result;
+  await model.dispose();
+  return { text, streamed };
+})()`;
 
 const CASES = ["llama-tied", "qwen3-qk-norm"];
 
@@ -71,6 +84,14 @@ describe.skipIf(lacks("chromium"))("Chromium", () => {
       code: "device_lost",
       later: "device_lost",
     });
+  });
+
+  it("loads the package's own files in a page by an import map, and compiles its modules as they arrive", async () => {
+    const found = await browser.evaluate(PACKAGE_IN_A_PAGE);
+    const model = await load("capstan-tiny", { device: "wasm" });
+    const { text } = await generate(model, "Hello", { temperature: 0, max_tokens: 8 }).result;
+    await model.dispose();
+    expect(found).toEqual({ text, streamed: 2 });
   });
 
   // Deno holds WebGPU to everything; here, that this runtime's does the same.

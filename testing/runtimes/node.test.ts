@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -21,15 +21,19 @@ const SAMPLE = [
 it("Node without the package webgpu says how to install it", { timeout: 300_000 }, () => {
   buildDist();
   const folder = mkdtempSync(join(tmpdir(), "capstan-no-webgpu-"));
-  for (const folder_name of ["models", "sdk/platform"]) {
-    cpSync(join(root, "dist", folder_name), join(folder, folder_name), { recursive: true });
-  }
-  const url = pathToFileURL(join(folder, "sdk", "platform", "webgpu.js")).href;
-  const code = `import(${JSON.stringify(url)}).then((m) => m.requireWebGpu("open it")).catch((e) => console.log(e.message))`;
+  cpSync(join(root, "dist"), join(folder, "dist"), { recursive: true });
+  const needed = "node_modules/@cfworker";
+  mkdirSync(join(folder, "node_modules"));
+  symlinkSync(join(root, needed), join(folder, needed));
+  const url = pathToFileURL(join(folder, "dist", "js", "index.js")).href;
+  const model = JSON.stringify(join(root, "models", "capstan-tiny"));
+  const code = `import(${JSON.stringify(url)})
+    .then(({ load }) => load(${model}, { device: "webgpu" }))
+    .catch((error) => console.log(error.message))`;
   const { stdout } = spawnSync(process.execPath, ["--input-type=module", "-e", code], { encoding: "utf8" });
   rmSync(folder, { recursive: true });
   expect(stdout.trim()).toBe(
-    "open it: need a runtime with WebGPU, found no package webgpu. Install it: npm install webgpu.",
+    "load a model on webgpu: need a runtime with WebGPU, found no package webgpu. Install it: npm install webgpu.",
   );
 });
 

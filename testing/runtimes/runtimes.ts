@@ -19,7 +19,7 @@ export interface ChildRuntime extends TestRuntime {
 /** Node, from what is built for npm; its Vulkan is SwiftShader. */
 export function nodeRuntime(): ChildRuntime {
   buildDist();
-  return childRuntime([process.execPath], "dist/testing/runtimes/main.js", "bin/capstan.mjs", "swiftshader");
+  return childRuntime([process.execPath], "dist/testing/main.js", "bin/capstan.mjs", "swiftshader");
 }
 
 /** Deno, from the sources; its Vulkan is lavapipe. */
@@ -31,7 +31,7 @@ export function denoRuntime(): ChildRuntime {
 /** Bun, from what is built for npm. */
 export function bunRuntime(): ChildRuntime {
   buildDist();
-  return childRuntime([bun_path], "dist/testing/runtimes/main.js", "bin/capstan.mjs", "swiftshader");
+  return childRuntime([bun_path], "dist/testing/main.js", "bin/capstan.mjs", "swiftshader");
 }
 
 /** Brings dist/ up to the sources; nothing where it is. */

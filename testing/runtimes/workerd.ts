@@ -1,6 +1,6 @@
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, join } from "node:path";
 import { rolldown } from "rolldown";
 import { askWorker, type RunningWorkerd, startWorkerd } from "../../conformance/hosts/workerd_host.ts";
 import { type LocalServer, serveLocally } from "../../sdk/platform/index.ts";
@@ -49,24 +49,23 @@ export async function openTaskWorkerd(): Promise<TestRuntime & { origin: string 
   };
 }
 
-/** Lays a worker out as the product's own lies in dist/, whose config it runs by. */
+/** Lays a worker out as the product's own lies in dist/, and runs it by the same config. */
 async function bundleInto(folder: string, entry: string): Promise<string> {
-  const code = join(folder, "conformance", "hosts", "bundle");
   const bundle = await rolldown({
     input: { worker: entry },
     platform: "neutral",
     external: [/\.wasm$/, "vega", "vega-lite"],
     resolve: { mainFields: ["module", "main"], conditionNames: ["workerd", "import", "default"] },
   });
-  const paths = (name: string) =>
-    name.endsWith(".wasm") ? `../../../${name.slice(name.lastIndexOf("core-wasm/"))}` : name;
-  await bundle.write({ dir: code, format: "es", codeSplitting: false, paths });
+  const paths = (name: string) => (name.endsWith(".wasm") ? `../pkg/${basename(name)}` : name);
+  await bundle.write({ dir: join(folder, "js"), format: "es", codeSplitting: false, paths });
   await bundle.close();
-  for (const module of ["core-wasm/pkg/capstan_core_bg.wasm", "core-wasm/text/pkg/capstan_text.wasm"]) {
-    mkdirSync(dirname(join(folder, module)), { recursive: true });
-    copyFileSync(join(root, module), join(folder, module));
-  }
-  const config = join(code, "workerd.capnp");
-  copyFileSync(join(root, "conformance", "hosts", "workerd.capnp"), config);
+  mkdirSync(join(folder, "pkg"));
+  for (const module of ["core-wasm/pkg/capstan_core_bg.wasm", "core-wasm/text/pkg/capstan_text.wasm"])
+    copyFileSync(join(root, module), join(folder, "pkg", basename(module)));
+  const template = readFileSync(join(root, "conformance", "hosts", "workerd.capnp"), "utf8");
+  const module = '(name = "js/worker.js", esModule = embed "js/worker.js"),';
+  const config = join(folder, "workerd.capnp");
+  writeFileSync(config, template.replace(/# The modules of the worker .*/, module));
   return config;
 }

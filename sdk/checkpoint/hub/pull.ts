@@ -21,16 +21,7 @@ const OPTIONS: Rules<PullOptions> = {
 /** Files fetched at once. */
 const AT_ONCE = 4;
 
-/**
- * Fetches a model's files from the Hugging Face hub into its cache, where Python finds them too. What is there is not
- * fetched again; what was interrupted is gone on with; every file's digest is checked.
- *
- * @param name `owner/name` or `owner/name@revision`
- * @throws CapstanError `bad_request`, `not_found`, `access_denied` (gated or private), `network`, `digest_mismatch`,
- *   `aborted`: files that are whole stay
- * @example
- * const { folder } = await pull("Qwen/Qwen3-0.6B");
- */
+/** `pull` of `index.ts`. */
 export async function pull(name: string, given: PullOptions = {}): Promise<PullResult> {
   const options = readOptions("pull", given, OPTIONS);
   const hub_id = readHubId(name);

@@ -10,7 +10,6 @@ import {
   networkError,
   noRanges,
   Passing,
-  placeOf,
   reasonOf,
   retryAfter,
   sizeOf,
@@ -19,6 +18,7 @@ import {
   tooLarge,
   tooLong,
 } from "./http_answers.ts";
+import { placeOf } from "./place_of.ts";
 import { checkHeaders } from "./secrets.ts";
 
 /** How a client asks; all of it optional. */

@@ -1,4 +1,5 @@
 import { CapstanError, show } from "../../../models/index.ts";
+import { placeOf } from "./place_of.ts";
 
 /** What servers answer, and the errors that come of it. */
 
@@ -19,12 +20,6 @@ export class Passing extends Error {
     super(found, { cause });
     this.retry_after = retry_after;
   }
-}
-
-/** A URL as messages may show it: a query may hold a secret. */
-export function placeOf(url: string): string {
-  const { origin, pathname } = new URL(url);
-  return origin + pathname;
 }
 
 /** Servers of applications answer any path with their page: there is no such file then. */

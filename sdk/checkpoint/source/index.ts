@@ -3,4 +3,3 @@ export { folderSource, isPlainName } from "./folder.ts";
 export { memorySource } from "./memory.ts";
 export { readSourceBytes, readSourceJson, readSourceText } from "./read.ts";
 export { type ModelSource, resolveSource } from "./resolve.ts";
-export { urlSource } from "./url.ts";

@@ -1,10 +1,9 @@
 import { CapstanError, show } from "../../../models/index.ts";
 import { basename, fileKind, has_system, packageFile, pageUrl, resolvePath } from "../../platform/index.ts";
 import type { FileSource } from "../../types.ts";
-import { type HubId, hubFolder, hubUrl, parseHubId } from "../hub/index.ts";
+import { type HubId, parseHubId } from "../hub/index.ts";
 import { folderSource } from "./folder.ts";
-import { placeOf } from "./http_answers.ts";
-import { urlSource } from "./url.ts";
+import { placeOf } from "./place_of.ts";
 
 /** Models that the package brings along, by name: folders under `models/`. */
 const EMBEDDED = ["capstan-tiny"];
@@ -52,9 +51,12 @@ export async function resolveSource(
 async function fromFolder(source: string, options: ResolveOptions): Promise<ModelSource> {
   if (EMBEDDED.includes(source)) return { id: source, files: await embedded(source, options) };
   const url = asUrl(source);
-  if (url !== null) return { id: lastPart(url), files: urlSource(url.href, definedOf(options)) };
+  if (url !== null) return { id: lastPart(url), files: await atUrl(url.href, definedOf(options)) };
   const hub_id = source.includes("/") ? parseHubId(source) : undefined;
-  if (hub_id !== undefined && !has_system) return { id: hub_id.id, files: urlSource(hubUrl(hub_id)) };
+  if (hub_id !== undefined && !has_system) {
+    const { hubUrl } = await import("../hub/pull.ts");
+    return { id: hub_id.id, files: await atUrl(hubUrl(hub_id)) };
+  }
   if ((await fileKind(source)) === "none") {
     if (hub_id === undefined) throw missing(source);
     return { id: hub_id.id, files: await folderSource(await fromHub(hub_id, source, options)) };
@@ -75,7 +77,7 @@ async function embedded(name: string, options: ResolveOptions): Promise<FileSour
   const near = [folder, `/${folder}`].filter((path) => page !== undefined && URL.canParse(path, page));
   const places = new Set([place, ...near.map((path) => new URL(path, page).href)]);
   for (const url of places) {
-    const files = urlSource(url, definedOf(options));
+    const files = await atUrl(url, definedOf(options));
     if (await hasConfig(files)) return files;
   }
   throw new CapstanError("not_found", {
@@ -84,6 +86,12 @@ async function embedded(name: string, options: ResolveOptions): Promise<FileSour
     found: "none there",
     fix: `Copy node_modules/capstan/${folder} to ${folder} among the files that the page is served with (Vite: public/${folder}), or load its URL.`,
   });
+}
+
+/** The files at a URL; what fetches them is read when it is first used. */
+async function atUrl(url: string, options: { signal?: AbortSignal } = {}): Promise<FileSource> {
+  const { urlSource } = await import("./url.ts");
+  return urlSource(url, options);
 }
 
 /** Servers of pages often answer with a page whatever is asked for. */
@@ -151,6 +159,7 @@ const WHAT_WORKS = `a folder, a URL, a hub model (owner/name), a file source, or
 /** Nothing lies at the path: it may name a model of the hub. */
 async function fromHub(hub_id: HubId, source: string, options: ResolveOptions): Promise<string> {
   const { on_progress } = options;
+  const { hubFolder } = await import("../hub/pull.ts");
   try {
     return await hubFolder(hub_id, {
       ...definedOf(options),

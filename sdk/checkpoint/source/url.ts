@@ -3,7 +3,7 @@ import { PAGE_BYTES, Pages, type Ranged } from "../../platform/index.ts";
 import type { FileSource } from "../../types.ts";
 import { isPlainName, notInside } from "./folder.ts";
 import { HttpClient, type HttpOptions } from "./http.ts";
-import { placeOf } from "./http_answers.ts";
+import { placeOf } from "./place_of.ts";
 
 /** The largest file taken whole, into memory, from a server that knows no byte ranges. */
 const MOST_WHOLE = 64 * 2 ** 20;

@@ -132,7 +132,7 @@ async function save(talk: Talk, path: string): Promise<undefined> {
 }
 
 async function load(talk: Talk, path: string): Promise<undefined> {
-  const { readTranscript } = await import("../../science/project/project.ts");
+  const { readTranscript } = await import("../../science/experiment.ts");
   talk.messages = await readTranscript(path);
   await talk.io.print(`${countOf(talk)} of ${path}`);
   if (talk.messages.at(-1)!.role === "user") await talk.answer();

@@ -5,7 +5,7 @@ import { checkRun } from "../inputs.ts";
 import { checkLayer, readLayer } from "../layers.ts";
 import { VectorSum } from "../numbers/stats.ts";
 import { cosine, dot, meanOf, row, subtract, unit } from "../numbers/vectors.ts";
-import { DEFAULT_ROLE } from "../recipe/roles.ts";
+import { DEFAULT_ROLE } from "../recipe/default_role.ts";
 import { keptLayers, type Manifest } from "../run/manifest.ts";
 import type { ResponseEntry, ScoreRecord } from "../run/records.ts";
 import { Run } from "../run/run.ts";
@@ -46,16 +46,7 @@ const OPTIONS: Rules<FitOptions> = {
 /** Principal components that the file keeps of each layer; the paper needs 4 to 19 for 70 % of the variance. */
 const MAX_COMPONENTS = 32;
 
-/**
- * Fits the Assistant axis to a run (paper, sections 2.2 and 3.1): a role's vector is the mean activation of its
- * responses that are fully in role (score 3), the default's the mean of all of its own, and the axis, in each
- * layer, the default's less the mean of the role vectors. The run is read twice, a shard at a time.
- *
- * @throws CapstanError `bad_request` when there is too little to fit, `not_found`, `bad_file`, `aborted`
- * @example
- * const axis = await fit("run/", { min_count: 2 });
- * await axis.save("axis.safetensors");
- */
+/** `fit` of `verbs.ts`. */
 export async function fit(source: Run | string, given: FitOptions = {}): Promise<Axis> {
   const options = readOptions("fit", given, OPTIONS);
   const run = typeof source === "string" ? await openRun(source, options) : checkRun(source);

@@ -1,5 +1,5 @@
 import { CapstanError, show } from "../../../models/index.ts";
-import { DEFAULT_ROLE } from "../recipe/roles.ts";
+import { DEFAULT_ROLE } from "../recipe/default_role.ts";
 import type { ScoreRecord } from "../run/records.ts";
 import type { Run } from "../run/run.ts";
 

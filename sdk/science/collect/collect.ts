@@ -15,11 +15,11 @@ import {
 } from "../judge/index.ts";
 import { checkLayer, type LayerRange, layersOf, residPost } from "../layers.ts";
 import { type OnProgress, ProgressMeter } from "../progress.ts";
+import { DEFAULT_ROLE } from "../recipe/default_role.ts";
 import { familyName, quietArgs } from "../recipe/model_name.ts";
 import { type Recipe, readRecipe } from "../recipe/recipe.ts";
 import {
   type BadRole,
-  DEFAULT_ROLE,
   type Question,
   type QuestionsInput,
   type RoleDefinition,
@@ -119,17 +119,7 @@ export const COLLECT_OPTIONS: Rules<CollectOptions> = {
   on_progress: rules.callback,
 };
 
-/**
- * Collects responses in many roles and as the Assistant, each with its mean residual stream after every layer,
- * over its own tokens (paper, section 2.1), and scores them. A prompt that is too long for the context, or that the chat
- * template refuses, is noted in `Run.skipped`, and the rest goes on.
- *
- * @throws CapstanError `bad_request`, `bad_file`, `not_found`, `digest_mismatch` (the run is another model's),
- *   `judge`, `aborted` (what was complete is kept), and what `generate` throws
- * @example
- * const run = await collect(model, { out: "run/" });
- * const axis = await fit(run);
- */
+/** `collect` of `verbs.ts`. */
 export async function collect(model: Model, given: CollectOptions = {}): Promise<Run> {
   checkModel(model, "collect");
   const options = readOptions("collect", given, COLLECT_OPTIONS);

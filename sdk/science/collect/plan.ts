@@ -1,6 +1,7 @@
 import type { Message, Model, TemplateArgs } from "../../types.ts";
 import { hashSeed } from "../numbers/random.ts";
-import { DEFAULT_ROLE, type Question, type RoleDefinition } from "../recipe/roles.ts";
+import { DEFAULT_ROLE } from "../recipe/default_role.ts";
+import type { Question, RoleDefinition } from "../recipe/roles.ts";
 import type { ResponseRecord } from "../run/records.ts";
 
 /** A response to be made: everything but what the model will say. */

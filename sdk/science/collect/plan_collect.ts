@@ -3,7 +3,7 @@ import { readOptions } from "../../common/options.ts";
 import type { Model } from "../../types.ts";
 import { checkModel } from "../inputs.ts";
 import { type Asked, type JudgePlan, planOf } from "../judge/index.ts";
-import { DEFAULT_ROLE } from "../recipe/roles.ts";
+import { DEFAULT_ROLE } from "../recipe/default_role.ts";
 import { Run } from "../run/run.ts";
 import { COLLECT_OPTIONS, type CollectOptions, isMissing, prepare } from "./collect.ts";
 
@@ -16,13 +16,7 @@ export interface CollectPlan {
   judge: (JudgePlan & { unknown_answers: number }) | null;
 }
 
-/**
- * What `collect` would do under the same options: generates nothing, asks nothing and writes nothing.
- *
- * @throws CapstanError as `collect`
- * @example
- * const { missing, there } = await planCollect(model, { out: "run/" });
- */
+/** `planCollect` of `verbs.ts`. */
 export async function planCollect(model: Model, given: CollectOptions = {}): Promise<CollectPlan> {
   checkModel(model, "collect");
   const options = readOptions("collect", given, COLLECT_OPTIONS);

@@ -7,7 +7,7 @@ import { fit as fitAxis } from "../axis/fit.ts";
 import { type Caps, cap } from "../caps/caps.ts";
 import { collect } from "../collect/collect.ts";
 import { checkAxis, checkModel } from "../inputs.ts";
-import { endpointJudge } from "../judge/index.ts";
+import { endpointJudge } from "../judge/endpoint_judge.ts";
 import type { LayerRange } from "../layers.ts";
 import { quietArgs } from "../recipe/model_name.ts";
 import { type Recipe, readRecipe } from "../recipe/recipe.ts";
@@ -46,17 +46,7 @@ export interface Evaluation {
   warnings: string[];
 }
 
-/**
- * Measures what capping does: every prompt greedily uncapped, capped, and under the same cap on random directions
- * (paper, section 5), each reply held to its item's checks. Without an axis it collects and fits by the model's
- * recipe first. With `out`, replies are kept as they come, and a call that was cut off goes on where it stopped.
- *
- * @throws CapstanError `not_found`, `bad_file`, `bad_request`, `context_overflow` (before anything is generated),
- *   `digest_mismatch` (the folder is another model's), `judge`, `aborted`, and what `collect` and `fit` throw
- * @example
- * const { suites } = await evaluate(model, { suites: "test", axis, caps, out: "evaluation" });
- * suites.jailbreak?.capped?.rate;
- */
+/** `evaluate` of `verbs.ts`. */
 export async function evaluate(model: Model, given: EvaluateOptions = {}): Promise<Evaluation> {
   checkModel(model, "evaluate");
   const { judge, ...rest } = readOptions("evaluate", given, OPTIONS);

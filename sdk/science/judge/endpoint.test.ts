@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { serve } from "../../checkpoint/source/fixtures/server.ts";
 import type { ResponseRecord } from "../run/records.ts";
-import { EndpointJudge, endpointJudge } from "./endpoint.ts";
+import { EndpointJudge } from "./endpoint.ts";
+import { endpointJudge } from "./endpoint_judge.ts";
 import type { EndpointOptions } from "./endpoint_options.ts";
 import { type Answer, type Asked, completion, failed, streamed, stubEndpoint } from "./fixtures/stub.ts";
 import type { Clock } from "./pace.ts";

@@ -1,13 +1,12 @@
 import { abortedError, CapstanError } from "../../../models/index.ts";
 import { discard, Passing, reasonOf, retryAfter } from "../../checkpoint/source/http_answers.ts";
 import { onAbort } from "../../common/abort.ts";
-import { crc32 } from "../run/checksum.ts";
 import type { ResponseRecord } from "../run/records.ts";
 import { errorText, NotChat, replyText } from "./chat_reply.ts";
-import { type Endpoint, type EndpointOptions, readEndpoint } from "./endpoint_options.ts";
+import { type Endpoint, type EndpointOptions, endpointId, readEndpoint } from "./endpoint_options.ts";
 import type { Judge, JudgeContext, Score } from "./judge.ts";
 import { CLOCK, type Clock, Pacer } from "./pace.ts";
-import { fillPrompt, firstNumber, hasAnswer, parseScore, promptHash } from "./prompt.ts";
+import { fillPrompt, hasAnswer, parseScore, promptHash } from "./prompt.ts";
 
 /** What another try may change. */
 const RETRIED = [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529];
@@ -50,8 +49,8 @@ export class EndpointJudge implements Judge {
     this.#endpoint = readEndpoint(given);
     this.#context = context;
     this.#pacer = new Pacer(this.#endpoint.rate, clock);
-    const { model, place, temperature, max_tokens, concurrency } = this.#endpoint;
-    this.id = `${model}@${place}#${crc32(JSON.stringify({ temperature, max_tokens }))}`;
+    const { max_tokens, concurrency } = this.#endpoint;
+    this.id = endpointId(this.#endpoint);
     this.concurrency = concurrency;
     this.max_tokens = max_tokens;
   }
@@ -268,25 +267,6 @@ export class EndpointJudge implements Judge {
 function lastUserText({ messages }: Pick<ResponseRecord, "messages">): string {
   const content = messages.findLast(({ role }) => role === "user")?.content;
   return typeof content === "string" ? content : "";
-}
-
-/**
- * A judge of any prompts behind an endpoint, for checks of suites: the first number of its reply, null where it has none.
- *
- * @throws CapstanError `bad_request`, `access_denied`; its `score` also `network`, `judge`, `aborted`
- * @example
- * const judge = endpointJudge({ url: "http://127.0.0.1:8080/v1", model: "qwen3-8b" });
- * await judge.score({ prompt: "From 0 to 3, how much of a pirate speaks here? Arr!" });
- */
-export function endpointJudge(options: EndpointOptions): {
-  readonly id: string;
-  readonly concurrency: number;
-  score(question: { prompt: string }, signal?: AbortSignal): Promise<number | null>;
-} {
-  const judge = new EndpointJudge(options, { prompts: {}, questions: new Map() });
-  const score = async ({ prompt }: { prompt: string }, signal?: AbortSignal) =>
-    firstNumber(await judge.ask(prompt, signal));
-  return { id: judge.id, concurrency: judge.concurrency, score };
 }
 
 /** A signal that aborts with the caller's, or when so many seconds are over. */

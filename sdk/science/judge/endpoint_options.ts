@@ -3,6 +3,7 @@ import { checkToken } from "../../checkpoint/source/secrets.ts";
 import * as rules from "../../common/options.ts";
 import { type Rules, readOptions } from "../../common/options.ts";
 import { env } from "../../platform/index.ts";
+import { crc32 } from "../run/checksum.ts";
 
 /** A chat model behind an OpenAI-compatible endpoint that scores the responses by the roles' `eval_prompt`. */
 export interface EndpointOptions {
@@ -86,6 +87,11 @@ export function readEndpoint(given: EndpointOptions): Endpoint {
     address: url.href,
     place: url.host + url.pathname.replace(/\/chat\/completions$/, ""),
   };
+}
+
+/** What a judge goes by: the model, where it is asked, and the settings that shape its answers. */
+export function endpointId({ model, place, temperature, max_tokens }: Endpoint): string {
+  return `${model}@${place}#${crc32(JSON.stringify({ temperature, max_tokens }))}`;
 }
 
 function addressOf(text: unknown): URL {

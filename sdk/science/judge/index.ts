@@ -1,4 +1,4 @@
-export { endpointJudge } from "./endpoint.ts";
+export { endpointJudge } from "./endpoint_judge.ts";
 export type { EndpointOptions } from "./endpoint_options.ts";
 export { JUDGE_DEFAULTS } from "./endpoint_options.ts";
 export {

@@ -33,16 +33,7 @@ const OPTIONS: Rules<JudgeOptions> = {
   on_progress: rules.callback,
 };
 
-/**
- * Scores the responses of a run that this judge has not scored; those of the default role need no score. What was
- * scored before stays, that of other judges too: `fit` goes by one of them.
- *
- * @param source a run, its folder, or its store
- * @throws CapstanError `bad_request`, `bad_file`, `not_found`, `judge`, `network`, `access_denied`, `aborted`: what was
- *   scored is kept, and the same call goes on with the rest
- * @example
- * await judge("run/", { judge: { url: "http://127.0.0.1:8080/v1", model: "qwen3-8b" } });
- */
+/** `judge` of `verbs.ts`. */
 export async function judge(source: Run | string | RunStore, given: JudgeOptions): Promise<Run> {
   const options = readOptions("judge responses", given, OPTIONS);
   const run = await openRun(source, true);
@@ -53,13 +44,7 @@ export async function judge(source: Run | string | RunStore, given: JudgeOptions
   return run;
 }
 
-/**
- * What `judge` would ask, and how much of it; asks nothing and writes nothing.
- *
- * @throws CapstanError as `judge`
- * @example
- * const { requests } = await planJudging("run/", { judge: "all" });
- */
+/** `planJudging` of `verbs.ts`. */
 export async function planJudging(source: Run | string | RunStore, given: JudgeOptions): Promise<JudgePlan> {
   const options = readOptions("judge responses", given, OPTIONS);
   const run = await openRun(source, false);

@@ -1,6 +1,6 @@
 import { eachOf } from "../../common/pool.ts";
 import { type OnProgress, ProgressMeter } from "../progress.ts";
-import { DEFAULT_ROLE } from "../recipe/roles.ts";
+import { DEFAULT_ROLE } from "../recipe/default_role.ts";
 import type { ResponseRecord, ScoreRecord } from "../run/records.ts";
 import type { Run } from "../run/run.ts";
 import { type Judge, type Score, scoreOf } from "./judge.ts";

@@ -88,16 +88,7 @@ export interface Drift {
   warnings: string[];
 }
 
-/**
- * Plays a scripted conversation and follows the replies along the Assistant axis, uncapped and capped (paper,
- * section 4): the same user turns and seeds, each side answering its own conversation.
- *
- * @throws CapstanError `bad_request`, `bad_file`, `context_overflow`, `aborted`
- * @example
- * const [script] = await readDriftScripts(model, await readRecipe(model));
- * const { uncapped, capped } = await drift(model, script, { axis, caps });
- * uncapped.map(({ projection }) => projection);
- */
+/** `drift` of `verbs.ts`. */
 export async function drift(model: Model, script: DriftScript, given: DriftOptions): Promise<Drift> {
   checkModel(model, "drift");
   const options = readOptions("drift", given, OPTIONS);
@@ -180,13 +171,7 @@ function opening(model: Model, script: DriftScript): { list: Message[]; pending:
   return { list: [{ role: "system", content: system }], pending: "" };
 }
 
-/**
- * The scripts of a file, or of the model's recipe; none when it names none. A list, or `{ conversations }`.
- *
- * @throws CapstanError `not_found`, `bad_file`
- * @example
- * const scripts = await readDriftScripts(model, await readRecipe(model));
- */
+/** `readDriftScripts` of `verbs.ts`. */
 export async function readDriftScripts(
   model: Pick<Model, "files">,
   recipe: Recipe,

@@ -86,18 +86,7 @@ export interface Projection {
   warnings: string[];
 }
 
-/**
- * Projects a conversation on the Assistant axis, token by token and turn by turn (paper, section 4). One that is longer
- * than the context is read in windows, which the result names: turns then stand under the past that their window has.
- *
- * @throws CapstanError `bad_file`, `bad_request`, `context_overflow`, `tokenizer`, `aborted`
- * @example
- * const { turns } = await project(model, [
- *   { role: "user", content: "Hello" },
- *   { role: "assistant", content: "Good day." },
- * ], { axis });
- * turns[1].alert;
- */
+/** `project` of `verbs.ts`. */
 export async function project(
   model: Model,
   transcript: TranscriptInput,

@@ -10,13 +10,7 @@ export interface DemoCase {
   check: TextCheck;
 }
 
-/**
- * The prompts that a model's recipe offers to show; none when it names none.
- *
- * @throws CapstanError `not_found`, `bad_file`
- * @example
- * for (const { messages } of await readDemoCases(model)) generate(model, messages, { hooks: caps.hooks });
- */
+/** `readDemoCases` of `verbs.ts`. */
 export async function readDemoCases(model: Pick<Model, "files">): Promise<DemoCase[]> {
   const { demo } = await readRecipe(model);
   if (demo === undefined || model.files === null) return [];

@@ -1,4 +1,4 @@
-import { templateReads } from "../../text/index.ts";
+import { templateReads } from "../../text/chat/template_use.ts";
 import type { Model, TemplateArgs } from "../../types.ts";
 
 /** Families whose models say who they are by the family's name, as the published code has them. */

@@ -2,6 +2,7 @@ import { CapstanError, show } from "../../../models/index.ts";
 import { basename, fileKind, joinPath, listFolder, readText } from "../../platform/index.ts";
 import type { FileSource, Model } from "../../types.ts";
 import { checkData } from "../schemas/index.ts";
+import { DEFAULT_ROLE } from "./default_role.ts";
 import { parseJson, parseJsonLines, type Recipe, readJson, readModelText } from "./recipe.ts";
 import { chooseFrom, type Subset } from "./subset.ts";
 
@@ -19,9 +20,6 @@ export interface Question {
   id: number | string;
   question: string;
 }
-
-/** The role that is the Assistant itself. */
-export const DEFAULT_ROLE = "default";
 
 /** The published neutral prompts: `default` when the given roles have none. */
 const DEFAULT_DEFINITION: RoleDefinition = {

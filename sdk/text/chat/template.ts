@@ -75,3 +75,12 @@ function messageOf(error: unknown): string {
   const line = error instanceof Fault ? error.line : null;
   return line === null ? text : `${text} (line ${line} of the template)`;
 }
+
+/**
+ * A template of a tokenizer.
+ *
+ * @param variables the special tokens that the tokenizer hands to it: `bos_token`, `eos_token`, ...
+ */
+export function makeTemplate(source: string, variables: Readonly<Record<string, string>>): ChatTemplate {
+  return new ChatTemplate(source, variables);
+}

@@ -3,6 +3,7 @@ import { faultsOf, type Mutant } from "../mutants.ts";
 const line = "sdk/cli/progress.test.ts";
 const lines = "sdk/cli/cli.test.ts";
 const clock = "bench/clock.test.ts";
+const starts = "bench/bench.test.ts";
 const bounds = "conformance/check/check.test.ts";
 const ops = "conformance/truth/ops/ops.test.ts";
 const sample = "conformance/truth/ops/sample.test.ts";
@@ -67,6 +68,11 @@ export const OUTSIDE: readonly Mutant[] = [
       'await ourEngine("capped", model, hooks)',
       'await ourEngine("capped", model)',
     ],
+  ]),
+  ...faultsOf("bench/cold_start.ts", starts, [
+    ["the first start counts", "if (round === 0) continue;", ""],
+    ["import with the runtime's own start", "round.import - round.empty", "round.import"],
+    ["the first token at the process's end", "first: token.first_output_ms", "first: token.elapsed_ms"],
   ]),
   ...faultsOf("bench/webgpu.ts", clock, [
     [

@@ -1,0 +1,2 @@
+/** The role that is the Assistant itself. */
+export const DEFAULT_ROLE = "default";
