@@ -6,5 +6,5 @@ import { buildDist, root } from "./runtimes/runtimes.ts";
 /** Has engines start in workers of dist/: Node 20 runs no TypeScript in one. */
 export function useBuiltWorker(): void {
   buildDist();
-  provideEngineWorker(pathToFileURL(join(root, "dist", "sdk", "platform", "engine_worker.js")));
+  provideEngineWorker(pathToFileURL(join(root, "dist", "js", "engine_worker.js")));
 }

@@ -140,7 +140,7 @@ describe("a program that never disposes of its model", () => {
     expected = [...(await generate(model, ask, GREEDY).result).tokens];
   });
 
-  const built = () => write("main.mjs", program(join(root, "dist/sdk/index.js")));
+  const built = () => write("main.mjs", program(join(root, "dist/js/index.js")));
   const source = () => write("main.ts", program(join(root, "sdk/index.ts")));
   const IN_WORKER = { ran: "WASM SIMD, 1 thread, in a worker", warnings: [], stderr: "" };
 
@@ -177,8 +177,7 @@ describe("a program that never disposes of its model", () => {
       external: ["vega", "vega-lite", "@resvg/resvg-js"],
       logLevel: "error",
     });
-    for (const name of ["pkg/capstan_core_bg.wasm", "text/pkg/capstan_text.wasm"])
-      cpSync(join(root, "core-wasm", name), join(scratch, "bundle", name), { recursive: true });
+    cpSync(join(root, "dist", "pkg"), join(scratch, "bundle", "pkg"), { recursive: true });
     const { ran, warnings, tokens } = run(process.execPath, [join(out, "main.mjs")]);
     expect([ran, tokens]).toEqual(["WASM SIMD, 1 thread", expected]);
     expect(warnings).toEqual([expect.stringMatching(/no worker started \(none at .*engine_worker.js\)/)]);
