@@ -65,6 +65,8 @@ export function build() {
 export function buildTypes() {
   made("types", (folder) => {
     say("building dist/types (tsc)");
+    // tsc's notes of what it wrote are worth nothing without all of it.
+    if (!existsSync(join(root, ".types", "conformance", "index.d.ts"))) rmSync(join(root, ".types"), TREE);
     run(process.execPath, [
       join(root, "node_modules", "typescript", "bin", "tsc"),
       "-p",
