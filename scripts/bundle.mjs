@@ -32,8 +32,6 @@ const ENTRIES = {
   // What `capstan conformance --runtime` loads into a page and into workerd.
   case_page: "conformance/hosts/page.ts",
   case_worker: "conformance/hosts/worker.ts",
-  // What sdk/platform/worker.ts starts.
-  engine_worker: ENGINE_WORKER,
 };
 
 /** Chunks and what reaches them, the first needed first. */
@@ -89,6 +87,13 @@ const OPTIONS = {
   checks: { ineffectiveDynamicImport: false },
 };
 
+const OUTPUT = {
+  format: "es",
+  comments: { legal: true, annotation: true, jsdoc: false },
+  minify: { compress: true, mangle: { toplevel: false }, codegen: { removeWhitespace: true } },
+  entryFileNames: "[name].js",
+};
+
 /** Helpers that the bundler adds for syntax which the target lacks. */
 const HELPERS = "@oxc-project";
 
@@ -100,18 +105,16 @@ const TESTING = ["main", "tasks"];
 const out = process.argv[2];
 writeWorkerdConfig(await bundle("js", ENTRIES, await unitsOf(ENTRIES)));
 const tests = Object.fromEntries(TESTING.map((name) => [name, `testing/runtimes/${name}.ts`]));
-await bundle("testing", { ...tests, engine_worker: ENGINE_WORKER }, null);
+await bundle("testing", tests, null);
+for (const folder of ["js", "testing"]) await bundleEngineWorker(folder);
 for (const folder of BINARIES) copyBinaries(`core-wasm/${folder}`);
 
 /** @param units of which unit a module is; null to leave it to the bundler */
 async function bundle(folder, entries, units) {
   const build = await rolldown({ ...OPTIONS, input: entries });
   const { output } = await build.write({
+    ...OUTPUT,
     dir: join(out, folder),
-    format: "es",
-    comments: { legal: true, annotation: true, jsdoc: false },
-    minify: { compress: true, mangle: { toplevel: false }, codegen: { removeWhitespace: true } },
-    entryFileNames: "[name].js",
     chunkFileNames: ({ facadeModuleId, name }) => `${facadeModuleId ? slug(facadeModuleId) : name}.js`,
     paths: (name) => (name.endsWith(".wasm") ? `../pkg/${basename(name)}` : name),
     ...(units === null
@@ -125,6 +128,16 @@ async function bundle(folder, entries, units) {
   });
   await build.close();
   return output;
+}
+
+/**
+ * What sdk/platform/worker.ts starts, beside the file that starts it. A file of its own with all that it needs: other
+ * bundlers make a worker of it that is split no further.
+ */
+async function bundleEngineWorker(folder) {
+  const build = await rolldown({ ...OPTIONS, input: { engine_worker: ENGINE_WORKER } });
+  await build.write({ ...OUTPUT, dir: join(out, folder), codeSplitting: false });
+  await build.close();
 }
 
 /**
