@@ -6,9 +6,13 @@ import { causesOf, type Log, RequestLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { identify } from "./policy/keys.ts";
 import { addChat } from "./routes/chat.ts";
+import { addCompletions } from "./routes/completions.ts";
 import type { App, Env, Shared } from "./routes/context.ts";
+import { addEmbeddings } from "./routes/embeddings.ts";
 import { addHealth } from "./routes/health.ts";
 import { addModels } from "./routes/models.ts";
+import { addOpenApi } from "./routes/openapi.ts";
+import { addResponses } from "./routes/responses.ts";
 import { Service, type ServiceOptions } from "./service/service.ts";
 import { makeId } from "./wire/ids.ts";
 
@@ -34,9 +38,13 @@ export function createApp(options: AppOptions = {}): App {
   const app: App = new Hono<Env>();
   addRequestLog(app, shared);
   addHealth(app, shared);
+  addOpenApi(app);
   addGate(app, shared);
   addModels(app, shared);
   addChat(app, shared);
+  addCompletions(app, shared);
+  addResponses(app, shared);
+  addEmbeddings(app, shared);
   app.notFound((c) => {
     const message = `Unknown request URL: ${c.req.method} ${c.req.path.slice(0, 200)}.`;
     throw new ApiError(404, message, { code: "unknown_url" });

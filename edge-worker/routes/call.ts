@@ -104,11 +104,13 @@ export class Call {
     const telemetry = telemetryOf(this.read, result);
     const { metrics } = this.shared;
     const { cap } = this.decision;
-    if (telemetry !== null && cap !== null) {
+    if (telemetry?.tokens !== undefined && cap !== null) {
       metrics.positions.add({ model: this.served.name, cap }, telemetry.tokens);
       metrics.touched.add({ model: this.served.name, cap }, telemetry.touched);
     }
-    this.c.var.request_log.fields.projection = telemetry?.projection.after ?? null;
+    if (telemetry !== null)
+      this.c.var.request_log.fields.projection =
+        telemetry.projection.axis ?? telemetry.projection.after ?? null;
     if (telemetry === null && this.drift === null) return undefined;
     return { cap, ...telemetry, ...(this.drift === null ? {} : { drift: this.drift }) };
   }

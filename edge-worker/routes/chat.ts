@@ -1,6 +1,6 @@
 import type { GenerateOptions, GenerateResult, Reply } from "../../sdk/types.ts";
 import { badRequest } from "../errors.ts";
-import { tokenProjections } from "../policy/readings.ts";
+import { readingLists, tokenReadings } from "../policy/readings.ts";
 import { readBody } from "../wire/body.ts";
 import type { CapstanRequest, CapstanResponse } from "../wire/capstan.ts";
 import {
@@ -99,23 +99,20 @@ async function answer(call: Call, chat: RunningChat): Promise<ChatResponse> {
     replies.map(async (reply, index): Promise<ChatChoice> => {
       const message = new MessageBuilder();
       const logprobs: TokenLogprob[] = [];
-      const projections = { before: [] as number[], after: [] as number[] };
       for await (const step of splitReply(reply, conversation, () => call.firstToken())) {
         message.add(step);
         if (step.token === null) continue;
         if (chat.request.logprobs) logprobs.push(tokenLogprob(call.model, step.token));
-        const read = tokenProjections(step.token);
-        if (read !== null) {
-          projections.before.push(read.before);
-          projections.after.push(read.after);
-        }
       }
       const result = await reply.result;
       results[index] = result;
       call.count(result);
       reasoning_tokens += message.n_reasoning;
       const report = call.report(result);
-      const capstan = report && { ...report, ...(chat.capstan?.projections ? { projections } : {}) };
+      const capstan = report && {
+        ...report,
+        ...(chat.capstan?.projections ? { projections: readingLists(result) } : {}),
+      };
       return choiceOf(index, message, result, chat.request.logprobs ? logprobs : null, capstan);
     }),
   );
@@ -199,7 +196,7 @@ async function* choiceChunks(
 
 /** A token's projections, where they were asked for. */
 function tokenExtra(call: Call, chat: RunningChat, { token }: ReplyStep): object {
-  const read = chat.capstan?.projections && token !== null ? tokenProjections(token) : null;
+  const read = chat.capstan?.projections && token !== null ? tokenReadings(token) : null;
   return read === null ? {} : { capstan: { cap: call.decision.cap, ...read } };
 }
 

@@ -66,7 +66,7 @@ export const CAPSTAN_REQUEST = z
   })
   .openapi("CapstanRequest");
 
-export type CapstanRequest = z.output<typeof CAPSTAN_REQUEST>;
+export type CapstanRequest = Partial<z.output<typeof CAPSTAN_REQUEST>>;
 
 /** Fields that were left out stay left out. */
 function asHook(hook: z.output<typeof HOOK>): Hook {
@@ -74,16 +74,25 @@ function asHook(hook: z.output<typeof HOOK>): Hook {
   return { ...given, site: hook.site as Site } as unknown as Hook;
 }
 
+const mean = z.number().nullable().optional();
+const list = z.array(z.number()).optional();
+
 export const CAPSTAN_RESPONSE = z
   .object({
-    cap: z.string().nullable(),
-    layer: z.int().optional(),
-    of: z.enum(["axis", "cap"]).optional(),
-    projection: z.object({ before: z.number().nullable(), after: z.number().nullable() }).optional(),
-    touched: z.int().optional(),
+    cap: z.string().nullable().openapi({ description: "The cap that acted." }),
+    projection: z.object({ before: mean, after: mean, axis: mean }).optional().openapi({
+      description:
+        "Means over the reply's tokens: on the cap's vector at its first layer, before and after it; on the Assistant axis at its target layer.",
+    }),
+    cap_layer: z.int().optional(),
+    axis_layer: z.int().optional(),
+    touched: z.int().optional().openapi({ description: "Positions that the cap moved at its first layer." }),
     tokens: z.int().optional(),
     mean_shift: z.number().optional(),
-    projections: z.object({ before: z.array(z.number()), after: z.array(z.number()) }).optional(),
+    projections: z
+      .object({ before: list, after: list, axis: list })
+      .optional()
+      .openapi({ description: "The same by token, where they were asked for." }),
     drift: z
       .object({
         threshold: z.number(),
