@@ -19,7 +19,7 @@ export class Call {
   readonly shared: Shared;
   readonly served: ServedModel;
   readonly model: Model;
-  readonly decision: Decision;
+  decision: Decision;
   readonly signal: AbortSignal;
   /** What was seen of the conversation's earlier turns. */
   drift: DriftReport | null = null;
@@ -66,13 +66,12 @@ export class Call {
     const decision = decide(served, c.var.client, request);
     const { fields } = c.var.request_log;
     fields.model = served.name;
-    fields.cap = decision.cap;
     const leave = served.holder.use();
     try {
       const loading = served.open();
       keepAlive(c, loading);
       const call = new Call(c, shared, served, await loading, decision, leave);
-      c.header("x-capstan-cap", decision.cap === null ? "none" : encodeURIComponent(decision.cap));
+      call.#showCap();
       return call;
     } catch (error) {
       leave();
@@ -85,7 +84,20 @@ export class Call {
   addCap(name: string): void {
     const caps = this.served.caps.get(name);
     if (caps === undefined || this.decision.caps.includes(caps)) return;
-    this.read = readHooks(this.served, [...this.decision.caps, caps], this.decision.hooks);
+    const { cap, ...decision } = this.decision;
+    this.decision = {
+      ...decision,
+      cap: cap === null ? name : `${cap}+${name}`,
+      caps: [...decision.caps, caps],
+    };
+    this.read = readHooks(this.served, this.decision.caps, this.decision.hooks);
+    this.#showCap();
+  }
+
+  #showCap(): void {
+    const { cap } = this.decision;
+    this.c.var.request_log.fields.cap = cap;
+    this.c.header("x-capstan-cap", cap === null ? "none" : encodeURIComponent(cap));
   }
 
   /** Submits a prompt: refused where the queue is full. */

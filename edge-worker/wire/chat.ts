@@ -7,26 +7,17 @@ import { EXTENSION, RESPONSE_FORMAT, SAMPLING, STREAM, WITHOUT_EFFECT } from "./
 const TEXT_PART = z.strictObject({ type: z.literal("text"), text: z.string() });
 const REFUSAL_PART = z.strictObject({ type: z.literal("refusal"), refusal: z.string() });
 
-const text_content = z.union([
-  z.string(),
-  z.array(
-    z.custom<z.input<typeof TEXT_PART>>((part) => TEXT_PART.safeParse(part).success, {
-      error: 'a content part must be { "type": "text", "text": ... }: this model reads text alone',
-    }),
-  ),
-]);
-const documented_content = text_content.openapi({
-  anyOf: [
-    { type: "string" },
-    {
-      type: "array",
-      items: {
-        type: "object",
-        properties: { type: { type: "string", enum: ["text"] }, text: { type: "string" } },
-      },
-    },
-  ],
-} as never);
+const ANY_TEXT_PART = z
+  .custom<z.input<typeof TEXT_PART>>((part) => TEXT_PART.safeParse(part).success, {
+    error: 'a content part must be { "type": "text", "text": ... }: this model reads text alone',
+  })
+  .openapi({
+    type: "object",
+    required: ["type", "text"],
+    properties: { type: { type: "string", enum: ["text"] }, text: { type: "string" } },
+  });
+
+const text_content = z.union([z.string(), z.array(ANY_TEXT_PART)]);
 
 const TOOL_CALL = z.object({
   id: z.string().max(200),
@@ -37,9 +28,9 @@ const TOOL_CALL = z.object({
 // Fields beside these do not reach the template.
 const MESSAGE = z
   .discriminatedUnion("role", [
-    z.object({ role: z.literal("system"), content: documented_content, name: z.string().nullish() }),
-    z.object({ role: z.literal("developer"), content: documented_content, name: z.string().nullish() }),
-    z.object({ role: z.literal("user"), content: documented_content, name: z.string().nullish() }),
+    z.object({ role: z.literal("system"), content: text_content, name: z.string().nullish() }),
+    z.object({ role: z.literal("developer"), content: text_content, name: z.string().nullish() }),
+    z.object({ role: z.literal("user"), content: text_content, name: z.string().nullish() }),
     z.object({
       role: z.literal("assistant"),
       content: z.union([z.string(), z.array(z.union([TEXT_PART, REFUSAL_PART]))]).nullish(),
@@ -48,7 +39,7 @@ const MESSAGE = z
       reasoning_content: z.string().nullish(),
       tool_calls: z.array(TOOL_CALL).max(128).nullish(),
     }),
-    z.object({ role: z.literal("tool"), content: documented_content, tool_call_id: z.string().max(200) }),
+    z.object({ role: z.literal("tool"), content: text_content, tool_call_id: z.string().max(200) }),
   ])
   .openapi("ChatMessage");
 

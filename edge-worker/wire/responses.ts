@@ -5,12 +5,17 @@ import { EXTENSION, RESPONSE_FORMAT, SAMPLING, WITHOUT_EFFECT } from "./sampling
 
 /** `POST /v1/responses`, as OpenAI has it: text and calls of functions; nothing is kept between requests. */
 
-const PART = z.custom<{ type: "input_text" | "output_text" | "text"; text: string }>(
-  (part) =>
-    z.looseObject({ type: z.enum(["input_text", "output_text", "text"]), text: z.string() }).safeParse(part)
-      .success,
-  { error: 'a content part must be { "type": "input_text", "text": ... }: this model reads text alone' },
-);
+const PART_TYPES = ["input_text", "output_text", "text"] as const;
+const ANY_PART = z.looseObject({ type: z.enum(PART_TYPES), text: z.string() });
+const PART = z
+  .custom<{ type: (typeof PART_TYPES)[number]; text: string }>((part) => ANY_PART.safeParse(part).success, {
+    error: 'a content part must be { "type": "input_text", "text": ... }: this model reads text alone',
+  })
+  .openapi({
+    type: "object",
+    required: ["type", "text"],
+    properties: { type: { type: "string", enum: [...PART_TYPES] }, text: { type: "string" } },
+  });
 
 const MESSAGE_ITEM = z.object({
   type: z.literal("message").nullish(),

@@ -41,12 +41,12 @@ export function openingOf(style: ToolStyle): string {
 /** The automaton over a reply's text. What it cannot read as a call stays text, to the last character. */
 export class ReplySplitter {
   readonly #options: SplitOptions;
-  #mode: "start" | "text" | "reasoning" | "after" | "call";
+  #mode: "start" | "text" | "opened" | "reasoning" | "after" | "call";
   #held = "";
 
   constructor(options: SplitOptions) {
     this.#options = options;
-    this.#mode = options.reasoning === "inside" ? "reasoning" : "start";
+    this.#mode = options.reasoning === "inside" ? "opened" : "start";
   }
 
   /** Takes the next text; gives what is certain by now. */
@@ -74,6 +74,13 @@ export class ReplySplitter {
       case "start":
         this.#start(is_end);
         return;
+      case "opened": {
+        // The line break behind the tag is the template's.
+        if (this.#held === "" && !is_end) return;
+        this.#held = this.#held.replace(/^\n/, "");
+        this.#mode = "reasoning";
+        return;
+      }
       case "reasoning": {
         if (this.#upTo(THINK.close, "reasoning", parts, is_end)) this.#mode = "after";
         return;
@@ -101,8 +108,8 @@ export class ReplySplitter {
     const { reasoning, tools } = this.#options;
     const rest = this.#held.trimStart();
     if (reasoning === "looked for" && rest.startsWith(THINK.open)) {
-      this.#held = rest.slice(THINK.open.length).replace(/^\n/, "");
-      this.#mode = "reasoning";
+      this.#held = rest.slice(THINK.open.length);
+      this.#mode = "opened";
       return;
     }
     const may_think = reasoning === "looked for" && THINK.open.startsWith(rest);
