@@ -26,6 +26,7 @@ export interface LogEntry {
   reply_text?: string;
 }
 
+/** Takes each line of a log. */
 export type Log = (entry: LogEntry) => void;
 
 /** What is known of a request so far; written once, when its response has ended. */

@@ -4,7 +4,7 @@ import { type Io, verb } from "../../sdk/cli/io.ts";
 import { dirname, resolvePath, sha256 } from "../../sdk/platform/index.ts";
 import { readPolicy } from "../policy/policy.ts";
 import { fileFinder, readFiles } from "../service/served_model.ts";
-import { readPolicyFile } from "./serve.ts";
+import { readPolicyFile } from "./policy_file.ts";
 
 export function addPolicy(program: Command): void {
   const policy = program.command("policy").description("check the policy of a server, make its keys");

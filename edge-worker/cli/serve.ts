@@ -1,25 +1,21 @@
 import type { Command } from "commander";
-import { CapstanError } from "../../models/index.ts";
 import { EXIT } from "../../sdk/cli/exit.ts";
 import { type Io, verb } from "../../sdk/cli/io.ts";
 import { addModelOptions, type ModelOptions, wholeNumber } from "../../sdk/cli/options.ts";
 import {
   dirname,
-  env,
   type HttpListener,
   onHangup,
-  readText,
   resolvePath,
   runtime,
   serveOnDeno,
-  sha256,
   write,
 } from "../../sdk/platform/index.ts";
 import { createApp } from "../app.ts";
 import type { LogEntry } from "../log.ts";
-import type { PolicyInput } from "../policy/policy.ts";
 import { fileFinder } from "../service/served_model.ts";
 import { Service } from "../service/service.ts";
+import { policyOfModel, readPolicyFile } from "./policy_file.ts";
 
 interface Options extends ModelOptions {
   policy?: string;
@@ -57,7 +53,7 @@ Examples:
 async function serve(io: Io, options: Options) {
   const { policy: file } = options;
   const service = new Service({
-    policy: file === undefined ? await policyOf(options) : await readPolicyFile(file),
+    policy: file === undefined ? await policyOfModel(options) : await readPolicyFile(file),
     files: fileFinder((path) => resolvePath(file === undefined ? "." : dirname(resolvePath(file)), path)),
   });
   try {
@@ -125,49 +121,4 @@ function note(level: LogEntry["level"], message: string): void {
 /** A log that cannot be written (a full disk) does not stop the server. */
 function writeLine(entry: LogEntry): void {
   write("stderr", `${JSON.stringify(entry)}\n`).catch(() => {});
-}
-
-/** A policy file's JSON; paths of models in it are from its folder. @throws CapstanError `not_found`, `bad_file` */
-export async function readPolicyFile(file: string): Promise<PolicyInput> {
-  const text = await readText(file);
-  let policy: PolicyInput;
-  try {
-    policy = JSON.parse(text) as PolicyInput;
-  } catch (cause) {
-    const found = (cause as Error).message;
-    throw new CapstanError("bad_file", { action: `read ${file}`, need: "JSON", found }, { cause });
-  }
-  const folder = dirname(resolvePath(file));
-  for (const model of Object.values(policy?.models ?? {})) {
-    if (typeof model?.source === "string" && /^\.\.?(\/|$)/.test(model.source))
-      model.source = resolvePath(folder, model.source);
-  }
-  return policy;
-}
-
-/** The policy that the options stand for. */
-async function policyOf(options: Options): Promise<PolicyInput> {
-  const { model, device = "auto", dtype = "auto", n_ctx, axis, cap, pinned = false } = options;
-  const key = env("CAPSTAN_API_KEY");
-  return {
-    models: {
-      [nameOf(model)]: {
-        source: model,
-        device,
-        dtype,
-        pinned,
-        ...(n_ctx === undefined ? {} : { n_ctx }),
-        ...(axis === undefined ? {} : { axis }),
-        ...(cap === undefined ? {} : { caps: { cap: { file: cap } }, default_cap: "cap" }),
-      },
-    },
-    ...(key === undefined ? {} : { keys: { env: { sha256: await sha256(key) } } }),
-  };
-}
-
-/** What clients call a model: a hub id as it is; of a path or URL its last part, for the rest is the server's. */
-function nameOf(source: string): string {
-  if (/^[\w-][\w.-]*\/[\w.-]+(@[\w.-]+)?$/.test(source)) return source;
-  const [path = source] = source.split(/[?#]/);
-  return path.split(/[\\/]/).findLast((part) => part !== "") ?? source;
 }

@@ -27,6 +27,8 @@ export class Call {
   readonly #left = new AbortController();
   readonly #deadline: AbortSignal;
   readonly #leave: () => void;
+  /** Ends what listens to the signal: Deno stays alive for a timeout that is listened to. */
+  #unlisten: () => void = () => {};
 
   private constructor(
     c: RequestContext,
@@ -182,6 +184,7 @@ export class Call {
     };
     if (this.signal.aborted) onAbort();
     else this.signal.addEventListener("abort", onAbort, { once: true });
+    this.#unlisten = () => this.signal.removeEventListener("abort", onAbort);
     const body = eventStream(this.#untilEnd(events), {
       end,
       left: () => this.#left.abort(),
@@ -211,6 +214,7 @@ export class Call {
   }
 
   end(): void {
+    this.#unlisten();
     this.#leave();
     this.c.var.release();
   }
