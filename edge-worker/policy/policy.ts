@@ -1,5 +1,8 @@
 import { z } from "zod";
 import { CapstanError } from "../../models/index.ts";
+import type { ModelPolicy, Policy, PolicyInput } from "./types.ts";
+
+export type { ClientPolicy, DriftPolicy, ModelPolicy, Policy, PolicyInput } from "./types.ts";
 
 /** The policy file: what is served, to whom, under which caps. `policy.schema.json` is made of this. */
 
@@ -117,7 +120,7 @@ const LIMITS = z.strictObject({
     .describe("Seconds that running requests are given on SIGTERM."),
 });
 
-const SCHEMA = z.strictObject({
+const SCHEMA: z.ZodType<Policy, PolicyInput> = z.strictObject({
   $schema: z.string().optional().describe("For editors: where the schema of the file lies. Not read."),
   models: z
     .record(name, MODEL)
@@ -140,15 +143,6 @@ const SCHEMA = z.strictObject({
     .describe("Origins whose pages may call the API. Default: none."),
   log_text: z.boolean().default(false).describe("Whether the log holds the text of requests and replies."),
 });
-
-/** A policy as its file has it: what has a default may be left out. */
-export type PolicyInput = z.input<typeof SCHEMA>;
-/** A checked policy, every default filled in. */
-export type Policy = z.output<typeof SCHEMA>;
-export type ModelPolicy = Policy["models"][string];
-export type DriftPolicy = NonNullable<ModelPolicy["drift"]>;
-/** What a client may do. */
-export type ClientPolicy = Omit<Policy["keys"][string], "sha256">;
 
 /**
  * Checks a policy as a whole.

@@ -25,7 +25,7 @@ export interface ServiceState {
 
 /** Models under a policy that may be replaced while requests run. */
 export class Service {
-  readonly rates = new ClientRates(() => performance.now());
+  readonly rates: ClientRates = new ClientRates(() => performance.now());
   readonly #given: Readonly<Record<string, GivenModel>>;
   readonly #find: FindFile;
   readonly #policy: PolicyInput;
