@@ -19,8 +19,8 @@ describe.skipIf(lacks("workerd"))("the app in workerd", () => {
   afterAll(() => worker[Symbol.asyncDispose]());
 
   const ask = (path: string, body?: object, signal?: AbortSignal) =>
-    fetch(`${worker.address}${path}`, {
-      headers: { "x-test-origin": worker.origin, "content-type": "application/json" },
+    fetch(`${worker.address}/at/${encodeURIComponent(worker.origin)}${path}`, {
+      headers: { "content-type": "application/json" },
       ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
       ...(signal === undefined ? {} : { signal }),
     });
