@@ -96,6 +96,8 @@ function addRequestLog(app: App, { log, metrics }: Shared): void {
     await next();
     c.header("x-request-id", request_id);
     c.header("x-content-type-options", "nosniff");
+    // Answers are data: a browser that shows one loads and runs nothing.
+    c.header("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
     request_log.fields.status = c.res.status;
     request_log.fields.route = routeOf(c.req.path, c.res.status);
     if (request_log.is_streaming) return;

@@ -25,6 +25,7 @@ export interface ServiceState {
 
 /** Models under a policy that may be replaced while requests run. */
 export class Service {
+  /** What each client is at, against its limits. */
   readonly rates: ClientRates = new ClientRates(() => performance.now());
   readonly #given: Readonly<Record<string, GivenModel>>;
   readonly #find: FindFile;
@@ -45,6 +46,7 @@ export class Service {
     readPolicy(this.#policy, "the policy");
   }
 
+  /** Whether it refuses new requests, for good. */
   get is_draining(): boolean {
     return this.#is_draining;
   }
@@ -102,6 +104,7 @@ export class Service {
     await Promise.all([...this.#holders.values()].map((holder) => holder.drain(signal)));
   }
 
+  /** Frees its models; requests that run end with an error. */
   async dispose(): Promise<void> {
     this.#is_draining = true;
     await Promise.all([...this.#holders.values()].map((holder) => holder.dispose()));
