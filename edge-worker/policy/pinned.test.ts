@@ -111,6 +111,11 @@ describe("a pinned cap", () => {
       capstan: { hooks: [{ ...reading, name: "capstan.after" }] },
     });
     expect(named.status).toBe(400);
+    const like = await post(app, CHAT, {
+      messages,
+      capstan: { hooks: [{ ...reading, name: "capstan.mine" }] },
+    });
+    expect([like.status, like.body.error.param]).toEqual([400, "capstan.hooks[0].name"]);
   });
 
   it("acts on raw prompts, parsed control tokens, token ids and echoes", async () => {

@@ -118,6 +118,72 @@ describe("a service", () => {
     await expect(first.forward([1])).rejects.toThrow(/disposed/);
     await service.dispose();
   });
+
+  it("frees what a refused policy had begun to load, and takes the same model in a later one", async () => {
+    const service = new Service({ policy: { models: { tiny: { source: "capstan-tiny", device: "wasm" } } } });
+    const app = createApp({ service });
+    await service.load();
+    const other = { source: "capstan-tiny", device: "wasm" as const, n_ctx: 128 };
+    const wrong = { models: { other, none: { source: "/nowhere/at/all" } } };
+    await expect(service.reload(wrong)).rejects.toThrow(CapstanError);
+    expect([...service.current!.models.keys()]).toEqual(["tiny"]);
+    await Promise.all([service.reload(wrong).catch(() => {}), service.reload({ models: { other } })]);
+    const model = service.current!.models.get("other")!.holder.loaded!;
+    expect((await post(app, CHAT, request)).status).toBe(200);
+    expect(await isDisposed(model)).toBe(false);
+    await service.dispose();
+  });
+
+  it("ends a reply whose stream is given up, where no signal says so", async () => {
+    const model = await fresh();
+    const app = createApp({ models: { tiny: model } });
+    const bias = Object.fromEntries([...model.spec.eos_token_ids].map((id) => [id, -100]));
+    const streamed = await app.request(CHAT, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ ...request, max_tokens: 900, logit_bias: bias, stream: true }),
+    });
+    const reader = streamed.body!.getReader();
+    await reader.read();
+    expect(model.stats().n_running).toBe(1);
+    await reader.cancel();
+    for (let i = 0; i < 200 && model.stats().n_running > 0; i++)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(model.stats().n_running).toBe(0);
+    expect((await post(app, "/v1/completions", { prompt: "x", max_tokens: 1 })).status).toBe(200);
+    await model.dispose();
+  });
+
+  it("refuses a request that was under way when it began to drain: 503, not the queue's 429", async () => {
+    const service = new Service({ models: { tiny: await fresh() } });
+    const app = createApp({ service });
+    await service.load();
+    let send: () => void = () => {};
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        send = () => {
+          controller.enqueue(new TextEncoder().encode(JSON.stringify(request)));
+          controller.close();
+        };
+      },
+    });
+    const asked = app.request(CHAT, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body,
+      duplex: "half",
+    } as RequestInit);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const drained = service.drain(new AbortController().signal);
+    send();
+    const answer = await asked;
+    expect([answer.status, ((await answer.json()) as { error: { code: string } }).error.code]).toEqual([
+      503,
+      "draining",
+    ]);
+    await drained;
+    await service.dispose();
+  });
 });
 
 describe("requests of one batch", () => {

@@ -31,9 +31,10 @@ export class Service {
   readonly #find: FindFile;
   readonly #policy: PolicyInput;
   /** By what the policy says of how it is loaded. */
-  #holders = new Map<string, ModelHolder>();
+  readonly #holders = new Map<string, ModelHolder>();
   #state: Promise<ServiceState> | null = null;
   #ready: ServiceState | null = null;
+  #reloading: Promise<void> = Promise.resolve();
   #is_draining = false;
 
   /** @throws CapstanError `bad_file` for a policy that is none */
@@ -80,19 +81,29 @@ export class Service {
    * @throws CapstanError `bad_file`, `not_found`, and what `load` throws
    */
   async reload(policy: PolicyInput): Promise<void> {
-    const before = new Map(this.#holders);
-    const next = await this.#make(readPolicy(policy, "the policy"));
+    // One after the other: each goes by what the one before has left.
+    const reload = this.#reloading.then(() => this.#replace(readPolicy(policy, "the policy")));
+    this.#reloading = reload.catch(() => {});
+    await reload;
+  }
+
+  async #replace(policy: Policy): Promise<void> {
+    const known = new Set(this.#holders.values());
     try {
+      const next = await this.#make(policy);
       for (const model of next.models.values()) await model.open();
+      this.#ready = next;
+      const kept = new Set([...next.models.values()].map(({ holder }) => holder));
+      this.#retire((holder) => !kept.has(holder));
     } catch (error) {
-      for (const [key, holder] of this.#holders) if (!before.has(key)) holder.retire();
-      this.#holders = before;
+      this.#retire((holder) => !known.has(holder));
       throw error;
     }
-    this.#ready = next;
-    const kept = new Set([...next.models.values()].map(({ holder }) => holder));
+  }
+
+  #retire(isGone: (holder: ModelHolder) => boolean): void {
     for (const [key, holder] of this.#holders) {
-      if (kept.has(holder)) continue;
+      if (!isGone(holder)) continue;
       this.#holders.delete(key);
       holder.retire();
     }
