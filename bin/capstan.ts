@@ -4,6 +4,8 @@ import { argv, reserveStdout } from "../sdk/platform/index.ts";
 /** Every verb of the command, by name. */
 export const VERBS: Verbs = {
   ...SDK_VERBS,
+  serve: async () => (await import("../edge-worker/cli/serve.ts")).addServe,
+  policy: async () => (await import("../edge-worker/cli/policy.ts")).addPolicy,
   conformance: async () => (await import("../conformance/check/cli.ts")).addConformance,
   bench: async () => (await import("../bench/cli.ts")).addBench,
 };

@@ -16,6 +16,7 @@ const SOURCES: Record<string, string> = {
   "./models": "models/index.ts",
   "./safetensors": "sdk/checkpoint/safetensors/index.ts",
   "./plots": "sdk/science/plots/index.ts",
+  "./edge": "edge-worker/index.ts",
   "./conformance": "conformance/index.ts",
 };
 const subpaths = Object.entries(npm.exports).flatMap(([name, to]) =>

@@ -73,6 +73,7 @@ const TESTS = [
   "conformance/report/make.test.ts",
   "conformance/report/report.test.ts",
   "conformance/report/table.test.ts",
+  "edge-worker/cli/serve.test.ts",
 ].map((path) => readFileSync(join(root, path), "utf8"));
 
 function commandsOf(command: Command, path: readonly string[] = []): { path: string; command: Command }[] {

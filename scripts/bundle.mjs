@@ -28,6 +28,8 @@ const ENTRIES = {
   plots: "sdk/science/plots/index.ts",
   conformance: "conformance/index.ts",
   conformance_workerd: "conformance/workerd.ts",
+  edge: "edge-worker/index.ts",
+  edge_workerd: "edge-worker/workerd.ts",
   capstan: "bin/capstan.ts",
   // What `capstan conformance --runtime` loads into a page and into workerd.
   case_page: "conformance/hosts/page.ts",
@@ -57,6 +59,7 @@ const UNITS = {
   experiment: ["sdk/science/experiment.ts", "sdk/science/judge/endpoint.ts"],
   charts: ["sdk/science/plots/index.ts"],
   proof: ["conformance/index.ts", "conformance/hosts/job.ts"],
+  http: ["edge-worker/index.ts"],
   command: ["bin/capstan.ts", "sdk/cli/verbs/generate.ts"],
   verbs: filesOf("sdk/cli/verbs"),
   check: ["conformance/check/cli.ts"],

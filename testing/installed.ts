@@ -23,7 +23,11 @@ export interface InstalledProject extends Disposable {
 
 /** Packages that the tarball's dependencies need, from the repository's own node_modules. */
 const DEPENDENCIES = [
+  "@asteasolutions/zod-to-openapi",
   "@cfworker/json-schema",
+  "@hono/node-server",
+  "@hono/zod-openapi",
+  "@hono/zod-validator",
   "re2js",
   "commander",
   "is-any-array",
@@ -31,6 +35,10 @@ const DEPENDENCIES = [
   "ml-array-min",
   "ml-array-rescale",
   "ml-matrix",
+  "hono",
+  "openapi3-ts",
+  "yaml",
+  "zod",
 ];
 /** What npm would have installed beside them; those that a plot needs are large, and linked. */
 const OPTIONAL = ["@resvg/resvg-js", "vega", "vega-lite"];

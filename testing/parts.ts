@@ -38,6 +38,10 @@ const PARTS = {
     install: "apt-get install chromium, and CAPSTAN_CHROMIUM when it is not /usr/bin/chromium",
   },
   bun: { here: () => runs(bun_path, "--version"), install: "npm ci --prefix testing/bun" },
+  clients: {
+    here: () => existsSync(join(testing, "clients", "node_modules", "openai")),
+    install: "npm ci --prefix testing/clients (147 MB)",
+  },
   deno: { here: () => runs(deno_path, "--version"), install: "npm ci --prefix testing/deno" },
   python: {
     here: () =>

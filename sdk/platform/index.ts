@@ -36,6 +36,7 @@ export {
   writeFileAtomic,
 } from "./files.ts";
 export { sha256 } from "./hash.ts";
+export { type HttpListener, type HttpOptions, serveOnDeno } from "./http.ts";
 export { launcher, quoteArgument } from "./launcher.ts";
 export { holdLock, type LockHolder, tryLock } from "./locks.ts";
 export { importModule } from "./modules.ts";
@@ -50,6 +51,7 @@ export {
   isAdministrator,
   isTty,
   memory,
+  onHangup,
   onInterrupt,
   pageUrl,
   peakResident,

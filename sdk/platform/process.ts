@@ -113,6 +113,16 @@ export function onInterrupt(handler: (signal: "SIGINT" | "SIGTERM") => void): ()
 }
 
 /**
+ * Calls `handler` on SIGHUP, by which a server is asked to read its configuration again. Windows has none.
+ *
+ * @returns a function that gives the signal back to the system
+ */
+export function onHangup(handler: () => void): () => void {
+  process().on("SIGHUP", handler);
+  return () => void process().off("SIGHUP", handler);
+}
+
+/**
  * Bytes: what the process may still allocate, what the machine has, and what the process holds. `assumed` where the
  * machine's are not shown (to Deno without `--allow-sys`).
  */

@@ -9,6 +9,7 @@ const ENTRIES = [
   "sdk/index.ts",
   "models/index.ts",
   "sdk/checkpoint/safetensors/index.ts",
+  "edge-worker/index.ts",
   "conformance/index.ts",
   "bin/capstan.ts",
 ].map((name) => join(root, name));

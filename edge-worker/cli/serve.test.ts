@@ -1,0 +1,234 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sha256 } from "../../sdk/platform/index.ts";
+import { deno_path } from "../../testing/parts.ts";
+import { buildDist, root } from "../../testing/runtimes/runtimes.ts";
+import { eventsOf, user } from "../fixtures/client.ts";
+import { CAPPED, files, model } from "../fixtures/tiny.ts";
+import type { LogEntry } from "../log.ts";
+
+/** `capstan serve` and `capstan policy` as processes, in Node and in Deno. */
+
+const scratch = mkdtempSync(join(tmpdir(), "capstan-serve-"));
+afterAll(() => rmSync(scratch, { recursive: true }));
+const file = (name: string) => join(scratch, name);
+const COMMANDS = {
+  node: [process.execPath, join(root, "bin", "capstan.mjs")],
+  deno: [deno_path, "run", "-A", "--no-lock", join(root, "bin", "capstan.ts")],
+} as const;
+
+beforeAll(() => {
+  buildDist();
+  for (const name of [CAPPED.axis, CAPPED.caps.strong.file, CAPPED.caps.weak.file])
+    writeFileSync(file(name), files(name));
+});
+
+interface Running {
+  origin: string;
+  child: ChildProcess;
+  log: LogEntry[];
+  ended: Promise<number | null>;
+}
+
+async function serve(
+  runtime: keyof typeof COMMANDS,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<Running> {
+  const [program, ...first] = COMMANDS[runtime];
+  const child = spawn(program, [...first, "serve", ...args], {
+    cwd: scratch,
+    env: { ...process.env, ...env, NO_COLOR: "1" },
+  });
+  const log: LogEntry[] = [];
+  let rest = "";
+  child.stderr.on("data", (chunk) => {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) if (line.startsWith("{")) log.push(JSON.parse(line));
+  });
+  const ended = new Promise<number | null>((resolve) => child.on("exit", resolve));
+  let stdout = "";
+  const origin = await new Promise<string>((resolve, reject) => {
+    child.stdout.on("data", (chunk) => {
+      stdout += chunk;
+      const found = /http:\/\/127\.0\.0\.1:\d+/.exec(stdout);
+      if (found !== null && stdout.endsWith("\n")) resolve(found[0]);
+    });
+    ended.then((code) => reject(new Error(`ended with ${code}: ${stdout}`)));
+  });
+  return { origin, child, log, ended };
+}
+
+const post = (
+  origin: string,
+  body: object,
+  headers: Record<string, string> = {},
+  signal: AbortSignal | null = null,
+) =>
+  fetch(`${origin}/v1/chat/completions`, {
+    signal,
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify(body),
+  });
+const bias = Object.fromEntries([...model.spec.eos_token_ids].map((id) => [id, -100]));
+const long = {
+  messages: user("Tell me a story."),
+  max_tokens: 300,
+  temperature: 1,
+  seed: 1,
+  logit_bias: bias,
+};
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let i = 0; i < 1000; i++) {
+    if (holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error("it did not come");
+}
+
+describe.each(["node", "deno"] as const)("capstan serve in %s", (runtime) => {
+  it("serves a policy, reads it again on SIGHUP without losing a stream, and drains on SIGTERM", async () => {
+    const policy = (rules: object) =>
+      writeFileSync(
+        file("policy.json"),
+        JSON.stringify({ models: { tiny: { source: "capstan-tiny", ...rules } } }),
+      );
+    policy({ ...CAPPED, pinned: true });
+    const { origin, child, log, ended } = await serve(runtime, [
+      "--policy",
+      "policy.json",
+      "--port",
+      "0",
+      "--host",
+      "127.0.0.1",
+      "--json",
+    ]);
+    const lifted = { messages: user("Hi"), max_tokens: 2, capstan: { cap: false } };
+    expect((await post(origin, lifted)).status).toBe(403);
+    const streaming = await post(origin, { ...long, stream: true });
+    expect(streaming.headers.get("x-capstan-cap")).toBe("strong");
+    policy({ ...CAPPED });
+    child.kill("SIGHUP");
+    await until(() => log.some(({ message }) => message === "policy read again"));
+    expect((await post(origin, lifted)).status).toBe(200);
+    writeFileSync(file("policy.json"), "{");
+    child.kill("SIGHUP");
+    await until(() => log.some(({ message }) => message?.startsWith("the old policy stays") === true));
+    expect((await post(origin, lifted)).status).toBe(200);
+    expect(eventsOf(await streaming.text()).at(-1).choices[0].finish_reason).toBe("length");
+    const last = await post(origin, { ...long, stream: true });
+    child.kill("SIGTERM");
+    await until(() => log.some(({ message }) => message?.startsWith("draining") === true));
+    const refused = await post(origin, long).then(
+      ({ status }) => status,
+      () => "no connection",
+    );
+    expect([503, "no connection"]).toContain(refused);
+    expect(eventsOf(await last.text()).at(-1).choices[0].finish_reason).toBe("length");
+    expect(await ended).toBe(143);
+    expect(log.at(-1)!.message).toBe("drained");
+  });
+
+  it("ends what a client has left, streamed or not", async () => {
+    const { origin, child, ended } = await serve(runtime, ["--port", "0"]);
+    const running = async () => {
+      const metrics = await (await fetch(`${origin}/metrics`)).text();
+      return Number(/state="running"\} (\d+)/.exec(metrics)![1]);
+    };
+    for (const stream of [true, false]) {
+      const left = new AbortController();
+      const asked = post(origin, { ...long, max_tokens: 900, stream }, {}, left.signal).catch(() => null);
+      for (let i = 0; i < 500 && (await running()) === 0; i++)
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      expect(await running()).toBe(1);
+      left.abort();
+      await asked;
+      for (let i = 0; i < 500 && (await running()) > 0; i++)
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      expect(await running()).toBe(0);
+    }
+    child.kill("SIGTERM");
+    expect(await ended).toBe(143);
+  });
+
+  it("serves one model without a policy, with the key of the environment", async () => {
+    const flags =
+      "--cap strong.cap.safetensors --axis axis.safetensors --pinned --model capstan-tiny --device wasm --dtype f32 --n_ctx 512 --port 0";
+    const { origin, child, ended, log } = await serve(runtime, flags.split(" "), {
+      CAPSTAN_API_KEY: "sk-secret",
+    });
+    const body = { messages: user("Hi"), max_tokens: 2 };
+    const key = { authorization: "Bearer sk-secret" };
+    expect((await post(origin, body)).status).toBe(401);
+    const answer = await post(origin, body, key);
+    expect([answer.status, answer.headers.get("x-capstan-cap")]).toEqual([200, "cap"]);
+    expect((await post(origin, { ...body, capstan: { cap: false } }, key)).status).toBe(403);
+    const { data } = (await (await fetch(`${origin}/v1/models`, { headers: key })).json()) as {
+      data: object[];
+    };
+    expect(data).toMatchObject([{ id: "capstan-tiny", capstan: { dtype: "f32", n_ctx: 512, pinned: true } }]);
+    child.kill("SIGINT");
+    expect(await ended).toBe(130);
+    expect(JSON.stringify(log)).not.toContain("sk-secret");
+  });
+});
+
+describe("deno serve", () => {
+  it("serves the default export", async () => {
+    const entry = join(root, "edge-worker", "entries", "deno.ts");
+    const child = spawn(
+      deno_path,
+      ["serve", "-A", "--no-lock", "--host", "127.0.0.1", "--port", "0", entry],
+      {
+        cwd: root,
+        env: { ...process.env, NO_COLOR: "1", CAPSTAN_MODEL: "capstan-tiny" },
+      },
+    );
+    let said = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (said += chunk));
+    await until(() => /http:\/\/[^\s/]+:\d+/.test(said));
+    const origin = /http:\/\/[^\s/]+:\d+/.exec(said)![0].replace("0.0.0.0", "127.0.0.1");
+    expect((await post(origin, { messages: user("Hi"), max_tokens: 2 })).status).toBe(200);
+    child.kill("SIGKILL");
+  });
+});
+
+describe("capstan policy", () => {
+  const run = (...args: string[]) => {
+    const [program, ...first] = COMMANDS.node;
+    return spawnSync(program, [...first, "policy", ...args], { cwd: scratch, encoding: "utf8" });
+  };
+
+  it("checks a policy and the files that it names", () => {
+    writeFileSync(file("good.json"), JSON.stringify({ models: { tiny: { ...CAPPED, pinned: true } } }));
+    const { status, stdout } = run("check", "good.json", "--json");
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      models: ["tiny"],
+      keys: [],
+      policy: { models: { tiny: { pinned: true } } },
+    });
+    writeFileSync(file("bad.json"), JSON.stringify({ models: { tiny: { pinned: true } } }));
+    expect(run("check", "bad.json")).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/models\.tiny\.pinned/),
+    });
+    writeFileSync(file("gone.json"), JSON.stringify({ models: { tiny: { axis: "gone.safetensors" } } }));
+    expect(run("check", "gone.json")).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/gone\.safetensors/),
+    });
+  });
+
+  it("makes keys that the policy's digests are of", async () => {
+    const { key, sha256: digest } = JSON.parse(run("key", "--json").stdout);
+    expect(key).toMatch(/^sk-[0-9a-f]{48}$/);
+    expect(digest).toBe(await sha256(key));
+  });
+});

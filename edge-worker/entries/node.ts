@@ -1,0 +1,83 @@
+import { createAdaptorServer } from "@hono/node-server";
+import { cannotListen, type HttpListener, type HttpOptions, originOf } from "../../sdk/platform/http.ts";
+import { ApiError } from "../errors.ts";
+
+/** An app in Node, on its own HTTP server. TLS is the platform's: a proxy or a balancer in front. */
+
+/** Milliseconds for a request's headers and for the whole of it. */
+const HEADERS_MS = 10_000;
+const REQUEST_MS = 60_000;
+const MOST_HEADER_BYTES = 16_384;
+
+interface NodeServer {
+  on(event: "error", listener: (error: Error) => void): void;
+  on(event: "clientError", listener: (error: NodeJS.ErrnoException, socket: NodeSocket) => void): void;
+  off(event: "error", listener: (error: Error) => void): void;
+  listen(port: number, host: string, listening: () => void): void;
+  address(): { address: string; port: number } | string | null;
+  close(closed: () => void): void;
+  closeIdleConnections(): void;
+  closeAllConnections(): void;
+}
+
+interface NodeSocket {
+  readonly writable: boolean;
+  end(text: string): void;
+  destroy(): void;
+}
+
+/** @throws CapstanError `network` where the port is taken */
+export async function serveOnNode(
+  fetch: (request: Request) => Response | Promise<Response>,
+  { host, port }: HttpOptions,
+): Promise<HttpListener> {
+  const server = createAdaptorServer({
+    fetch,
+    serverOptions: {
+      headersTimeout: HEADERS_MS,
+      requestTimeout: REQUEST_MS,
+      maxHeaderSize: MOST_HEADER_BYTES,
+    },
+  }) as unknown as NodeServer;
+  server.on("clientError", refuseMalformed);
+  await new Promise<void>((resolve, reject) => {
+    const onError = (cause: Error) => reject(cannotListen(host, port, cause));
+    server.on("error", onError);
+    server.listen(port, host, () => {
+      server.off("error", onError);
+      resolve();
+    });
+  });
+  const address = server.address() as { address: string; port: number };
+  return {
+    origin: originOf(address.address, address.port),
+    close: (signal) =>
+      new Promise((resolve) => {
+        const force = () => server.closeAllConnections();
+        signal.addEventListener("abort", force, { once: true });
+        server.close(() => {
+          signal.removeEventListener("abort", force);
+          resolve();
+        });
+        server.closeIdleConnections();
+        if (signal.aborted) force();
+      }),
+  };
+}
+
+/** What is no HTTP never reaches the app: it is answered in the same shape. */
+function refuseMalformed({ code }: NodeJS.ErrnoException, socket: NodeSocket): void {
+  if (!socket.writable || code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const [status, reason, message] =
+    code === "HPE_HEADER_OVERFLOW"
+      ? ([431, "Request Header Fields Too Large", "The request's headers are too large."] as const)
+      : code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? ([408, "Request Timeout", "The request did not come in time."] as const)
+        : ([400, "Bad Request", "The request is not valid HTTP."] as const);
+  const body = JSON.stringify(new ApiError(400, message, { code: "invalid_http" }).body);
+  const head = `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json\r\nconnection: close`;
+  socket.end(`${head}\r\ncontent-length: ${new TextEncoder().encode(body).length}\r\n\r\n${body}`);
+}
