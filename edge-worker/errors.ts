@@ -92,7 +92,7 @@ export function toApiError(
   const of_request = OF_REQUEST[error.code];
   if (of_request !== undefined)
     return new ApiError(400, withoutPaths(error.message), { ...of_request, cause: error });
-  if (error.code === "busy") return when.is_draining ? draining() : busy(error);
+  if (error.code === "busy") return when.is_draining ? draining() : queueFull(error.retry_after ?? 1, error);
   if (error.code === "aborted") {
     return when.deadline_passed
       ? new ApiError(504, "The request took longer than the server's deadline.", {
@@ -107,10 +107,10 @@ export function toApiError(
   return internal(error);
 }
 
-function busy(error: CapstanError): ApiError {
-  const retry_after = error.retry_after ?? 1;
+/** @param retry_after seconds */
+export function queueFull(retry_after: number, cause?: unknown): ApiError {
   const message = `The server's queue is full. Try again in ${retry_after} s.`;
-  return new ApiError(429, message, { code: "queue_full", retry_after, cause: error });
+  return new ApiError(429, message, { code: "queue_full", retry_after, cause });
 }
 
 /** The server takes nothing new. */

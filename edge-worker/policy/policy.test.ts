@@ -153,7 +153,29 @@ describe("keys", () => {
     expect(JSON.stringify(log)).not.toMatch(/colour|sk-|0123456789/);
     const spoken: LogEntry[] = [];
     await post(make({ log_text: true }, spoken), CHAT, request);
-    expect(spoken[0]!.request_text).toContain("colour");
+    await post(make({ log_text: true }, spoken), CHAT, { ...request, stream: true, n: 2 });
+    await post(make({ log_text: true }, spoken), "/v1/completions", { prompt: "The colour", max_tokens: 2 });
+    await post(make({ log_text: true }, spoken), "/v1/responses", {
+      input: "A colour?",
+      max_output_tokens: 2,
+    });
+    for (const { request_text, reply_text } of spoken) {
+      expect(request_text).toContain("colour");
+      expect(reply_text).toMatch(/\S/);
+    }
+    expect(spoken).toHaveLength(4);
+  });
+});
+
+describe("raw prompts", () => {
+  it("are refused where the policy says so", async () => {
+    const app = make({ models: { tiny: { raw_prompts: false } } });
+    for (const stream of [false, true]) {
+      const { status, body } = await post(app, "/v1/completions", { prompt: "x", stream });
+      expect([status, body.error.param]).toEqual([403, "prompt"]);
+      expect(body.error.message).toContain("models.tiny.raw_prompts");
+    }
+    expect((await post(app, CHAT, request)).status).toBe(200);
   });
 });
 
@@ -222,6 +244,11 @@ describe("CORS", () => {
       const response = await make(policy).request(CHAT, { method: "OPTIONS", headers: preflight });
       return response.headers.get("access-control-allow-origin");
     };
+    const wrong = await post(make({ cors: ["https://a.example"], anonymous: false }), CHAT, request, origin);
+    expect([wrong.status, wrong.headers.get("access-control-allow-origin")]).toEqual([
+      401,
+      "https://a.example",
+    ]);
     expect(await ask({})).toBe(null);
     expect(await ask({ cors: ["https://b.example"] })).toBe(null);
     expect(await ask({ cors: ["https://a.example"] })).toBe("https://a.example");

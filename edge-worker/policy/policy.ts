@@ -71,6 +71,12 @@ const MODEL = z.strictObject({
     .boolean()
     .default(false)
     .describe("No request changes the cap: not by another one, `false`, or hooks that intervene."),
+  raw_prompts: z
+    .boolean()
+    .default(true)
+    .describe(
+      "Whether it serves `/v1/completions`, whose prompts have no turns, so that no drift is seen in them.",
+    ),
   drift: DRIFT.optional().describe(
     "What happens when a conversation drifts from the Assistant. Needs `axis`.",
   ),

@@ -30,6 +30,8 @@ export interface ModelPolicy {
   default_cap?: string | undefined;
   /** No request changes the cap. */
   pinned: boolean;
+  /** Whether it serves prompts without a chat template. */
+  raw_prompts: boolean;
   drift?: DriftPolicy | undefined;
 }
 
@@ -67,7 +69,10 @@ export interface PolicyInput {
   $schema?: string | undefined;
   models: Record<
     string,
-    Given<Omit<ModelPolicy, "caps" | "drift">, "device" | "dtype" | "max_queue" | "pinned"> & {
+    Given<
+      Omit<ModelPolicy, "caps" | "drift">,
+      "device" | "dtype" | "max_queue" | "pinned" | "raw_prompts"
+    > & {
       caps?: Record<string, Given<CapPolicy, "any_model">> | undefined;
       drift?: Given<DriftPolicy, "turns" | "hysteresis" | "action"> | undefined;
     }

@@ -129,6 +129,13 @@ export class Call {
     return { cap, ...telemetry, ...(this.drift === null ? {} : { drift: this.drift }) };
   }
 
+  /** What was asked or answered, for the log of a policy that asks for it; several replies one under the other. */
+  noteText(field: "request_text" | "reply_text", text: string): void {
+    if (!this.c.var.state.policy.log_text) return;
+    const { fields } = this.c.var.request_log;
+    fields[field] = fields[field] === undefined ? text : `${fields[field]}\n${text}`;
+  }
+
   /** Counts tokens of a reply that has ended. */
   count({ usage }: GenerateResult): void {
     const { tokens } = this.shared.metrics;

@@ -15,7 +15,7 @@ import { checkResponseFormat, samplingOptions } from "../wire/sampling.ts";
 import { merge, type ServerEvent } from "../wire/sse.ts";
 import { fingerprint, tokenLogprob, usageOf } from "../wire/tokens.ts";
 import { Call } from "./call.ts";
-import type { App, RequestContext, Shared } from "./context.ts";
+import type { App, Shared } from "./context.ts";
 import { type Conversation, readConversation } from "./conversation.ts";
 import {
   MessageBuilder,
@@ -77,7 +77,7 @@ async function begin(call: Call, request: ChatRequest): Promise<RunningChat> {
   const replies = Array.from({ length: n }, (_, index) =>
     call.generate(messages, { ...shared, ...samplingOptions(request, index) }),
   );
-  noteText(call.c, "request_text", JSON.stringify(messages));
+  call.noteText("request_text", JSON.stringify(messages));
   const head = {
     id: makeId("chatcmpl-"),
     created: unixSeconds(),
@@ -85,10 +85,6 @@ async function begin(call: Call, request: ChatRequest): Promise<RunningChat> {
     system_fingerprint: fingerprint(call.model),
   };
   return { request, conversation, replies, capstan, head };
-}
-
-function noteText(c: RequestContext, field: "request_text" | "reply_text", text: string): void {
-  if (c.var.state.policy.log_text) c.var.request_log.fields[field] = text;
 }
 
 async function answer(call: Call, chat: RunningChat): Promise<ChatResponse> {
@@ -106,6 +102,7 @@ async function answer(call: Call, chat: RunningChat): Promise<ChatResponse> {
       }
       const result = await reply.result;
       results[index] = result;
+      call.noteText("reply_text", result.text);
       call.count(result);
       reasoning_tokens += message.n_reasoning;
       const report = call.report(result);
@@ -116,7 +113,6 @@ async function answer(call: Call, chat: RunningChat): Promise<ChatResponse> {
       return choiceOf(index, message, result, chat.request.logprobs ? logprobs : null, capstan);
     }),
   );
-  noteText(call.c, "reply_text", JSON.stringify(choices.map(({ message }) => message)));
   const first = choices[0]?.capstan;
   return {
     ...head,
@@ -156,7 +152,6 @@ async function* chunks(call: Call, chat: RunningChat): AsyncGenerator<ServerEven
   const base = { ...head, object: "chat.completion.chunk", ...(with_usage ? { usage: null } : {}) };
   const builders = replies.map(() => new MessageBuilder());
   yield* merge(replies.map((reply, index) => choiceChunks(call, chat, base, reply, index, builders[index]!)));
-  noteText(call.c, "reply_text", JSON.stringify(builders.map(({ content }) => content)));
   if (!with_usage) return;
   const results = await Promise.all(replies.map(({ result }) => result));
   const n_reasoning = builders.reduce((sum, one) => sum + one.n_reasoning, 0);
@@ -189,6 +184,7 @@ async function* choiceChunks(
     for (const [i, delta] of deltas.entries()) yield i === 0 ? chunk(delta, rest, extra) : chunk(delta);
   }
   const result = await reply.result;
+  call.noteText("reply_text", result.text);
   call.count(result);
   const capstan = call.report(result);
   yield chunk({}, { finish_reason: message.finishReason(result) }, capstan === undefined ? {} : { capstan });

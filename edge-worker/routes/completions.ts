@@ -1,5 +1,5 @@
 import type { GeneratedToken, GenerateOptions, GenerateResult, Model, Reply } from "../../sdk/types.ts";
-import { badRequest } from "../errors.ts";
+import { badRequest, violation } from "../errors.ts";
 import { readingLists, tokenReadings } from "../policy/readings.ts";
 import { readBody } from "../wire/body.ts";
 import {
@@ -53,6 +53,9 @@ interface RunningCompletion {
 }
 
 function begin(call: Call, request: CompletionRequest): RunningCompletion {
+  const { rules, name } = call.served;
+  if (!rules.raw_prompts)
+    throw violation("This model serves chats alone.", `models.${name}.raw_prompts`, "prompt");
   const prompts = promptList(request.prompt);
   const n = numberOfReplies(call, request.n, prompts.length);
   const shared: GenerateOptions = {
@@ -66,6 +69,7 @@ function begin(call: Call, request: CompletionRequest): RunningCompletion {
       reply: call.generate(prompt, { ...shared, ...samplingOptions(request, p * n + i) }),
     })),
   );
+  call.noteText("request_text", JSON.stringify(prompts));
   const head = {
     id: makeId("cmpl-"),
     object: "text_completion" as const,
@@ -91,6 +95,7 @@ async function answer(call: Call, run: RunningCompletion): Promise<CompletionRes
       }
       const result = await reply.result;
       results[index] = result;
+      call.noteText("reply_text", result.text);
       call.count(result);
       const report = call.report(result);
       const capstan = report && {
@@ -143,6 +148,7 @@ async function* choiceChunks(
     yield chunk(token.text, request.logprobs == null ? {} : { logprobs: logprobs.list }, extra);
   }
   const result = await reply.result;
+  call.noteText("reply_text", result.text);
   call.count(result);
   const capstan = call.report(result);
   const finish_reason = result.finish_reason === "length" ? "length" : "stop";

@@ -1,5 +1,5 @@
 import type { GeneratedToken, GenerateOptions, GenerateResult, Reply } from "../../sdk/types.ts";
-import { violation } from "../errors.ts";
+import { queueFull, violation } from "../errors.ts";
 import { mostTokens } from "../policy/decide.ts";
 import { readDrift } from "../policy/drift.ts";
 import type { CapstanRequest } from "../wire/capstan.ts";
@@ -23,6 +23,9 @@ export async function watchDrift(
 ): Promise<void> {
   const { rules, name } = call.served;
   if (rules.drift === undefined && request?.drift !== true) return;
+  // Reading waits for its place: not where the queue is full already.
+  const { n_waiting, max_queue } = call.model.stats();
+  if (n_waiting > max_queue) throw queueFull(1);
   const report = await readDrift(call.served, call.model, messages, call.signal);
   if (report === null) return;
   call.drift = report;

@@ -76,6 +76,7 @@ async function begin(call: Call, request: ResponsesRequest): Promise<RunningResp
     ...replyLength(call, request.max_output_tokens, "max_output_tokens"),
     ...samplingOptions(request, 0),
   });
+  call.noteText("request_text", JSON.stringify(conversation.messages));
   return { reply, conversation, response: emptyResponse(call, request) };
 }
 
@@ -123,6 +124,7 @@ async function* events(call: Call, run: RunningResponse): AsyncGenerator<ServerE
     for (const part of step.parts) yield* writer.part(part);
   }
   const result = await reply.result;
+  call.noteText("reply_text", result.text);
   call.count(result);
   const status = result.finish_reason === "length" ? "incomplete" : "completed";
   yield* writer.close(status);
