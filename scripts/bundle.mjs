@@ -30,6 +30,9 @@ const ENTRIES = {
   conformance_workerd: "conformance/workerd.ts",
   edge: "edge-worker/index.ts",
   edge_workerd: "edge-worker/workerd.ts",
+  // Applications as they are deployed: a worker, and a default export for Deno.
+  edge_app_workerd: "edge-worker/entries/workerd.ts",
+  edge_app_deno: "edge-worker/entries/deno.ts",
   capstan: "bin/capstan.ts",
   // What `capstan conformance --runtime` loads into a page and into workerd.
   case_page: "conformance/hosts/page.ts",
