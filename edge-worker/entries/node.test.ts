@@ -142,6 +142,11 @@ describe("what is no HTTP", () => {
     expect(await raw(twice)).toMatch(/^HTTP\/1\.1 400 /);
   });
 
+  it("idle connections are kept longer than balancers keep them: a server that closes first loses requests", async () => {
+    const { headers } = await ask({ messages: user("Hi"), max_tokens: 1 });
+    expect(Number(/timeout=(\d+)/.exec(headers.get("keep-alive") ?? "")?.[1])).toBeGreaterThan(60);
+  });
+
   it("HTTP/1.0 and pipelined requests are served", async () => {
     expect(await raw(head("1.0") + body)).toMatch(/^HTTP\/1\.1 200 [\s\S]*chat\.completion/);
     const both = await raw(head("1.1") + body + head("1.1", "connection: close\r\n") + body);

@@ -7,6 +7,8 @@ import { ApiError } from "../errors.ts";
 /** Milliseconds for a request's headers and for the whole of it. */
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 60_000;
+/** Longer than balancers keep idle connections (60 s as a rule): they close one, never the server under a request. */
+const KEEP_ALIVE_MS = 75_000;
 const MOST_HEADER_BYTES = 16_384;
 
 interface NodeServer {
@@ -36,6 +38,7 @@ export async function serveOnNode(
     serverOptions: {
       headersTimeout: HEADERS_MS,
       requestTimeout: REQUEST_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
       maxHeaderSize: MOST_HEADER_BYTES,
     },
   }) as unknown as NodeServer;
