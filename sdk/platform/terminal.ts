@@ -64,10 +64,14 @@ export function openTerminal(on_ctrl_c: () => void): Terminal {
       return lines.line;
     },
     eraseTyped() {
+      // Deno throws where a closed terminal is written to, Node does not.
+      if (is_closed) return;
       lines.write(null as never, { ctrl: true, name: "e" });
       lines.write(null as never, { ctrl: true, name: "u" });
     },
-    show: () => lines.prompt(true),
+    show() {
+      if (!is_closed) lines.prompt(true);
+    },
     close: () => lines.close(),
   };
 }
