@@ -96,6 +96,10 @@ describe("the command", () => {
     ["a number that is none", ["generate", "--prompt", "x", "--max_tokens", "many"]],
     ["a missing prompt", ["generate"]],
     ["two prompts", ["generate", "x", "--prompt", "y"]],
+    ["an empty path", ["collect", "--limit", "1", "--out", ""]],
+    ["a cap for an evaluation without caps", ["evaluate", "--uncapped", "--cap", "x.safetensors"]],
+    ["a cap beside a policy", ["serve", "--policy", "x.json", "--cap", "x.safetensors", "--pinned"]],
+    ["a port that is none", ["serve", "--port", "70000"]],
     ["a prompt without quotes", ["generate", "Hello", "there"]],
     ["an impossible option", ["generate", "--prompt", "x", "--top_p", "2"]],
   ])("exits with 2 for %s", async (_, args) => {

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
+import { CapstanError } from "../../models/index.ts";
 import { EXIT } from "../../sdk/cli/exit.ts";
 import { type Io, verb } from "../../sdk/cli/io.ts";
-import { addModelOptions, type ModelOptions, wholeNumber } from "../../sdk/cli/options.ts";
+import { addModelOptions, type ModelOptions, portNumber } from "../../sdk/cli/options.ts";
 import {
   dirname,
   type HttpListener,
@@ -35,7 +36,7 @@ export function addServe(program: Command): void {
     .option("--cap <file>", "without a policy: cap replies by this .cap.safetensors file (default: none)")
     .option("--pinned", "without a policy: no request may lift --cap")
     .option("--host <address>", "where to listen", "127.0.0.1")
-    .option("--port <n>", "where to listen; 0 is any free port", wholeNumber, 8080);
+    .option("--port <n>", "where to listen; 0 is any free port", portNumber, 8080);
   addModelOptions(command).addHelpText(
     "after",
     `
@@ -52,6 +53,7 @@ Examples:
 
 async function serve(io: Io, options: Options) {
   const { policy: file } = options;
+  if (file !== undefined) checkAlone(options);
   const service = new Service({
     policy: file === undefined ? await policyOfModel(options) : await readPolicyFile(file),
     files: fileFinder((path) => resolvePath(file === undefined ? "." : dirname(resolvePath(file)), path)),
@@ -75,6 +77,18 @@ async function serve(io: Io, options: Options) {
     await service.dispose();
   }
   return EXIT.done;
+}
+
+/** A policy says all of it: what stands beside it would be passed over, a pinned cap among it. */
+function checkAlone(options: Options): void {
+  const other = (["cap", "pinned", "axis"] as const).find((name) => options[name] !== undefined);
+  if (other === undefined) return;
+  throw new CapstanError("bad_request", {
+    action: "serve",
+    need: `--policy or --${other}`,
+    found: "both",
+    fix: "Name axis and caps in the policy: capstan policy check --help.",
+  });
 }
 
 /** Lets running requests end within the policy's time; refuses others meanwhile. */

@@ -35,6 +35,16 @@ export interface CommonOptions {
   json?: boolean;
 }
 
+/** An empty path, which a shell makes of a variable that is not set, would be the folder that one is in. */
+function checkPaths(options: Record<string, unknown>): void {
+  const name = Object.keys(options).find((option) => PATHS.includes(option) && options[option] === "");
+  if (name === undefined) return;
+  const parts = { action: `read --${name}`, need: "a path", found: "an empty text" };
+  throw new CapstanError("bad_request", parts);
+}
+
+const PATHS = ["out", "run", "model", "axis", "cap", "policy", "cache", "report", "junit"];
+
 /**
  * Wraps a verb's body as a commander action: one place for Ctrl-C, errors, `--json` and exit codes.
  * The body returns its exit code (0 where it returns nothing).
@@ -48,6 +58,7 @@ export function verb<A extends unknown[], O extends CommonOptions>(
     const stop = new Interruption();
     const io = createIo(options.json === true, stop);
     try {
+      checkPaths(options as Record<string, unknown>);
       await io.stdin.putInPlace(received.at(-1) as Command, options as Record<string, unknown>, args);
       const code = (await body(io, options, ...args)) ?? EXIT.done;
       // A verb may end well on Ctrl-C (chat does): it was interrupted all the same.

@@ -109,7 +109,14 @@ export async function loadModel(io: Io, options: ModelOptions, is_interactive = 
 export function wholeNumber(text: string): number {
   const value = Number(text);
   if (text.trim() !== "" && Number.isSafeInteger(value) && value >= 0) return value;
-  throw new InvalidArgumentError("A whole number is needed.");
+  throw new InvalidArgumentError("A whole number from 0 is needed.");
+}
+
+/** Where a server listens. */
+export function portNumber(text: string): number {
+  const value = wholeNumber(text);
+  if (value <= 65_535) return value;
+  throw new InvalidArgumentError("A port is a whole number from 0 to 65535.");
 }
 
 /** One of several: what commander has of them so far, and the next. */

@@ -76,28 +76,59 @@ export type FileData = Uint8Array | string | AsyncIterable<Uint8Array>;
 
 /**
  * Writes a whole file so that whoever looks, at any instant, finds the old one or the new one: a temporary
- * file in the same folder, flushed, then renamed. Missing folders are made.
+ * file in the same folder, flushed, then renamed. Missing folders are made. A link stays one, and leads to the new file; a
+ * device or a pipe is written to.
  */
 export async function writeFileAtomic(path: string, data: FileData): Promise<void> {
   await makeFolder(dirname(path));
-  const temporary = joinPath(dirname(path), `.${basename(path)}.${crypto.randomUUID()}.tmp`);
+  const { target, is_device } = await targetOf(path);
+  if (is_device)
+    return await attempt("write", path, async (fs) => await fill(await fs.open(target, "w"), data));
+  const temporary = joinPath(dirname(target), `.${basename(target)}.${crypto.randomUUID()}.tmp`);
   await attempt("write", path, async (fs) => {
     try {
       const handle = await fs.open(temporary, "wx");
-      try {
-        if (typeof data === "string" || data instanceof Uint8Array) await handle.writeFile(data);
-        else for await (const part of data) await handle.appendFile(part);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await fs.rename(temporary, path);
+      await fill(handle, data, () => handle.sync());
+      await fs.rename(temporary, target);
     } catch (error) {
       await fs.rm(temporary, { force: true });
       throw error;
     }
   });
-  await syncFolder(dirname(path));
+  await syncFolder(dirname(target));
+}
+
+/** What a path leads to: the file behind a link; a device or a pipe, which no rename may replace. */
+async function targetOf(path: string): Promise<{ target: string; is_device: boolean }> {
+  const fs = filesystem("write", path);
+  try {
+    const found = await fs.stat(path);
+    if (found.isFile()) return { target: await fs.realpath(path), is_device: false };
+    return { target: path, is_device: !found.isDirectory() };
+  } catch {
+    return { target: path, is_device: false };
+  }
+}
+
+interface Written {
+  writeFile(data: string | Uint8Array): Promise<void>;
+  appendFile(data: Uint8Array): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Writes all of it into an open file, and closes that. */
+async function fill(
+  file: Written,
+  data: FileData,
+  end: () => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
+  try {
+    if (typeof data === "string" || data instanceof Uint8Array) await file.writeFile(data);
+    else for await (const part of data) await file.appendFile(part);
+    await end();
+  } finally {
+    await file.close();
+  }
 }
 
 /** A rename is safe from a power cut once its folder is flushed; systems that cannot do that are left alone. */

@@ -1,4 +1,6 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { lstatSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -21,6 +23,22 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
 }
 
 describe("files", () => {
+  test.skipIf(process.platform === "win32")(
+    "an atomic write keeps links, and writes to devices",
+    async () => {
+      const [real, link] = [join(folder, "linked", "real.txt"), join(folder, "link.txt")];
+      await platform.writeFileAtomic(real, "one");
+      symlinkSync(real, link);
+      await platform.writeFileAtomic(link, "two");
+      expect([await platform.readText(real), lstatSync(link).isSymbolicLink()]).toEqual(["two", true]);
+      // A pipe stands for any device: as root, a rename would put a file in its place.
+      const pipe = join(folder, "pipe");
+      execFileSync("mkfifo", [pipe]);
+      const [read] = await Promise.all([readFile(pipe, "utf8"), platform.writeFileAtomic(pipe, "three")]);
+      expect([read, lstatSync(pipe).isFIFO()]).toEqual(["three", true]);
+    },
+  );
+
   test("an atomic write makes folders, replaces, and leaves nothing else behind", async () => {
     const path = join(folder, "a", "b.txt");
     await platform.writeFileAtomic(path, "one");

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { CapstanError } from "../../../models/index.ts";
 import { type Evaluation, evaluate, type Rate, readAxis } from "../../science/index.ts";
 import { readCapsFor } from "../caps.ts";
 import { type Io, verb } from "../io.ts";
@@ -51,6 +52,10 @@ The format of suites: docs/formats.md.`,
   );
   command.action(
     verb(async (io, options: Options) => {
+      if (options.uncapped === true && options.cap !== undefined) {
+        const parts = { action: "evaluate", need: "--uncapped or --cap", found: "both" };
+        throw new CapstanError("bad_request", parts);
+      }
       const judge = endpointOf(io, options);
       const axis = options.axis === undefined ? undefined : await readAxis(options.axis);
       const model = await loadModel(io, options);
