@@ -35,7 +35,7 @@ export const SDK: readonly Mutant[] = [
     ["an id beyond the vocabulary is taken", "id >= d_vocab", "id > d_vocab + 1e6"],
   ]),
   ...faultsOf("sdk/platform/files.ts", platform, [
-    ["a write is not atomic", "await fs.rename(temporary, path);", "await fs.copyFile(temporary, path);"],
+    ["a write is not atomic", "await fs.rename(temporary, target);", "await fs.copyFile(temporary, target);"],
     [
       "a line is added to one that was cut",
       "const is_cut = size > 0 && last[0] !== 10;",
