@@ -1,5 +1,5 @@
-import { CapstanError, isObject, show } from "../../models/index.ts";
 import type { GenerateOptions, Model, Prompt, Reply } from "../types.ts";
+import { checkModel } from "./check_model.ts";
 
 /**
  * Writes a reply to a prompt, token by token. Any number of replies may run at once: they share batches.
@@ -14,8 +14,6 @@ import type { GenerateOptions, Model, Prompt, Reply } from "../types.ts";
  * const { text, finish_reason } = await reply.result;
  */
 export function generate(model: Model, prompt: Prompt, options?: GenerateOptions): Reply {
-  if (isObject(model) && typeof model.generate === "function") return model.generate(prompt, options);
-  const fix = typeof model === "string" ? `Load it first: await load(${show(model)}).` : undefined;
-  const parts = { action: "generate", need: "a model: what load gave", found: show(model) };
-  throw new CapstanError("bad_request", fix === undefined ? parts : { ...parts, fix });
+  checkModel(model, "generate");
+  return model.generate(prompt, options);
 }

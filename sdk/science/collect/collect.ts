@@ -1,9 +1,9 @@
 import { CapstanError, show } from "../../../models/index.ts";
 import * as rules from "../../common/options.ts";
 import { type Rules, readOptions } from "../../common/options.ts";
+import { checkModel } from "../../inference/check_model.ts";
 import { generate } from "../../inference/generate.ts";
 import type { Model, TemplateArgs } from "../../types.ts";
-import { checkModel } from "../inputs.ts";
 import {
   type Judge,
   type JudgeInput,

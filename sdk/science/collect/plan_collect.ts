@@ -1,7 +1,7 @@
 import { CapstanError } from "../../../models/index.ts";
 import { readOptions } from "../../common/options.ts";
+import { checkModel } from "../../inference/check_model.ts";
 import type { Model } from "../../types.ts";
-import { checkModel } from "../inputs.ts";
 import { type Asked, type JudgePlan, planOf } from "../judge/index.ts";
 import { DEFAULT_ROLE } from "../recipe/default_role.ts";
 import { Run } from "../run/run.ts";

@@ -1,12 +1,13 @@
 import { CapstanError } from "../../../models/index.ts";
 import { readOptions } from "../../common/options.ts";
+import { checkModel } from "../../inference/check_model.ts";
 import { joinPath } from "../../platform/index.ts";
 import type { Model } from "../../types.ts";
 import { type Axis, checkFits } from "../axis/axis.ts";
 import { fit as fitAxis } from "../axis/fit.ts";
 import { type Caps, cap } from "../caps/caps.ts";
 import { collect } from "../collect/collect.ts";
-import { checkAxis, checkModel } from "../inputs.ts";
+import { checkAxis } from "../inputs.ts";
 import { endpointJudge } from "../judge/endpoint_judge.ts";
 import type { LayerRange } from "../layers.ts";
 import { quietArgs } from "../recipe/model_name.ts";

@@ -1,5 +1,6 @@
 import { CapstanError } from "../../../models/index.ts";
 import { removeLeftovers } from "../run/contents.ts";
+import { Gathering } from "../run/gathering.ts";
 import { readLines, toLine } from "../run/lines.ts";
 import { folderStore, memoryStore, type RunStore } from "../run/store.ts";
 import { continued, type EvaluationManifest, parseEvaluation } from "./manifest.ts";
@@ -27,8 +28,8 @@ export class EvaluationFolder implements AsyncDisposable {
   readonly judgements: Map<string, JudgementRecord>;
   readonly #store: RunStore;
   readonly #lock: AsyncDisposable;
-  readonly #reply_lines: Appender;
-  readonly #judgement_lines: Appender;
+  readonly #reply_lines: Gathering<ReplyRecord>;
+  readonly #judgement_lines: Gathering<JudgementRecord>;
 
   private constructor(
     store: RunStore,
@@ -40,8 +41,8 @@ export class EvaluationFolder implements AsyncDisposable {
     this.#lock = lock;
     this.replies = new Map(replies.map((record) => [keyOf(record), record]));
     this.judgements = new Map(judgements.map((record) => [judgementKey(record), record]));
-    this.#reply_lines = new Appender(store, REPLIES);
-    this.#judgement_lines = new Appender(store, JUDGEMENTS);
+    this.#reply_lines = appender(store, REPLIES);
+    this.#judgement_lines = appender(store, JUDGEMENTS);
   }
 
   /**
@@ -70,12 +71,12 @@ export class EvaluationFolder implements AsyncDisposable {
   }
 
   async addReply(record: ReplyRecord): Promise<void> {
-    await this.#reply_lines.add(record);
+    await this.#reply_lines.add([record]);
     this.replies.set(keyOf(record), record);
   }
 
   async addJudgement(record: JudgementRecord): Promise<void> {
-    await this.#judgement_lines.add(record);
+    await this.#judgement_lines.add([record]);
     this.judgements.set(judgementKey(record), record);
   }
 
@@ -119,34 +120,9 @@ async function begin(
   return [replies, await readWhole(store, JUDGEMENTS, isJudgement)];
 }
 
-/** Appends records: while one write is under way, those that come wait together for the next. */
-class Appender {
-  readonly #store: RunStore;
-  readonly #file: string;
-  #waiting: object[] = [];
-  #next: Promise<void> | null = null;
-  #last: Promise<void> = Promise.resolve();
-
-  constructor(store: RunStore, file: string) {
-    this.#store = store;
-    this.#file = file;
-  }
-
-  /** Settles once the record is on the disk. */
-  add(record: object): Promise<void> {
-    this.#waiting.push(record);
-    this.#next ??= this.#last = this.#writeAfter(this.#last);
-    return this.#next;
-  }
-
-  async #writeAfter(last: Promise<void>): Promise<void> {
-    // Its failure is that of the records it held; these are tried by themselves.
-    await last.catch(() => {});
-    const records = this.#waiting;
-    this.#waiting = [];
-    this.#next = null;
-    await this.#store.append(this.#file, records.map(toLine).join("\n"));
-  }
+/** Appends records to a file as lines with checksums. */
+function appender<T extends object>(store: RunStore, file: string): Gathering<T> {
+  return new Gathering((records) => store.append(file, records.map(toLine).join("\n")));
 }
 
 /** The whole records of a file. What was cut stays as a line that nobody reads until `finish`. */

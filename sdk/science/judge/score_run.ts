@@ -1,6 +1,7 @@
 import { eachOf } from "../../common/pool.ts";
 import { type OnProgress, ProgressMeter } from "../progress.ts";
 import { DEFAULT_ROLE } from "../recipe/default_role.ts";
+import { Gathering } from "../run/gathering.ts";
 import type { ResponseRecord, ScoreRecord } from "../run/records.ts";
 import type { Run } from "../run/run.ts";
 import { type Judge, type Score, scoreOf } from "./judge.ts";
@@ -42,7 +43,7 @@ export async function scoreRun(
     const concurrency = judge.concurrency ?? 1;
     const done = total - missing.length;
     const meter = new ProgressMeter("judge", total, done, options.on_progress, concurrency);
-    const keeper = new Keeper(run);
+    const keeper = new Gathering<ScoreRecord>((records) => run.addScores(records));
     const refusals = new Refusals(run.scoresOf(judge.id).size > 0);
     const work = async (response: ResponseRecord, signal: AbortSignal) => {
       const score = await scoreOf(judge, response, signal);
@@ -81,50 +82,6 @@ function recordOf(judge: Judge, { key, role }: ResponseRecord, found: Score): Sc
 
 /** Records under way to the disk at which a judge that costs nothing waits for them. */
 const MOST_UNDER_WAY = 1024;
-
-/** Writes records as they come: while one write is under way, what comes is gathered for the next. */
-class Keeper {
-  readonly #run: Run;
-  #pending: ScoreRecord[] = [];
-  #under_way = 0;
-  #next: Promise<void> | null = null;
-  #last: Promise<void> = Promise.resolve();
-
-  constructor(run: Run) {
-    this.#run = run;
-  }
-
-  get under_way(): number {
-    return this.#under_way;
-  }
-
-  /** Settles once these and all before them are on the disk. After a write that failed, nothing is written. */
-  add(records: readonly ScoreRecord[]): Promise<void> {
-    if (records.length === 0) return this.#last;
-    this.#pending.push(...records);
-    this.#under_way += records.length;
-    if (this.#next === null) {
-      this.#next = this.#last = this.#writeAfter(this.#last);
-      // Whoever waits gets the error; where nobody waits, the next one does.
-      this.#next.catch(() => {});
-    }
-    return this.#next;
-  }
-
-  /** Waits until all are on the disk. Throws what a write threw. */
-  async flush(): Promise<void> {
-    await this.#last;
-  }
-
-  async #writeAfter(last: Promise<void>): Promise<void> {
-    await last;
-    const batch = this.#pending;
-    this.#pending = [];
-    this.#next = null;
-    await this.#run.addScores(batch);
-    this.#under_way -= batch.length;
-  }
-}
 
 /**
  * Holds back the records of refusals until some response is scored: then they are the responses' own. Where the first

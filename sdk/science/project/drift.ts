@@ -1,6 +1,7 @@
 import { CapstanError, type ErrorCode, type Hook, show } from "../../../models/index.ts";
 import * as rules from "../../common/options.ts";
 import { type Rules, readOptions } from "../../common/options.ts";
+import { checkModel } from "../../inference/check_model.ts";
 import { generate } from "../../inference/generate.ts";
 import { readText } from "../../platform/index.ts";
 import type { Message, Model, TemplateArgs } from "../../types.ts";
@@ -8,7 +9,7 @@ import { type Axis, checkFits } from "../axis/axis.ts";
 import type { Caps } from "../caps/caps.ts";
 import { hasSystemRole } from "../collect/plan.ts";
 import { checkCheck, passes, type TextCheck } from "../evaluate/checks.ts";
-import { checkAxis, checkModel } from "../inputs.ts";
+import { checkAxis } from "../inputs.ts";
 import { checkLayer, residPost } from "../layers.ts";
 import { hashSeed } from "../numbers/random.ts";
 import { type OnProgress, ProgressMeter } from "../progress.ts";

@@ -1,10 +1,11 @@
 import { CapstanError, type Hook, show } from "../../../models/index.ts";
 import * as rules from "../../common/options.ts";
 import { type Rules, readOptions } from "../../common/options.ts";
+import { checkModel } from "../../inference/check_model.ts";
 import { readText } from "../../platform/index.ts";
 import type { Message, Model, Span, TemplateArgs } from "../../types.ts";
 import { type Axis, checkFits } from "../axis/axis.ts";
-import { checkAxis, checkModel } from "../inputs.ts";
+import { checkAxis } from "../inputs.ts";
 import { checkLayer, residPost } from "../layers.ts";
 import type { OnProgress } from "../progress.ts";
 import { parseJson } from "../recipe/recipe.ts";
