@@ -20,7 +20,7 @@ export const ENGINE_BUILDS: readonly Build[] = [
     name: "baseline",
     features: ["simd"],
     url: () => new URL("../pkg/capstan_core_bg.wasm", import.meta.url),
-    digest: "8b49db3bf6cd1eb611119ca488b834400d0d276fb09fdb1260d6a361d1ec37c6",
+    digest: "33018adf68b82a3db584eeb4e6fad9f50c44841e2527434e6478e96bbeee8b6d",
   },
 ];
 

@@ -18,7 +18,7 @@ import { BadElement, type Instance } from "./instance.ts";
 import { PackedReader } from "./packed.ts";
 
 /** Types that the engine stores matrices in. */
-export const STORED_DTYPES = ["f32", "f16", "bf16", "q8"] as const satisfies readonly StoredDtype[];
+export const STORED_DTYPES = ["f32", "f16", "bf16", "q8", "q4"] as const satisfies readonly StoredDtype[];
 type Stored = (typeof STORED_DTYPES)[number];
 
 /** What the engine calls a file's dtypes. */

@@ -24,6 +24,12 @@ mod wasm {
             Self(i32x4_add(self.0, other.0))
         }
 
+        /// With the sign.
+        #[inline(always)]
+        pub fn shift_right(self, by: u32) -> Self {
+            Self(i32x4_shr(self.0, by))
+        }
+
         /// The nearest floats.
         #[inline(always)]
         pub fn to_f32(self) -> F32x4 {
@@ -35,6 +41,24 @@ mod wasm {
     pub struct I16x8(v128);
 
     impl I16x8 {
+        pub const ONES: Self = Self(i16x8(1, 1, 1, 1, 1, 1, 1, 1));
+
+        #[inline(always)]
+        pub fn splat(value: i16) -> Self {
+            Self(i16x8_splat(value))
+        }
+
+        /// Zeros come in at the top.
+        #[inline(always)]
+        pub fn shift_right(self, by: u32) -> Self {
+            Self(u16x8_shr(self.0, by))
+        }
+
+        #[inline(always)]
+        pub fn and(self, other: Self) -> Self {
+            Self(v128_and(self.0, other.0))
+        }
+
         /// Whole numbers in floats, four and four; none beyond 16 bits. NaN becomes 0.
         #[inline(always)]
         pub fn from_f32(low: F32x4, high: F32x4) -> Self {
@@ -95,6 +119,12 @@ mod portable {
             Self(core::array::from_fn(|i| self.0[i].wrapping_add(other.0[i])))
         }
 
+        /// With the sign.
+        #[inline(always)]
+        pub fn shift_right(self, by: u32) -> Self {
+            Self(self.0.map(|x| x >> by))
+        }
+
         /// The nearest floats.
         #[inline(always)]
         pub fn to_f32(self) -> F32x4 {
@@ -106,6 +136,24 @@ mod portable {
     pub struct I16x8([i16; 8]);
 
     impl I16x8 {
+        pub const ONES: Self = Self([1; 8]);
+
+        #[inline(always)]
+        pub fn splat(value: i16) -> Self {
+            Self([value; 8])
+        }
+
+        /// Zeros come in at the top.
+        #[inline(always)]
+        pub fn shift_right(self, by: u32) -> Self {
+            Self(self.0.map(|x| (x as u16 >> by) as i16))
+        }
+
+        #[inline(always)]
+        pub fn and(self, other: Self) -> Self {
+            Self(core::array::from_fn(|i| self.0[i] & other.0[i]))
+        }
+
         /// Whole numbers in floats, four and four; none beyond 16 bits. NaN becomes 0.
         #[inline(always)]
         pub fn from_f32(low: F32x4, high: F32x4) -> Self {

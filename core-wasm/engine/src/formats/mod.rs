@@ -13,7 +13,9 @@ mod bf16;
 mod f16;
 mod f32;
 mod float;
+mod int_blocks;
 mod matrix;
+mod q4;
 mod q8;
 pub mod source;
 
@@ -22,6 +24,7 @@ use serde::Deserialize;
 pub use aligned::{Aligned, Plain};
 pub use float::Float;
 pub use matrix::{Matrix, Panels};
+use q4::Q4;
 use q8::Q8;
 pub use source::FileDtype;
 
@@ -73,6 +76,7 @@ pub enum StoredDtype {
     F16,
     Bf16,
     Q8,
+    Q4,
 }
 
 impl StoredDtype {
@@ -83,6 +87,7 @@ impl StoredDtype {
             StoredDtype::F16 => Box::new(Panels::<half::f16>::new(rows, cols)?),
             StoredDtype::Bf16 => Box::new(Panels::<half::bf16>::new(rows, cols)?),
             StoredDtype::Q8 => Box::new(Panels::<Q8>::new(rows, cols)?),
+            StoredDtype::Q4 => Box::new(Panels::<Q4>::new(rows, cols)?),
         })
     }
 
@@ -93,6 +98,7 @@ impl StoredDtype {
             StoredDtype::F16 => Panels::<half::f16>::bytes_of(rows, cols),
             StoredDtype::Bf16 => Panels::<half::bf16>::bytes_of(rows, cols),
             StoredDtype::Q8 => Panels::<Q8>::bytes_of(rows, cols),
+            StoredDtype::Q4 => Panels::<Q4>::bytes_of(rows, cols),
         }
     }
 }
