@@ -11,7 +11,7 @@ const F16_BOUND = 5e-3;
 const INT16_BOUND = 1e-3;
 
 /**
- * What quantising itself may cost, by DESIGN. It is only compared with: of tiny random models the best symmetric blocks
+ * What quantising itself may cost, by DESIGN. It is only compared with: of tiny random models the best blocks
  * lose up to fourteen times as much, and no device can help that.
  */
 export const QUANTISED_BOUNDS: Record<QuantisedDtype, number> = { q8: 3e-2, q4: 1.5e-1 };

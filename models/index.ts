@@ -34,9 +34,9 @@ export { isObject } from "./json.ts";
 export {
   badElement,
   isQuantised,
+  keptDtypes,
   knownDtype,
   openProgramWeights,
-  quantisedWeights,
   readExactly,
   streamParts,
 } from "./load_weights.ts";

@@ -94,14 +94,25 @@ export function isQuantised(dtype: string): dtype is "q8" | "q4" {
   return dtype === "q8" || dtype === "q4";
 }
 
-/** The weights that are quantised: every matrix but routers and learned positions, which stay in float32. */
-export function quantisedWeights({ weights, ops }: Program): Set<WeightId> {
-  const matrices = new Set([...weights.keys()].filter((id) => weights[id]!.kind === "matrix"));
+/**
+ * How a program's matrices are kept where `asked` is a type of a few bits: routers and learned positions stay in float32, and
+ * what has a row for each token of the vocabulary is q8 at least.
+ */
+export function keptDtypes<Asked extends StoredDtype>({
+  ops,
+}: Program): (id: WeightId, asked: Asked) => Asked | "f32" | "q8" {
+  const exact = new Set<WeightId>();
+  const of_vocabulary = new Set<WeightId>();
   for (const op of ops) {
-    if (op.op === "router") matrices.delete(op.weight);
-    if (op.op === "embed" && op.positions !== null) matrices.delete(op.positions);
+    if (op.op === "router") exact.add(op.weight);
+    if (op.op === "embed" && op.positions !== null) exact.add(op.positions);
+    if (op.op === "embed" || op.op === "logits") of_vocabulary.add(op.weight);
   }
-  return matrices;
+  return (id, asked) => {
+    if (!isQuantised(asked)) return asked;
+    if (exact.has(id)) return "f32";
+    return of_vocabulary.has(id) ? "q8" : asked;
+  };
 }
 
 /** Each type that matrices are kept in, once, that of most values first. */

@@ -237,10 +237,10 @@ const FAULTS: [string, string, Fault][] = [
   ],
   [
     "weights are not quantised",
-    "q8: symmetric blocks",
+    "q8: blocks of 32",
     { load: (options) => ({ ...options, dtype: "auto" }) },
   ],
-  ["weights have too few bits", "q8: symmetric blocks", { load: (options) => ({ ...options, dtype: "q4" }) }],
+  ["weights have too few bits", "q8: blocks of 32", { load: (options) => ({ ...options, dtype: "q4" }) }],
   ["it errs as one long chain of sums does", "products of 16,384", { result: asAChain }],
   ["it errs so over a long past", "a past of 1,500", { result: asAChain }],
   ["what drew nothing is followed by token 0", "drew nothing", { model: followNothing }],

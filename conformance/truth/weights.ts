@@ -2,9 +2,9 @@ import {
   badElement,
   type DeviceLoadOptions,
   isQuantised,
+  keptDtypes,
   openProgramWeights,
   type Program,
-  quantisedWeights,
   readExactly,
   streamParts,
   toFloats,
@@ -30,7 +30,7 @@ export async function loadWeights(
   options: DeviceLoadOptions,
 ): Promise<Weight[]> {
   const { dtype } = options;
-  const rounded = quantisedWeights(program);
+  const kept = keptDtypes(program);
   const open = openProgramWeights(program, source);
   const weights = program.weights.map(({ count, rows, cols }): Weight => {
     return { rows, cols, data: new Float32Array(count * rows * cols) };
@@ -40,7 +40,8 @@ export async function loadWeights(
     const values = toFloats(bytes, tensor.dtype);
     const strange = values.findIndex((value) => !Number.isFinite(value));
     if (strange >= 0) throw badElement(tensor, `${values[strange]}`, strange);
-    if (isQuantised(dtype) && rounded.has(weight)) quantiseRows(values, slot.cols, dtype);
+    const stored = slot.kind === "vector" || dtype === "auto" ? "f32" : kept(weight, dtype);
+    if (isQuantised(stored)) quantiseRows(values, slot.cols, stored);
     weights[weight]!.data.set(values, start);
   });
   return weights;

@@ -3,17 +3,16 @@ import {
   autoDtype,
   badElement,
   fileBytes,
-  isQuantised,
+  keptDtypes,
   knownDtype,
   type OpenWeight,
   openProgramWeights,
-  quantisedWeights,
   readExactly,
   storedDtypes,
   streamParts,
   type WeightPart,
 } from "../../models/load_weights.ts";
-import type { Program } from "../../models/program.ts";
+import type { Program, WeightSlot } from "../../models/program.ts";
 import { BadElement, type Instance } from "./instance.ts";
 import { PackedReader } from "./packed.ts";
 
@@ -62,18 +61,22 @@ function createModel(
   weights: readonly OpenWeight[],
   dtype: Stored | "auto",
 ): ModelSizes {
-  const rounded = quantisedWeights(program);
+  const kept = keptDtypes<Stored>(program);
+  const matrices: { slot: WeightSlot; stored: Stored }[] = [];
   const described = weights.map((weight, id) => {
-    const { kind, count, rows, cols } = weight.slot;
+    const { slot } = weight;
+    const { kind, count, rows, cols } = slot;
+    if (kind === "vector") return { kind, count, rows, cols, stored: "f32" };
     const asked = dtype === "auto" ? autoDtype(weight) : dtype;
-    return { kind, count, rows, cols, stored: isQuantised(asked) && !rounded.has(id) ? "f32" : asked };
+    const stored = kept(id, asked);
+    if (stored !== "f32" || asked === "f32") matrices.push({ slot, stored });
+    return { kind, count, rows, cols, stored };
   });
   const json = new TextEncoder().encode(JSON.stringify({ ...program, weights: described }));
   const length = instance.write("load weights", json);
   const packed = new PackedReader(instance.call("load weights", "create_model", length));
   const sizes = { block_size: packed.u32(), weight_bytes: packed.u32(), block_bytes: packed.u32() };
-  const matrices = described.filter((_, id) => rounded.has(id));
-  return { ...sizes, stored: storedDtypes(matrices.map((slot) => ({ slot, stored: slot.stored }))) };
+  return { ...sizes, stored: storedDtypes(matrices) };
 }
 
 /** Sends a part in chunks of whole rows; a vector's rows, to the engine, are of one element. */

@@ -1,7 +1,8 @@
 /**
  * Weights as a file has them (SOURCE) to weights as kernels read them (DTYPE): a thread takes 64 neighbours of a row,
- * checks that they are finite and packs them. Quantised blocks of 32 are symmetric with one scale, the f16 next to
- * largest / 127 (q8) or largest / 7 (q4), kept 256 times as large so that small ones stay normal numbers.
+ * checks that they are finite and packs them. Quantised are blocks of 32. q8: steps from -127 to 127 of a scale, the f16
+ * next to largest / 127. q4: steps from 0 to 15 above an offset, the f16 next to the least value, of the f16 next to
+ * (largest - offset) / 15. Scales and offsets are kept 256 times as large so that small ones stay normal numbers.
  */
 export const CONVERT = /* wgsl */ `
 @group(0) @binding(0) var<uniform> unused: vec4<u32>;
@@ -68,9 +69,9 @@ fn bfloat_bits(value: f32) -> u32 {
 //: if QUANTISED
 // WGSL's division may be off in its last bits. Its result is corrected by products with the middle between it and its
 // neighbours, which have few enough bits to be exact: quotients are rounded to the nearest, to the even one of two.
-fn scale_bits(half: u32, most: f32) -> u32 {
-  var largest = 0.0;
-  for (var i = 0u; i < 32u; i++) { largest = max(largest, abs(values[32u * half + i])); }
+
+// The f16 next to 256 * largest / most.
+fn half_bits(largest: f32, most: f32) -> u32 {
   let value = 256.0 * min(largest, 65504.0);
   // What would be subnormal is 0.
   if (value < most * 0.00006103515625) { return 0u; }
@@ -143,34 +144,55 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   }
 //: end
 //: if QUANTISED
-//: if DTYPE == q8
-  let most = 127.0;
-  let n_u32 = 8u;
-//: else
-  let most = 7.0;
-  let n_u32 = 4u;
-//: end
-  let to = op.to + to_row * op.row_stride + 2u * n_u32 * block;
   var scales = 0u;
+//: if DTYPE == q8
+  let to = op.to + to_row * op.row_stride + 16u * block;
   for (var half = 0u; half < 2u; half++) {
-    let bits = scale_bits(half, most);
+    var largest = 0.0;
+    for (var i = 0u; i < 32u; i++) { largest = max(largest, abs(values[32u * half + i])); }
+    let bits = half_bits(largest, 127.0);
     scales = scales | (bits << (16u * half));
     let scale = scale_of(bits);
-    for (var w = 0u; w < n_u32; w++) {
+    for (var w = 0u; w < 8u; w++) {
       var packed = 0u;
-      for (var i = 0u; i < 32u / n_u32; i++) {
-//: if DTYPE == q8
-        packed = packed | ((u32(step_of(values[32u * half + 4u * w + i], scale, most)) & 0xffu) << (8u * i));
-//: else
-        // Low nibbles are the first four of eight, high nibbles the last four.
-        let shift = 8u * (i % 4u) + 4u * (i / 4u);
-        packed = packed | (u32(step_of(values[32u * half + 8u * w + i], scale, most) + 8) << shift);
-//: end
+      for (var i = 0u; i < 4u; i++) {
+        packed = packed | ((u32(step_of(values[32u * half + 4u * w + i], scale, 127.0)) & 0xffu) << (8u * i));
       }
-      stored[to + half * n_u32 + w] = packed;
+      stored[to + 8u * half + w] = packed;
     }
   }
   stored[op.scales_to + to_row * op.blocks + block] = scales;
+//: else
+  let to = op.to + to_row * op.row_stride + 8u * block;
+  var offsets = 0u;
+  for (var half = 0u; half < 2u; half++) {
+    var least = values[32u * half];
+    var largest = least;
+    for (var i = 1u; i < 32u; i++) {
+      least = min(least, values[32u * half + i]);
+      largest = max(largest, values[32u * half + i]);
+    }
+    let size = half_bits(abs(least), 1.0);
+    let offset = select(scale_of(size), -scale_of(size), least < 0.0);
+    let bits = half_bits(max(0.0, largest - offset), 15.0);
+    let scale = scale_of(bits);
+    scales = scales | (bits << (16u * half));
+    offsets = offsets | (select(size, size | 0x8000u, least < 0.0) << (16u * half));
+    for (var w = 0u; w < 4u; w++) {
+      var packed = 0u;
+      for (var i = 0u; i < 8u; i++) {
+        // Low nibbles are the first four of eight, high nibbles the last four.
+        let shift = 8u * (i % 4u) + 4u * (i / 4u);
+        let above = max(0.0, values[32u * half + 8u * w + i] - offset);
+        packed = packed | (u32(step_of(above, scale, 15.0)) << shift);
+      }
+      stored[to + 4u * half + w] = packed;
+    }
+  }
+  let at = op.scales_to + 2u * (to_row * op.blocks + block);
+  stored[at] = scales;
+  stored[at + 1u] = offsets;
+//: end
 //: end
 }
 `;

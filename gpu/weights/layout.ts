@@ -1,13 +1,16 @@
 import type { StoredDtype } from "../../models/device.ts";
 import { padded } from "../constants.ts";
 
-/** Weights in a 16-byte load, and u32s that 64 weights take, without their scales. */
-export const PACKING: Record<StoredDtype, { unit: number; u32s: number; quantised: boolean }> = {
-  f32: { unit: 4, u32s: 64, quantised: false },
-  f16: { unit: 8, u32s: 32, quantised: false },
-  bf16: { unit: 8, u32s: 32, quantised: false },
-  q8: { unit: 16, u32s: 16, quantised: true },
-  q4: { unit: 32, u32s: 8, quantised: true },
+/** Weights in a 16-byte load, and u32s that 64 weights take, and their scales (and offsets, in q4). */
+export const PACKING: Record<
+  StoredDtype,
+  { unit: number; u32s: number; scales: number; quantised: boolean }
+> = {
+  f32: { unit: 4, u32s: 64, scales: 0, quantised: false },
+  f16: { unit: 8, u32s: 32, scales: 0, quantised: false },
+  bf16: { unit: 8, u32s: 32, scales: 0, quantised: false },
+  q8: { unit: 16, u32s: 16, scales: 1, quantised: true },
+  q4: { unit: 32, u32s: 8, scales: 2, quantised: true },
 };
 
 /** Rows [first_row, first_row + n_rows) of a matrix in a buffer of their own; scales follow the weights. */
@@ -36,8 +39,8 @@ export interface StoredMatrix {
 
 /** U32s of a row's weights and of its scales. */
 export function rowSize(dtype: StoredDtype, k: number): { weights: number; scales: number } {
-  const { u32s, quantised } = PACKING[dtype];
-  return { weights: (k / 64) * u32s, scales: quantised ? k / 64 : 0 };
+  const { u32s, scales } = PACKING[dtype];
+  return { weights: (k / 64) * u32s, scales: (k / 64) * scales };
 }
 
 /**

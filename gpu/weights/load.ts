@@ -2,6 +2,7 @@ import type { DeviceLoadOptions, StoredDtype, WeightSource } from "../../models/
 import { CapstanError } from "../../models/errors.ts";
 import {
   autoDtype,
+  keptDtypes,
   knownDtype,
   type OpenWeight,
   openProgramWeights,
@@ -67,6 +68,7 @@ export async function loadWeights(
     const vector_buffer = allocate(gpu, "vectors", 4 * vectors.length);
     made.push(vector_buffer);
     const matrices = new Map<WeightId, StoredMatrix>();
+    const kept = keptDtypes(program);
     for (const [id, weight] of open.entries()) {
       const { slot } = weight;
       if (slot.kind !== "matrix") continue;
@@ -75,7 +77,7 @@ export async function loadWeights(
         continue;
       }
       const chosen = dtype === "auto" ? autoDtype(weight) : dtype;
-      const stored = storage.exact.has(id) ? "f32" : chosen;
+      const stored = storage.exact.has(id) ? "f32" : kept(id, chosen);
       const matrix = createMatrix(gpu, id, slot, stored, storage.interleaved.has(id));
       made.push(...matrix.chunks.map(({ buffer }) => buffer));
       matrices.set(id, matrix);

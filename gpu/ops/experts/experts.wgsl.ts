@@ -43,6 +43,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //: each q QUADS
       let given_$q = input[read_at + u * QUADS + $q];
 //: end
+//: if DTYPE == q4
+      var totals = vec4<f32>(0.0);
+//: each q QUADS
+      totals += given_$q;
+//: end
+      let given_total = share * dot(totals, vec4<f32>(1.0));
+//: end
 //: each r R
       let weight_row_$r = expert * op.rows + row_$r;
       let unit_$r = weights[weight_row_$r * units + u];
@@ -50,7 +57,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //: each q QUADS
       part_$r += dot(unit_quad(unit_$r, $q), given_$q);
 //: end
-      sum_$r += share * unit_scale(weight_row_$r, u) * part_$r;
+      let scale_$r = unit_scale(weight_row_$r, u);
+      sum_$r += share * scale_$r * part_$r;
+//: if DTYPE == q4
+      sum_$r += unit_center(weight_row_$r, u, scale_$r) * given_total;
+//: end
 //: end
     }
   }

@@ -32,6 +32,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let input_$n = min(first_input + $n, n_inputs() - 1u) * (op.k / 4u);
 //: end
   for (var u = lane; u < units; u += LANES) {
+//: if DTYPE == q4
+//: each n N
+    var total_$n = vec4<f32>(0.0);
+//: end
+//: end
 //: each r R
     let unit_$r = weights[row_$r * units + u];
 //: each n N
@@ -41,6 +46,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //: each q QUADS
 //: each n N
     let given_$q_$n = input[input_$n + u * QUADS + $q];
+//: if DTYPE == q4
+    total_$n += given_$q_$n;
+//: end
 //: end
 //: each r R
     let weight_$q_$r = unit_quad(unit_$r, $q);
@@ -51,8 +59,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //: end
 //: each r R
     let scale_$r = unit_scale(row_$r, u);
+//: if DTYPE == q4
+    let center_$r = unit_center(row_$r, u, scale_$r);
+//: end
 //: each n N
     sum_$r_$n += scale_$r * part_$r_$n;
+//: if DTYPE == q4
+    sum_$r_$n += center_$r * dot(total_$n, vec4<f32>(1.0));
+//: end
 //: end
 //: end
   }
