@@ -1,9 +1,15 @@
 import type { StoredDtype } from "./device.ts";
+import { keptDtypes } from "./load_weights.ts";
 import type { Program } from "./program.ts";
 
-/** Bits of a matrix element; the quantized types have one 16-bit scale for each 32 (rows filled up to whole blocks). */
-const BITS: Record<StoredDtype, number> = { f32: 32, f16: 16, bf16: 16, q8: 8, q4: 4 };
-const BLOCK = 32;
+/** Columns of a row that are kept together (a row is filled up to whole blocks), and their bytes, scales and offsets included. */
+const BLOCKS: Record<StoredDtype, { cols: number; bytes: number }> = {
+  f32: { cols: 1, bytes: 4 },
+  f16: { cols: 1, bytes: 2 },
+  bf16: { cols: 1, bytes: 2 },
+  q8: { cols: 32, bytes: 34 },
+  q4: { cols: 32, bytes: 20 },
+};
 
 /** What a model takes on a device, in bytes. */
 export interface MemoryNeed {
@@ -16,14 +22,12 @@ export interface MemoryNeed {
 
 /** The memory that a program needs, from its shapes alone: nothing is read or allocated. */
 export function memoryNeed(program: Program): MemoryNeed {
+  const kept = keptDtypes(program);
   const bytes = (dtype: StoredDtype) =>
-    program.weights.reduce((sum, { kind, count, rows, cols }) => {
+    program.weights.reduce((sum, { kind, count, rows, cols }, id) => {
       if (kind === "vector") return sum + 4 * cols;
-      const is_block = dtype === "q8" || dtype === "q4";
-      const row = is_block
-        ? Math.ceil(cols / BLOCK) * ((BLOCK * BITS[dtype]) / 8 + 2)
-        : (cols * BITS[dtype]) / 8;
-      return sum + count * rows * row;
+      const block = BLOCKS[kept(id, dtype)];
+      return sum + count * rows * Math.ceil(cols / block.cols) * block.bytes;
     }, 0);
   const { weights, n_layers, n_kv_heads, d_head } = program;
   return {

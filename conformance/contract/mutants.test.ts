@@ -235,11 +235,7 @@ const FAULTS: [string, string, Fault][] = [
           : { ...e, sample: { ...e.sample, n_prompt: e.sample.n_prompt + 1 } },
     },
   ],
-  [
-    "weights are not quantised",
-    "q8: blocks of 32",
-    { load: (options) => ({ ...options, dtype: "auto" }) },
-  ],
+  ["weights are not quantised", "q8: blocks of 32", { load: (options) => ({ ...options, dtype: "auto" }) }],
   ["weights have too few bits", "q8: blocks of 32", { load: (options) => ({ ...options, dtype: "q4" }) }],
   ["it errs as one long chain of sums does", "products of 16,384", { result: asAChain }],
   ["it errs so over a long past", "a past of 1,500", { result: asAChain }],

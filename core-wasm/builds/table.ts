@@ -20,7 +20,7 @@ export const ENGINE_BUILDS: readonly Build[] = [
     name: "baseline",
     features: ["simd"],
     url: () => new URL("../pkg/capstan_core_bg.wasm", import.meta.url),
-    digest: "33018adf68b82a3db584eeb4e6fad9f50c44841e2527434e6478e96bbeee8b6d",
+    digest: "4a33b1bc957cd8f3456db5da183041e670cd876f17668a780b3332936f4043e4",
   },
 ];
 

@@ -69,7 +69,7 @@ function createModel(
     if (kind === "vector") return { kind, count, rows, cols, stored: "f32" };
     const asked = dtype === "auto" ? autoDtype(weight) : dtype;
     const stored = kept(id, asked);
-    if (stored !== "f32" || asked === "f32") matrices.push({ slot, stored });
+    if (stored === asked) matrices.push({ slot, stored });
     return { kind, count, rows, cols, stored };
   });
   const json = new TextEncoder().encode(JSON.stringify({ ...program, weights: described }));

@@ -69,6 +69,7 @@ export async function loadWeights(
     made.push(vector_buffer);
     const matrices = new Map<WeightId, StoredMatrix>();
     const kept = keptDtypes(program);
+    const as_asked: { slot: WeightSlot; stored: StoredDtype }[] = [];
     for (const [id, weight] of open.entries()) {
       const { slot } = weight;
       if (slot.kind !== "matrix") continue;
@@ -78,19 +79,19 @@ export async function loadWeights(
       }
       const chosen = dtype === "auto" ? autoDtype(weight) : dtype;
       const stored = storage.exact.has(id) ? "f32" : kept(id, chosen);
+      if (stored === chosen) as_asked.push({ slot, stored });
       const matrix = createMatrix(gpu, id, slot, stored, storage.interleaved.has(id));
       made.push(...matrix.chunks.map(({ buffer }) => buffer));
       matrices.set(id, matrix);
     }
     await gpu.settled();
-    const chosen = [...matrices].filter(([id]) => !storage.among_vectors.has(id) && !storage.exact.has(id));
     const weights: Weights = {
       matrices,
       vectors: vector_buffer,
       vectors_at: vectors.at,
       routers_rows: new Map([...storage.among_vectors].map((id) => [id, program.weights[id]!.rows])),
       bytes: made.reduce((sum, { size }) => sum + size, 0),
-      stored: storedDtypes(chosen.map(([id, { dtype: stored }]) => ({ slot: program.weights[id]!, stored }))),
+      stored: storedDtypes(as_asked),
       dispose,
     };
     await stream(gpu, readback, open, weights, options);

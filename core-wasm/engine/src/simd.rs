@@ -44,13 +44,27 @@ mod wasm {
             Self(unsafe { v128_load32_splat(from.cast()) })
         }
 
-        /// Four bfloat16: the upper halves of four floats.
+        /// Eight bfloat16, the upper halves of eight floats: those at even places, and at odd ones.
         ///
         /// # Safety
-        /// `from` must be readable for four u16.
+        /// `from` must be readable for eight u16 (any alignment).
         #[inline(always)]
-        pub unsafe fn load_bf16(from: *const u16) -> Self {
-            Self(i32x4_shl(unsafe { i32x4_load_extend_u16x4(from) }, 16))
+        pub unsafe fn load_bf16_pairs(from: *const u16) -> [Self; 2] {
+            let bits = unsafe { v128_load(from.cast()) };
+            [Self(i32x4_shl(bits, 16)), Self(v128_and(bits, i32x4_splat(0xffff_0000u32 as i32)))]
+        }
+
+        /// Eight halves, as `load_f16` has them: those at even places, and at odd ones.
+        ///
+        /// # Safety
+        /// `from` must be readable for eight u16 (any alignment).
+        #[inline(always)]
+        pub unsafe fn load_f16_pairs(from: *const u16) -> [Self; 2] {
+            let bits = unsafe { v128_load(from.cast()) };
+            [i32x4_shl(bits, 16), bits].map(|upper| {
+                let moved = v128_and(i32x4_shr(upper, 3), i32x4_splat(0x8fff_e000u32 as i32));
+                Self(f32x4_mul(moved, f32x4_splat(f32::from_bits(super::TWO_TO_112))))
+            })
         }
 
         /// Four IEEE halves, finite: the bits of a half moved into a float's read as the number times 2^-112,
@@ -187,11 +201,24 @@ mod portable {
         }
 
         /// # Safety
-        /// `from` must be readable for four u16.
+        /// `from` must be readable for eight u16.
         #[inline(always)]
-        pub unsafe fn load_bf16(from: *const u16) -> Self {
-            let bits = unsafe { from.cast::<[u16; 4]>().read_unaligned() };
-            Self(bits.map(|b| f32::from_bits(u32::from(b) << 16)))
+        pub unsafe fn load_bf16_pairs(from: *const u16) -> [Self; 2] {
+            let bits = unsafe { from.cast::<[u16; 8]>().read_unaligned() };
+            let float = |b: u16| f32::from_bits(u32::from(b) << 16);
+            [0, 1].map(|odd| Self(core::array::from_fn(|i| float(bits[2 * i + odd]))))
+        }
+
+        /// # Safety
+        /// `from` must be readable for eight u16.
+        #[inline(always)]
+        pub unsafe fn load_f16_pairs(from: *const u16) -> [Self; 2] {
+            let bits = unsafe { from.cast::<[u16; 8]>().read_unaligned() };
+            [0, 1].map(|odd| {
+                let four: [u16; 4] = core::array::from_fn(|i| bits[2 * i + odd]);
+                // SAFETY: four numbers.
+                unsafe { Self::load_f16(four.as_ptr()) }
+            })
         }
 
         /// # Safety

@@ -3,12 +3,15 @@
 use half::f16;
 
 use super::Float;
-use crate::kernels::panel::{one_row_in_pairs, widen};
+use super::GROUP;
+use super::float::IN_PAIRS;
+use crate::kernels::panel::{one_row_in_streams, widen};
 use crate::simd::F32x4;
 
 impl Float for f16 {
     const NAME: &'static str = "f16";
     const WIDENED: bool = true;
+    const PLACES: [usize; GROUP] = IN_PAIRS;
 
     fn from_f32(value: f32) -> Self {
         f16::from_f32(value)
@@ -23,13 +26,14 @@ impl Float for f16 {
     }
 
     #[inline(always)]
-    unsafe fn load4(from: *const Self) -> F32x4 {
+    unsafe fn load(from: *const Self) -> [F32x4; 4] {
         // SAFETY: as the caller promises; a f16 is a u16 in memory.
-        unsafe { F32x4::load_f16(from.cast()) }
+        let [[a, b], [c, d]] = [0, 8].map(|at| unsafe { F32x4::load_f16_pairs(from.add(at).cast()) });
+        [a, b, c, d]
     }
 
     fn one_row(out: &mut [f32], x: &[f32], panels: &[Self]) {
-        one_row_in_pairs(panels, x, out);
+        one_row_in_streams(panels, x, out);
     }
 
     fn panel<'a>(panel: &'a [Self], scratch: &'a mut [f32]) -> &'a [f32] {

@@ -21,9 +21,9 @@ impl Float for f32 {
     }
 
     #[inline(always)]
-    unsafe fn load4(from: *const Self) -> F32x4 {
+    unsafe fn load(from: *const Self) -> [F32x4; 4] {
         // SAFETY: as the caller promises.
-        unsafe { F32x4::load(from) }
+        core::array::from_fn(|i| unsafe { F32x4::load(from.add(4 * i)) })
     }
 
     fn one_row(out: &mut [f32], x: &[f32], panels: &[Self]) {

@@ -14,6 +14,11 @@ const SLICE: usize = 256;
 /// Slices end where blocks of sums do, which are powers of two.
 const _: () = assert!(SLICE.is_multiple_of(MOST));
 
+const IN_ORDER: [usize; GROUP] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+
+/// 32 bits of a vector's lane hold two rows, so that two vectors of f32 are made of one without any shuffling.
+pub const IN_PAIRS: [usize; GROUP] = [0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15];
+
 /// A number type that matrices are kept in.
 pub trait Float: Plain + 'static {
     const NAME: &'static str;
@@ -28,9 +33,14 @@ pub trait Float: Plain + 'static {
 
     fn is_finite(self) -> bool;
 
+    /// Where a row of a group lies within a column: types of 16 bits have rows 4 apart side by side, `IN_PAIRS`.
+    const PLACES: [usize; GROUP] = IN_ORDER;
+
+    /// A column of a group, rows in their order.
+    ///
     /// # Safety
-    /// `from` must be readable for four values (any alignment).
-    unsafe fn load4(from: *const Self) -> F32x4;
+    /// `from` must be readable for 16 values (any alignment).
+    unsafe fn load(from: *const Self) -> [F32x4; 4];
 
     /// One row of x against all panels: a token's decode.
     fn one_row(out: &mut [f32], x: &[f32], panels: &[Self]);
@@ -51,14 +61,14 @@ impl<T: Float> Format for T {
             if !stored.is_finite() {
                 return Err(k);
             }
-            block[row] = stored;
+            block[T::PLACES[row]] = stored;
         }
         Ok(())
     }
 
     fn load(blocks: &[Self::Block], row: usize, out: &mut [f32]) {
         for (block, out) in blocks.iter().zip(out) {
-            *out = block[row].to_f32();
+            *out = block[T::PLACES[row]].to_f32();
         }
     }
 

@@ -139,3 +139,44 @@ impl IntBlock for Block {
         out.add(sums.to_f32().mul(scales.mul(x.unit))).add(offsets.mul(x.total))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{FileDtype, Matrix};
+    use super::*;
+    use crate::testing::{bytes, random};
+
+    fn stored(values: &[f32]) -> Vec<f32> {
+        let mut matrix = Panels::<Q4>::new(1, values.len()).unwrap();
+        matrix.write_rows(0, &bytes(values), FileDtype::F32).unwrap();
+        let mut out = vec![1.0; values.len()];
+        matrix.read_row(0, &mut out);
+        out
+    }
+
+    #[test]
+    fn codes_are_the_nearest_between_the_least_and_the_largest() {
+        let mut values = random(1, 128);
+        (values[3], values[70]) = (-4.0, 1e-9);
+        for (block, got) in values.chunks(32).zip(stored(&values).chunks(32)) {
+            let least = block.iter().copied().fold(f32::INFINITY, f32::min);
+            let range = block.iter().copied().fold(f32::NEG_INFINITY, f32::max) - least;
+            let rounding = (range + least.abs()) * 2f32.powi(-11);
+            for (x, got) in block.iter().zip(got) {
+                assert!((x - got).abs() <= range / 15.0 * 0.5001 + rounding, "{x} {got}");
+            }
+        }
+    }
+
+    #[test]
+    fn sixteen_values_at_even_distances_come_back_as_they_are() {
+        for offset in [-0.5, 0.0, 3.0] {
+            let values: Vec<f32> = (0..64).map(|i| offset + 0.125 * (i * 7 % 16) as f32).collect();
+            assert_eq!(stored(&values), values);
+        }
+        assert_eq!(stored(&[0.375; 32]), [0.375; 32]);
+        // Behind the last column come zeros.
+        assert_eq!(stored(&[30.0, 2.0, 0.0]), [30.0, 2.0, 0.0]);
+        assert!(stored(&[1e-9; 40]).iter().all(|x| *x == 0.0));
+    }
+}

@@ -14,6 +14,10 @@
 use crate::formats::{Float, GROUP};
 use crate::simd::F32x4;
 
+/// Places of a matrix that a single row's product reads from by turns. From one place memory comes no faster than the
+/// processor waits for it; beyond six places little is gained.
+pub const STREAMS: usize = 6;
+
 /// The longest block.
 pub const MOST: usize = 256;
 
@@ -61,12 +65,17 @@ pub fn one_row_in_thirds(panels: &[f32], x: &[f32], out: &mut [f32]) {
     }
 }
 
-/// The same, two neighbouring panels side by side: numbers that are widened need registers for that.
-pub fn one_row_in_pairs<T: Float>(panels: &[T], x: &[f32], out: &mut [f32]) {
-    let size = GROUP * x.len();
-    for (index, out) in out.chunks_mut(2 * GROUP).enumerate() {
-        let panels = &panels[2 * index * size..][..size * (out.len() / GROUP)];
-        if out.len() == 2 * GROUP { two_groups(panels, x, out) } else { one_group(panels, x, out) }
+/// The same of numbers that are widened, which need registers for that: a block of each of several panels in turn.
+pub fn one_row_in_streams<T: Float>(panels: &[T], x: &[f32], out: &mut [f32]) {
+    let groups = out.len() / GROUP;
+    let apart = groups / STREAMS;
+    if !x.is_empty() {
+        for group in 0..apart {
+            groups_in_turn::<T, STREAMS>(panels, x, out, group, apart);
+        }
+        for group in apart * STREAMS..groups {
+            groups_in_turn::<T, 1>(panels, x, out, group, 0);
+        }
     }
 }
 
@@ -83,32 +92,27 @@ fn three_groups(panels: &[f32], x: &[f32], out: &mut [f32], group: usize, apart:
     }
 }
 
+/// `N` groups from `group` on, `apart` groups from one another.
 #[inline(never)]
-fn two_groups<T: Float>(panels: &[T], x: &[f32], out: &mut [f32]) {
-    assert!(panels.len() >= 2 * x.len() * GROUP && out.len() >= 2 * GROUP);
-    // SAFETY: the assertion covers every address of two groups.
-    unsafe { row::<2, 8, T>(panels.as_ptr(), x, out) }
-}
-
-#[inline(never)]
-fn one_group<T: Float>(panel: &[T], x: &[f32], out: &mut [f32]) {
-    assert!(panel.len() >= x.len() * GROUP && out.len() >= GROUP);
-    // SAFETY: the assertion covers every address of one group.
-    unsafe { row::<1, 4, T>(panel.as_ptr(), x, out) }
-}
-
-/// `sums` of one row against `GROUPS` panels, one after the other.
-///
-/// # Safety
-/// As of `sums`.
-#[inline(always)]
-unsafe fn row<const GROUPS: usize, const SUMS: usize, T: Float>(
-    panels: *const T,
+fn groups_in_turn<T: Float, const N: usize>(
+    panels: &[T],
     x: &[f32],
     out: &mut [f32],
+    group: usize,
+    apart: usize,
 ) {
-    // SAFETY: as the caller promises.
-    unsafe { sums::<1, GROUPS, SUMS, T>(panels, [x], [out.as_mut_ptr()], block_of(x.len()), 1) }
+    let (groups, size) = (group + (N - 1) * apart + 1, GROUP * x.len());
+    assert!(panels.len() >= groups * size && out.len() >= groups * GROUP);
+    let block = block_of(x.len());
+    for (index, x) in x.chunks(block).enumerate() {
+        for group in (0..N).map(|i| group + i * apart) {
+            // SAFETY: the assertion covers every address up to the last of the groups.
+            unsafe {
+                let panel = panels.as_ptr().add(group * size + index * block * GROUP);
+                sums::<1, 1, 4, T>(panel, [x], [out.as_mut_ptr().add(group * GROUP)], block, 1);
+            }
+        }
+    }
 }
 
 /// `ROWS` rows against `GROUPS` panels, each of k * 16 values, in `SUMS` = 4 `ROWS` `GROUPS` accumulators. The panels
@@ -139,11 +143,13 @@ unsafe fn sums<const ROWS: usize, const GROUPS: usize, const SUMS: usize, T: Flo
         let mut next =
             |x: &mut [*const f32; ROWS], sums: &mut [F32x4; SUMS], f: fn(F32x4, F32x4) -> F32x4| {
                 let values = x.map(|x| F32x4::load_splat(x));
-                for column in 0..4 * GROUPS {
-                    let weight = T::load4(weights.add(column / 4 * apart * GROUP * k + column % 4 * 4));
-                    for (row, value) in values.into_iter().enumerate() {
-                        let sum = &mut sums[column * ROWS + row];
-                        *sum = f(*sum, weight.mul(value));
+                for group in 0..GROUPS {
+                    let columns = T::load(weights.add(group * apart * GROUP * k));
+                    for (column, weight) in columns.into_iter().enumerate() {
+                        for (row, value) in values.into_iter().enumerate() {
+                            let sum = &mut sums[(4 * group + column) * ROWS + row];
+                            *sum = f(*sum, weight.mul(value));
+                        }
                     }
                 }
                 *x = x.map(|x| x.add(1));
@@ -170,10 +176,14 @@ unsafe fn sums<const ROWS: usize, const GROUPS: usize, const SUMS: usize, T: Flo
 /// A slice of a panel as f32, for the kernels above to use over many rows.
 #[inline(never)]
 pub fn widen<T: Float>(panel: &[T], out: &mut [f32]) {
-    assert!(out.len() >= panel.len() && panel.len().is_multiple_of(4));
-    for at in (0..panel.len()).step_by(4) {
-        // SAFETY: `at + 4` is within both by the assertion.
-        unsafe { T::load4(panel.as_ptr().add(at)).store(out.as_mut_ptr().add(at)) }
+    assert!(out.len() >= panel.len() && panel.len().is_multiple_of(GROUP));
+    for at in (0..panel.len()).step_by(GROUP) {
+        // SAFETY: `at + 16` is within both by the assertion.
+        unsafe {
+            for (i, values) in T::load(panel.as_ptr().add(at)).into_iter().enumerate() {
+                values.store(out.as_mut_ptr().add(at + 4 * i));
+            }
+        }
     }
 }
 
@@ -183,6 +193,15 @@ mod tests {
 
     use super::*;
     use crate::testing::random;
+
+    /// Panels' columns as the type has them.
+    fn placed<T: Float>(columns: &[T]) -> Vec<T> {
+        let mut out = columns.to_vec();
+        for (out, column) in out.chunks_exact_mut(GROUP).zip(columns.chunks_exact(GROUP)) {
+            column.iter().zip(T::PLACES).for_each(|(value, place)| out[place] = *value);
+        }
+        out
+    }
 
     /// One chain of additions to `start`.
     fn chain(panel: &[f32], x: &[f32], start: &[f32]) -> Vec<f32> {
@@ -206,7 +225,7 @@ mod tests {
 
     #[test]
     fn every_kernel_is_the_same_blocks_of_sums_bit_for_bit() {
-        for (k, groups) in [(0, 1), (1, 2), (2, 3), (7, 4), (64, 5), (83, 1), (700, 4), (2050, 3)] {
+        for (k, groups) in [(0, 1), (1, 2), (2, 3), (7, 4), (64, 15), (83, 1), (700, 4), (2050, 3)] {
             let halves: Vec<f16> = random(1, groups * k * GROUP).into_iter().map(f16::from_f32).collect();
             let brains: Vec<bf16> = halves.iter().map(|x| bf16::from_f32(x.to_f32())).collect();
             let wide: Vec<f32> = halves.iter().map(|x| x.to_f32()).collect();
@@ -224,8 +243,9 @@ mod tests {
                 out
             };
             assert_eq!(run(&|out| one_row_in_thirds(&wide, &x0, out)), each(&wide, &x0));
-            assert_eq!(run(&|out| one_row_in_pairs(&halves, &x0, out)), each(&wide, &x0));
-            assert_eq!(run(&|out| one_row_in_pairs(&brains, &x0, out)), each(&wide_brains, &x0));
+            let (halves, brains) = (placed(&halves), placed(&brains));
+            assert_eq!(run(&|out| one_row_in_streams(&halves, &x0, out)), each(&wide, &x0));
+            assert_eq!(run(&|out| one_row_in_streams(&brains, &x0, out)), each(&wide_brains, &x0));
             let (mut a, mut b) = (start.clone(), start.clone());
             one_row(&wide, &x0, &mut a, block);
             assert_eq!(a[..GROUP], each(&wide, &x0)[..GROUP]);
@@ -265,13 +285,13 @@ mod tests {
     #[test]
     fn widening_is_exact_subnormals_included() {
         let halves: Vec<f16> = (0..=u16::MAX).map(f16::from_bits).filter(|x| x.is_finite()).collect();
-        let halves = &halves[..halves.len() / 4 * 4];
+        let halves = &halves[..halves.len() / GROUP * GROUP];
         let mut out = vec![0.0; halves.len()];
-        widen(halves, &mut out);
+        widen(&placed(halves), &mut out);
         assert!(halves.iter().zip(&out).all(|(h, x)| h.to_f32().to_bits() == x.to_bits()));
         let brains: Vec<bf16> = (0..=u16::MAX).map(bf16::from_bits).collect();
         let mut out = vec![0.0; brains.len()];
-        widen(&brains, &mut out);
+        widen(&placed(&brains), &mut out);
         assert!(brains.iter().zip(&out).all(|(h, x)| u32::from(h.to_bits()) << 16 == x.to_bits()));
     }
 }
