@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
@@ -76,9 +76,12 @@ describe("load in a worker", () => {
     await expect(load("capstan-tiny", { ...TINY, signal, ...progress })).rejects.toMatchObject({
       code: "aborted",
     });
-    await expect(load("capstan-tiny", { ...TINY, dtype: "q4" as const })).rejects.toMatchObject({
-      code: "unsupported",
-    });
+    const folder = mkdtempSync(join(tmpdir(), "capstan-damaged-"));
+    cpSync(join(root, "models", "capstan-tiny"), folder, { recursive: true });
+    const weights = readFileSync(join(folder, "model.safetensors"));
+    writeFileSync(join(folder, "model.safetensors"), weights.fill(0xff, weights.length - 4));
+    await expect(load(folder, TINY)).rejects.toMatchObject({ code: "bad_weights" });
+    rmSync(folder, { recursive: true });
     for (const worker of workers.slice(1)) {
       if (worker.threadId !== -1) ended.push(new Promise((resolve) => worker.once("exit", resolve)));
     }
