@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { CapstanError } from "../models/index.ts";
 import { type Io, verb } from "../sdk/cli/io.ts";
 import { wholeNumber } from "../sdk/cli/options.ts";
 import { load } from "../sdk/inference/load.ts";
@@ -10,7 +11,7 @@ import { type BenchEngine, ourEngine } from "./engine.ts";
 import { type EventLoop, type Lag, measureEventLoop } from "./event_loop.ts";
 import { type Measured, measure, type Rate } from "./measure.ts";
 import { openPeers, requirePeers } from "./peers.ts";
-import { SHAPE_134M, writeShape } from "./shape.ts";
+import { pickShape, SHAPE_134M, SHAPE_TINY_LLAMA, writeShape } from "./shape.ts";
 import { runWebGpuBench, type WebGpuOptions } from "./webgpu_verb.ts";
 
 interface Options extends WebGpuOptions {
@@ -35,7 +36,10 @@ export function addBench(program: Command): void {
       "how fast is it here? 134M weights of float32 on one thread, caps, cold start; or what a GPU does",
     )
     .addOption(new Option("--device <name>", "what is measured").choices(["wasm", "webgpu"]).default("wasm"))
-    .option("--shape <name>", "webgpu: tiny or 0.6B (default: 0.6B, and tiny on a GPU in software)")
+    .option(
+      "--shape <name>",
+      "134M or tiny; webgpu: 0.6B or tiny (default: 134M; webgpu: 0.6B, and tiny on a GPU in software)",
+    )
     .option("--dtype <names>", "webgpu: how weights are kept (default: f32,f16,q8,q4)")
     .option("--peers", "beside other engines with the same weights, turn by turn")
     .option("--start_up", "start-up alone: an empty process, import, the first token; no weights are written")
@@ -55,19 +59,35 @@ Ratios of one run hold across machines; numbers of tokens a second do not.`,
     )
     .action(
       verb((io, options: Options) =>
-        options.device === "webgpu" ? runWebGpuBench(io, options) : run(io, options),
+        checkApart(options).device === "webgpu" ? runWebGpuBench(io, options) : run(io, options),
       ),
     );
+}
+
+/** Options that the measurement does not have would be passed over. */
+function checkApart(options: Options): Options {
+  const { device, start_up } = options;
+  const [what, apart] =
+    device === "webgpu"
+      ? (["--device webgpu", ["peers", "start_up", "cache"]] as const)
+      : start_up === true
+        ? (["--start_up", ["peers", "shape", "dtype", "cache"]] as const)
+        : (["--device wasm", ["dtype"]] as const);
+  const other = apart.find((name) => options[name] !== undefined);
+  if (other === undefined) return options;
+  const parts = { action: "bench", need: `${what} or --${other}`, found: "both" };
+  throw new CapstanError("bad_request", parts);
 }
 
 async function run(io: Io, options: Options): Promise<undefined> {
   const rounds = Math.max(1, options.rounds);
   if (options.start_up === true) return await runStartUp(io, rounds);
   if (options.peers === true) await requirePeers();
-  const folder = resolvePath(options.cache ?? cacheFolder(), `bench-${SHAPE_134M.name}`);
+  const shape = pickShape("WASM", [SHAPE_134M, SHAPE_TINY_LLAMA], options.shape ?? SHAPE_134M.name);
+  const folder = resolvePath(options.cache ?? cacheFolder(), `bench-${shape.name}`);
   const writing = (done: number, total: number) =>
     io.progress.update(`writing random weights ${done} of ${total}`);
-  await writeShape(SHAPE_134M, folder, writing, io.signal);
+  await writeShape(shape, folder, writing, io.signal);
   io.progress.update("cold start of capstan-tiny");
   const cold_start = await measureColdStart(STARTS_A_ROUND * rounds, io.signal);
   io.progress.update(`a prompt of ${N_WATCHED} tokens, in a worker and on the thread`);
@@ -90,7 +110,7 @@ async function run(io: Io, options: Options): Promise<undefined> {
     for (const line of coldLines(cold_start)) await io.print(line);
     await io.print(loopLine(event_loop));
     await io.result({
-      shape: SHAPE_134M.name,
+      shape: shape.name,
       machine,
       device: model.device,
       work,

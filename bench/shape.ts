@@ -1,6 +1,13 @@
 import { Random } from "../conformance/contract/random.ts";
 import type { RawConfig } from "../models/index.ts";
-import { buildProgram, readDecoder, type TensorSpec, tensorSpecs } from "../models/index.ts";
+import {
+  buildProgram,
+  CapstanError,
+  readDecoder,
+  show,
+  type TensorSpec,
+  tensorSpecs,
+} from "../models/index.ts";
 import { encodeSafetensors } from "../sdk/checkpoint/safetensors/index.ts";
 import { fileSize, joinPath, writeFileAtomic } from "../sdk/platform/index.ts";
 
@@ -30,6 +37,21 @@ export const SHAPE_134M: Shape = {
     hidden_act: "silu",
     tie_word_embeddings: false,
     torch_dtype: "float32",
+  },
+};
+
+/** The same layout, 2 million weights: whether a bench runs at all is seen in seconds. */
+export const SHAPE_TINY_LLAMA: Shape = {
+  name: "tiny",
+  seed: 4,
+  config: {
+    ...SHAPE_134M.config,
+    hidden_size: 128,
+    num_hidden_layers: 4,
+    num_attention_heads: 4,
+    num_key_value_heads: 4,
+    intermediate_size: 384,
+    vocab_size: 4096,
   },
 };
 
@@ -119,4 +141,16 @@ function randomTensor({ name, shape }: TensorSpec, random: Random) {
   const half_width = Math.sqrt(3) * (name.includes("embed") ? 1 : 1 / Math.sqrt(shape[1]!));
   for (let i = 0; i < data.length; i++) data[i] = (2 * random.next() - 1) * half_width;
   return { dtype: "F32" as const, shape, data };
+}
+
+/**
+ * The shape that an option names, among those of a device.
+ *
+ * @throws CapstanError `bad_request`
+ */
+export function pickShape(device: string, known: readonly Shape[], name: string): Shape {
+  const found = known.find((shape) => shape.name === name);
+  if (found !== undefined) return found;
+  const need = `shape ${known.map((shape) => shape.name).join(" or ")}`;
+  throw new CapstanError("bad_request", { action: `bench ${device}`, need, found: show(name) });
 }

@@ -3,7 +3,7 @@ import { CapstanError, type StoredDtype, show } from "../models/index.ts";
 import type { Io } from "../sdk/cli/io.ts";
 import { cpu, runtimeName } from "../sdk/platform/index.ts";
 import { requireWebGpu } from "../sdk/platform/webgpu.ts";
-import { SHAPE_0_6B, SHAPE_TINY, type Shape } from "./shape.ts";
+import { pickShape, SHAPE_0_6B, SHAPE_TINY } from "./shape.ts";
 import { benchWebGpu, type DtypeReport, type KernelTime, type WebGpuLoad } from "./webgpu.ts";
 
 export interface WebGpuOptions {
@@ -12,7 +12,7 @@ export interface WebGpuOptions {
   dtype?: string;
 }
 
-const SHAPES: Readonly<Record<string, Shape>> = { tiny: SHAPE_TINY, "0.6B": SHAPE_0_6B };
+const SHAPES = [SHAPE_TINY, SHAPE_0_6B];
 const DTYPES: readonly StoredDtype[] = ["f32", "f16", "q8", "q4"];
 
 /** How a run goes on a real GPU, and on one in software, where only the counts mean something. */
@@ -30,10 +30,8 @@ export async function runWebGpuBench(io: Io, options: WebGpuOptions): Promise<un
     const load: WebGpuLoad = {
       ...lengths,
       probe: { ...probe, bytes: Math.min(probe.bytes, 256 * Math.floor(adapter.limits.binding_bytes / 256)) },
-      shape: pick("shape", SHAPES, options.shape ?? (adapter.software ? "tiny" : "0.6B")),
-      dtypes: (options.dtype?.split(",") ?? DTYPES).map((name) =>
-        pick("dtype", Object.fromEntries(DTYPES.map((dtype) => [dtype, dtype])), name),
-      ),
+      shape: pickShape("WebGPU", SHAPES, options.shape ?? (adapter.software ? "tiny" : "0.6B")),
+      dtypes: options.dtype?.split(",").map(pickDtype) ?? DTYPES,
       rounds: Math.max(1, options.rounds),
     };
     const machine = { runtime: runtimeName(), cpu: cpu().model };
@@ -51,10 +49,10 @@ export async function runWebGpuBench(io: Io, options: WebGpuOptions): Promise<un
   }
 }
 
-function pick<T>(what: string, known: Readonly<Record<string, T>>, name: string): T {
-  const found = known[name];
+function pickDtype(name: string): StoredDtype {
+  const found = DTYPES.find((dtype) => dtype === name);
   if (found !== undefined) return found;
-  const need = `${what} ${Object.keys(known).join(" or ")}`;
+  const need = `dtype ${DTYPES.join(" or ")}`;
   throw new CapstanError("bad_request", { action: "bench WebGPU", need, found: show(name) });
 }
 

@@ -43,6 +43,10 @@ const PARTS = {
     install: "npm ci --prefix testing/clients (147 MB)",
   },
   deno: { here: () => runs(deno_path, "--version"), install: "npm ci --prefix testing/deno" },
+  peers: {
+    here: () => existsSync(join(testing, "..", "bench", "peers", "node_modules", "onnxruntime-web")),
+    install: "npm ci --prefix bench/peers (148 MB)",
+  },
   python: {
     here: () =>
       runs(python, "-c", "import gguf, huggingface_hub, jinja2, numpy, safetensors.numpy, tokenizers"),
