@@ -1,7 +1,10 @@
 import { CapstanError, show } from "../../models/index.ts";
 import { decodeSafetensors, encodeSafetensors, type Tensor } from "../checkpoint/safetensors/index.ts";
+import type { Rule } from "../common/options.ts";
+import * as rules from "../common/options.ts";
 import { fileKind, readFile } from "../platform/index.ts";
 import type { FileSource } from "../types.ts";
+import { contentDigest } from "./content_digest.ts";
 
 /** The experiment's own files: safetensors whose metadata values are JSON texts. Axis, cap, activation shard. */
 
@@ -14,17 +17,43 @@ export interface NumberTensor {
 /** Where such a file may come from: a path, its bytes, or a name in a file source. */
 export type FileInput = string | Uint8Array | { files: FileSource; name: string };
 
-export function encodeTensorFile(
-  tensors: Record<string, NumberTensor>,
-  metadata: Record<string, unknown>,
-): Uint8Array {
+/** What a file holds. A metadata value of undefined is left out. */
+export interface FileContent {
+  tensors: Record<string, NumberTensor>;
+  metadata: Record<string, unknown>;
+}
+
+export function encodeTensorFile({ tensors, metadata }: FileContent): Uint8Array {
   const entries = Object.entries(tensors).map(([name, { shape, data }]) => {
-    return [name, { dtype: data instanceof Float32Array ? "F32" : "I32", shape, data }] as const;
+    return [name, { dtype: dtypeOf(data), shape, data }] as const;
   });
-  const texts = Object.entries(metadata)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => [name, JSON.stringify(value)] as const);
-  return encodeSafetensors(Object.fromEntries(entries), Object.fromEntries(texts));
+  return encodeSafetensors(Object.fromEntries(entries), textsOf(metadata));
+}
+
+/** As `encodeTensorFile`, with the content's digest in the metadata: `TensorFile.checkContent` goes by it. */
+export function encodeWithDigest(content: FileContent): Uint8Array {
+  const { tensors, metadata } = content;
+  return encodeTensorFile({ tensors, metadata: { ...metadata, [DIGEST]: digestOf(content) } });
+}
+
+/** What `encodeWithDigest` writes as the content's digest. */
+export function digestOf({ tensors, metadata }: FileContent): string {
+  const entries = Object.entries(tensors).map(([name, { shape, data }]) => {
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    return [name, { dtype: dtypeOf(data), shape, data: bytes }] as const;
+  });
+  return contentDigest(entries, textsOf(metadata));
+}
+
+const DIGEST = "content_digest";
+
+function dtypeOf(data: NumberTensor["data"]): "F32" | "I32" {
+  return data instanceof Float32Array ? "F32" : "I32";
+}
+
+function textsOf(metadata: FileContent["metadata"]): Record<string, string> {
+  const given = Object.entries(metadata).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given.map(([name, value]) => [name, JSON.stringify(value)]));
 }
 
 /** A file read back: every lookup is checked and says what the file lacks. Throws `bad_file` on first use. */
@@ -61,19 +90,33 @@ export class TensorFile {
     if (this.#metadata.format !== JSON.stringify(format)) {
       throw this.#bad(`metadata format "${format}"`, this.#metadata.format ?? "none", fix);
     }
-    const found = this.json<number>("format_version");
+    const found = this.json<number>("format_version", rules.number());
     if (found !== version) throw this.#bad(`format_version ${version}`, show(found));
   }
 
-  /** A metadata value by its JSON. */
-  json<T>(key: string): T {
+  /** Checks that all of it is as it was written; a file of before digests were written has none, and passes. */
+  checkContent(): void {
+    if (!this.hasMetadata(DIGEST)) return;
+    const { [DIGEST]: _, ...metadata } = this.#metadata;
+    const written = this.json<string>(DIGEST, rules.text);
+    const found = contentDigest(this.#tensors, metadata);
+    if (found === written) return;
+    const fix = `It was changed or damaged since: write it again. Where you changed it yourself, remove ${DIGEST} from its metadata.`;
+    throw this.#bad(`the content of ${DIGEST} ${written}`, found, fix);
+  }
+
+  /** A metadata value by its JSON, as a rule has it. */
+  json<T>(key: string, rule: Rule): T {
     const text = this.#metadata[key];
     if (text === undefined) throw this.#bad(`metadata ${show(key)}`, "none");
+    let value: unknown;
     try {
-      return JSON.parse(text) as T;
+      value = JSON.parse(text);
     } catch {
       throw this.#bad(`metadata ${show(key)} as JSON`, show(text));
     }
+    if (!rule.fits(value)) throw this.#bad(`metadata ${show(key)} to be ${rule.need}`, show(value));
+    return value as T;
   }
 
   hasMetadata(key: string): boolean {
@@ -84,8 +127,9 @@ export class TensorFile {
     return this.#tensors.has(tensor);
   }
 
-  /** Sizes of a tensor. */
-  shape(tensor: string): readonly number[] {
+  /** Sizes of a tensor of so many axes. */
+  shape(tensor: string, rank: number): readonly number[] {
+    this.#checkShape(tensor, new Array(rank).fill(-1));
     return this.#get(tensor).shape;
   }
 
@@ -116,6 +160,11 @@ export class TensorFile {
     const found = this.#tensors.get(tensor);
     if (found === undefined) throw this.#bad(`tensor ${tensor}`, "none");
     return found;
+  }
+
+  /** Refuses the file for what its values say together. */
+  refuse(need: string, found: string): never {
+    throw this.#bad(need, found);
   }
 
   #bad(need: string, found: string, fix?: string): CapstanError {

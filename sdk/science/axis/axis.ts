@@ -6,7 +6,7 @@ import { checkLayer, checkPercentile, type LayerRange, layersOf, residPost } fro
 import { percentileOfSorted } from "../numbers/stats.ts";
 import { dot, meanOf, norm, row, subtract, unit, type Vector } from "../numbers/vectors.ts";
 import { type FileInput, TensorFile } from "../tensor_file.ts";
-import { AXIS_MADE_BY, type AxisData, decodeAxis, encodeAxis } from "./axis_file.ts";
+import { AXIS_MADE_BY, type AxisData, axisDigest, decodeAxis, encodeAxis } from "./axis_file.ts";
 import type { LeftOut } from "./scored_roles.ts";
 
 /** A role as a point of persona space at one layer. */
@@ -32,6 +32,7 @@ export class Axis {
   readonly data: AxisData;
   /** Sorted projections of all responses by layer, made when first asked for. */
   readonly #sorted: (Float32Array | undefined)[] = [];
+  #digest: string | undefined;
 
   constructor(data: AxisData) {
     this.data = data;
@@ -40,6 +41,12 @@ export class Axis {
   /** The model it was fitted on. */
   get model(): AxisData["model"] {
     return this.data.model;
+  }
+
+  /** Of all that it holds: what its file has as `content_digest`, and its caps say they were made of. */
+  get digest(): string {
+    this.#digest ??= axisDigest(this.data);
+    return this.#digest;
   }
 
   /** Layers of that model. */

@@ -1,6 +1,9 @@
+import * as rules from "../../common/options.ts";
+import { layersRule, MODEL, numbersOf } from "../metadata_rules.ts";
 import { percentile } from "../numbers/stats.ts";
+import { row } from "../numbers/vectors.ts";
 import type { Manifest } from "../run/manifest.ts";
-import { encodeTensorFile, type TensorFile } from "../tensor_file.ts";
+import { digestOf, encodeWithDigest, type FileContent, type TensorFile } from "../tensor_file.ts";
 import type { LeftOut, ScoreCounts } from "./scored_roles.ts";
 
 /** What an axis holds, as `axis.safetensors` keeps it. Matrices are row-major. */
@@ -76,6 +79,15 @@ export const AXIS_MADE_BY = "An axis is what `capstan fit RUN --out FILE` writes
 const SPELLED = [0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100];
 
 export function encodeAxis(data: AxisData): Uint8Array {
+  return encodeWithDigest(contentOf(data));
+}
+
+/** What an axis is known by: the digest of all that its file holds. */
+export function axisDigest(data: AxisData): string {
+  return digestOf(contentOf(data));
+}
+
+function contentOf(data: AxisData): FileContent {
   const { n_layers, d_model, roles, pca, responses, controls } = data;
   const n = responses.projections.n;
   const tensors = {
@@ -90,7 +102,7 @@ export function encodeAxis(data: AxisData): Uint8Array {
     "controls.directions": { shape: [controls.n, n_layers, d_model], data: controls.directions },
     "controls.percentiles": { shape: [controls.n, n_layers, 101], data: controls.percentiles },
   };
-  return encodeTensorFile(tensors, {
+  const metadata = {
     format: FORMAT,
     format_version: 1,
     model: data.model,
@@ -108,13 +120,17 @@ export function encodeAxis(data: AxisData): Uint8Array {
     controls_seed: controls.seed,
     made: data.made,
     cap: data.cap ?? null,
-  });
+  };
+  return { tensors, metadata };
 }
 
 /** `{ p: [...], layers: [[...] for each layer] }` */
-function spelledPercentiles({ responses, n_layers }: AxisData): { p: number[]; layers: number[][] } {
+export function spelledPercentiles(
+  { responses, n_layers }: AxisData,
+  some: readonly number[] = Array.from({ length: n_layers }, (_, layer) => layer),
+): { p: number[]; layers: number[][] } {
   const { data, n } = responses.projections;
-  const layers = Array.from({ length: n_layers }, (_, layer) => {
+  const layers = some.map((layer) => {
     const values = Float64Array.from({ length: n }, (_, i) => data[i * n_layers + layer]!);
     return SPELLED.map((p) => percentile(values, p));
   });
@@ -124,31 +140,35 @@ function spelledPercentiles({ responses, n_layers }: AxisData): { p: number[]; l
 /** Reads the file back. Throws `bad_file`. */
 export function decodeAxis(file: TensorFile): AxisData {
   file.expectFormat(FORMAT, 1, AXIS_MADE_BY);
-  const [n_layers, d_model] = file.shape("axis") as [number, number];
-  const names = file.json<string[]>("roles");
-  const [, n_components] = file.shape("pca.components") as [number, number];
-  const [, width] = file.shape("pca.explained") as [number, number];
-  const [n] = file.shape("projections.responses") as [number];
-  const [n_controls] = file.shape("controls.directions") as [number];
-  const cap = file.json<AxisData["cap"] | null>("cap");
-  return {
-    model: file.json("model"),
+  file.checkContent();
+  const [n_layers, d_model] = file.shape("axis", 2) as [number, number];
+  const names = file.json<string[]>("roles", rules.texts);
+  const [, n_components] = file.shape("pca.components", 3) as [number, number];
+  const [, width] = file.shape("pca.explained", 2) as [number, number];
+  const [n] = file.shape("projections.responses", 2) as [number];
+  const [n_controls] = file.shape("controls.directions", 3) as [number];
+  const cap = file.json<AxisData["cap"] | null>("cap", rules.orNull(rules.record));
+  const by_layer = numbersOf(n_layers);
+  const data: AxisData = {
+    model: file.json("model", MODEL),
     n_layers,
     d_model,
-    layers: file.hasMetadata("layers") ? file.json("layers") : Array.from({ length: n_layers }, (_, i) => i),
-    target_layer: file.json("target_layer"),
+    layers: file.hasMetadata("layers")
+      ? file.json("layers", layersRule(n_layers))
+      : Array.from({ length: n_layers }, (_, i) => i),
+    target_layer: file.json("target_layer", rules.whole(0, Math.max(0, n_layers - 1))),
     axis: file.f32("axis", [n_layers, d_model]),
     default: file.f32("default", [n_layers, d_model]),
     roles: {
       names,
-      groups: file.json("groups"),
+      groups: file.json("groups", rules.record),
       vectors: file.f32("roles", [names.length, n_layers, d_model]),
-      counts: file.json("counts"),
-      left_out: file.json("left_out"),
+      counts: file.json("counts", rules.record),
+      left_out: file.json("left_out", rules.record),
     },
     pca: {
       n_components,
-      scale_unit: file.json("scale_unit"),
+      scale_unit: file.json("scale_unit", rules.boolean),
       components: file.f32("pca.components", [n_layers, n_components, d_model]),
       mean: file.f32("pca.mean", [n_layers, d_model]),
       explained: { data: file.f32("pca.explained", [n_layers, width]), width },
@@ -156,17 +176,31 @@ export function decodeAxis(file: TensorFile): AxisData {
     responses: {
       projections: { data: file.f32("projections.responses", [n, n_layers]), n },
       role_index: file.i32("projections.role_index", [n]),
-      names: file.json("response_roles"),
+      names: file.json("response_roles", rules.texts),
     },
     controls: {
-      seed: file.json("controls_seed"),
+      seed: file.json("controls_seed", rules.number()),
       directions: file.f32("controls.directions", [n_controls, n_layers, d_model]),
       percentiles: file.f32("controls.percentiles", [n_controls, n_layers, 101]),
       n: n_controls,
     },
-    cos_pc1: file.json("cos_pc1"),
-    dims70: file.json("dims70"),
-    made: file.json("made"),
+    cos_pc1: file.json("cos_pc1", by_layer),
+    dims70: file.json("dims70", by_layer),
+    made: file.json("made", rules.record),
     ...(cap === null ? {} : { cap }),
   };
+  checkTogether(file, data);
+  return data;
+}
+
+/** What each value says by itself fits; whether they fit each other. */
+function checkTogether(file: TensorFile, { layers, target_layer, axis, d_model, responses }: AxisData): void {
+  if (!layers.includes(target_layer))
+    file.refuse("a target_layer that was collected", `${target_layer}, and ${layers.join(", ")} collected`);
+  const empty = layers.find((layer) => row(axis, layer, d_model).every((x) => x === 0));
+  if (empty !== undefined) file.refuse("a direction at every collected layer", `zeros at layer ${empty}`);
+  const { role_index, names } = responses;
+  const strange = role_index.find((index) => index < 0 || index >= names.length);
+  if (strange !== undefined)
+    file.refuse(`projections.role_index below ${names.length}, the roles there are`, `${strange}`);
 }

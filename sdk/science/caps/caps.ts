@@ -3,12 +3,15 @@ import * as rules from "../../common/options.ts";
 import { type Rules, readOptions } from "../../common/options.ts";
 import { writeFileAtomic } from "../../platform/index.ts";
 import type { Axis } from "../axis/axis.ts";
+import { type AxisData, spelledPercentiles } from "../axis/axis_file.ts";
 import { checkAxis } from "../inputs.ts";
 import { checkPercentile, type LayerRange, layersOf, publishedRange, residPost } from "../layers.ts";
+import { MODEL } from "../metadata_rules.ts";
 import { percentileOfSorted } from "../numbers/stats.ts";
 import { row } from "../numbers/vectors.ts";
 import type { Manifest } from "../run/manifest.ts";
-import { encodeTensorFile, type FileInput, TensorFile } from "../tensor_file.ts";
+import { encodeWithDigest, type FileInput, TensorFile } from "../tensor_file.ts";
+import { checkCaps } from "./check_caps.ts";
 
 /** Where caps act, and from where on. */
 export interface CapOptions {
@@ -48,6 +51,31 @@ export interface CapsData {
   percentile: number | null;
   /** `axis`, or `control {n}`: what the vectors are. */
   of: string;
+  /** The axis behind them; absent where they were made without one, or by an older version. */
+  axis?: AxisOfCaps;
+}
+
+/** What caps say of the axis that they were made of, and what `fit` measured on it. */
+export interface AxisOfCaps {
+  /** `Axis.digest` */
+  digest: string;
+  target_layer: number;
+  /** Roles behind it, with the responses of each and of `default`; roles that have no part in it, with why. */
+  roles: string[];
+  counts: Record<string, number>;
+  left_out: AxisData["roles"]["left_out"];
+  made: AxisData["made"];
+  /** What was measured at each capped layer, in order. */
+  measured: {
+    /** The collected responses whose projections these are. */
+    n_responses: number;
+    /** Percentiles `p` of their projections on the axis, a list for each capped layer. */
+    percentiles: { p: number[]; layers: number[][] };
+    /** Projection of the mean Assistant response. */
+    default_projection: number[];
+    /** |cos| of the first principal component with the axis. */
+    cos_pc1: number[];
+  };
 }
 
 /** Activation caps of a range of layers: hooks for `generate` and `forward`. Made by `cap`. */
@@ -57,7 +85,9 @@ export class Caps {
   /** One `cap` for each layer, in order. */
   readonly hooks: Hook[];
 
+  /** @throws CapstanError `bad_request` for caps that no model could run under */
   constructor(data: CapsData) {
+    checkCaps(data, "make caps", "bad_request");
     this.data = data;
     this.hooks = Array.from(data.layers, (layer, i) => {
       const vector = row(data.vectors, i, data.d_model).slice();
@@ -108,7 +138,7 @@ export class Caps {
       floors: { shape: [n], data: floors },
       ceilings: { shape: [n], data: ceilings },
     };
-    return encodeTensorFile(tensors, { format: FORMAT, format_version: 1, ...metadata });
+    return encodeWithDigest({ tensors, metadata: { format: FORMAT, format_version: 1, ...metadata } });
   }
 
   /** Writes `*.cap.safetensors`, whole or not at all. */
@@ -214,7 +244,26 @@ function capsOf(
     ceilings: new Float32Array(layers.length).fill(Number.POSITIVE_INFINITY),
     percentile,
     of,
+    axis: axisOf(axis, layers),
   });
+}
+
+function axisOf(axis: Axis, layers: readonly number[]): AxisOfCaps {
+  const { roles, made, responses } = axis.data;
+  return {
+    digest: axis.digest,
+    target_layer: axis.target_layer,
+    roles: roles.names,
+    counts: roles.counts,
+    left_out: roles.left_out,
+    made,
+    measured: {
+      n_responses: responses.projections.n,
+      percentiles: spelledPercentiles(axis.data, layers),
+      default_projection: layers.map((layer) => axis.defaultProjection(layer)),
+      cos_pc1: layers.map((layer) => axis.cos_pc1[layer]!),
+    },
+  };
 }
 
 /**
@@ -228,17 +277,23 @@ function capsOf(
 export async function readCaps(input: FileInput): Promise<Caps> {
   const file = await TensorFile.read(input, "cap.safetensors", MADE_BY);
   file.expectFormat(FORMAT, 1, MADE_BY);
-  const [n] = file.shape("layers") as [number];
-  const d_model = file.json<number>("d_model");
-  return new Caps({
-    model: file.json("model"),
-    n_layers: file.json("n_layers"),
+  file.checkContent();
+  const [n] = file.shape("layers", 1) as [number];
+  const d_model = file.json<number>("d_model", rules.whole(1));
+  const data: CapsData = {
+    model: file.json("model", MODEL),
+    n_layers: file.json("n_layers", rules.whole(1)),
     d_model,
     layers: file.i32("layers", [n]),
     vectors: file.f32("vectors", [n, d_model]),
     floors: file.f32("floors", [n], true),
     ceilings: file.f32("ceilings", [n], true),
-    percentile: file.json("percentile"),
-    of: file.json("of"),
-  });
+    percentile: file.json("percentile", rules.orNull(rules.number(0, 100))),
+    of: file.json("of", rules.text),
+    ...(file.hasMetadata("axis") ? { axis: file.json("axis", AXIS) } : {}),
+  };
+  checkCaps(data, `read ${file.name}`, "bad_file");
+  return new Caps(data);
 }
+
+const AXIS = rules.having("the axis behind the caps", "digest", "target_layer", "roles", "made", "measured");

@@ -1,4 +1,5 @@
 import { CapstanError } from "../../../models/index.ts";
+import * as rules from "../../common/options.ts";
 import { encodeTensorFile, TensorFile } from "../tensor_file.ts";
 import { crc32 } from "./checksum.ts";
 import type { ActivationPlace, ResponseEntry } from "./records.ts";
@@ -57,7 +58,8 @@ export async function writeShard(
 ): Promise<ShardFile> {
   const sizes = [shard.keys.length, n_kept, d_model];
   const metadata = { format: FORMAT, format_version: 1, keys: shard.keys };
-  const bytes = encodeTensorFile({ resid_post: { shape: sizes, data: shard.data } }, metadata);
+  const tensors = { resid_post: { shape: sizes, data: shard.data } };
+  const bytes = encodeTensorFile({ tensors, metadata });
   await store.write(shardFile(index), bytes);
   return { shard: index, bytes: bytes.length, crc32: crc32(bytes) };
 }
@@ -73,7 +75,7 @@ export async function readShard(store: RunStore, file: ShardFile, shape: Activat
   const bytes = await checkedBytes(store, file);
   const tensors = new TensorFile(bytes, name);
   tensors.expectFormat(FORMAT, 1);
-  const keys = tensors.json<string[]>("keys");
+  const keys = tensors.json<string[]>("keys", rules.texts);
   return { keys, data: tensors.f32("resid_post", [keys.length, shape.n_kept, shape.d_model]) };
 }
 
