@@ -4,6 +4,7 @@ import { HTTPException } from "hono/http-exception";
 import { ApiError, toApiError } from "./errors.ts";
 import { causesOf, type Log, RequestLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { isLoopback, names } from "./policy/hosts.ts";
 import { identify } from "./policy/keys.ts";
 import { addChat } from "./routes/chat.ts";
 import { addCompletions } from "./routes/completions.ts";
@@ -22,6 +23,12 @@ export interface AppOptions extends ServiceOptions {
   service?: Service;
   /** Called with each line of the log. Default: none. */
   log?: Log;
+  /**
+   * Whether it is reached at a loopback address alone. Then, where it asks for no key and the policy names no `hosts`, requests
+   * for other hosts than loopback's are refused: a page that points a name of its own at this machine is not served (DNS
+   * rebinding). Default: false.
+   */
+  is_loopback?: boolean;
 }
 
 /**
@@ -37,6 +44,7 @@ export function createApp(options: AppOptions = {}): App {
   const shared: Shared = { service, metrics: new Metrics(), log: options.log ?? (() => {}) };
   const app: App = new Hono<Env>();
   addRequestLog(app, shared);
+  addHosts(app, service, options.is_loopback ?? false);
   addHealth(app, shared);
   addOpenApi(app);
   addGate(app, shared);
@@ -46,6 +54,12 @@ export function createApp(options: AppOptions = {}): App {
   addResponses(app, shared);
   addEmbeddings(app, shared);
   app.notFound((c) => {
+    const allow = methodsOf(app, c.req.path);
+    if (allow.length > 0) {
+      if (c.req.method === "OPTIONS") return c.body(null, 204, { allow: allow.join(", ") });
+      const message = `${c.req.method} is not a method of this URL: ${allow.join(", ")}.`;
+      throw new ApiError(405, message, { code: "method_not_allowed", allow });
+    }
     const message = `Unknown request URL: ${c.req.method} ${c.req.path.slice(0, 200)}.`;
     throw new ApiError(404, message, { code: "unknown_url" });
   });
@@ -58,10 +72,19 @@ export function createApp(options: AppOptions = {}): App {
         request_log.fields.cause = causesOf(failed.cause ?? failed);
     }
     if (failed.retry_after !== undefined) c.header("retry-after", String(failed.retry_after));
+    if (failed.allow !== undefined) c.header("allow", failed.allow.join(", "));
     if (failed.status === 401) c.header("www-authenticate", "Bearer");
     return c.json(failed.body, failed.status as 400);
   });
   return app;
+}
+
+/** Methods that a path has a handler for; HEAD goes with GET, and what answers every method is a step before it. */
+function methodsOf(app: App, path: string): string[] {
+  const has = (method: string) =>
+    app.router.match(method, path)[0].some(([[, route]]) => (route as { method: string }).method === method);
+  const found = ["GET", "POST"].filter(has);
+  return found.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method]));
 }
 
 function asApiError(error: unknown): ApiError {
@@ -103,6 +126,19 @@ function addRequestLog(app: App, { log, metrics }: Shared): void {
     if (request_log.is_streaming) return;
     c.var.release();
     request_log.done();
+  });
+}
+
+/** Refuses requests for hosts that are not this server's. */
+function addHosts(app: App, service: Service, is_loopback: boolean): void {
+  app.use(async (c, next) => {
+    const { hosts, keys, anonymous } = service.policy;
+    const is_open = Object.keys(keys).length === 0 || (anonymous ?? false) !== false;
+    const { hostname } = new URL(c.req.url);
+    if (hosts === undefined ? !is_loopback || !is_open || isLoopback(hostname) : names(hosts, hostname))
+      return await next();
+    const message = `This server does not serve the host ${JSON.stringify(hostname.slice(0, 200))}.`;
+    throw new ApiError(403, message, { code: "host_not_allowed" });
   });
 }
 

@@ -14,6 +14,8 @@ interface ApiErrorParts {
   code?: string | null;
   /** Seconds, from 1. */
   retry_after?: number;
+  /** Methods that the path has, of a 405. */
+  allow?: readonly string[];
   cause?: unknown;
 }
 
@@ -24,6 +26,7 @@ export class ApiError extends Error {
   readonly param: string | null;
   readonly code: string | null;
   readonly retry_after: number | undefined;
+  readonly allow: readonly string[] | undefined;
 
   constructor(status: ErrorStatus, message: string, parts: ApiErrorParts = {}) {
     super(message, "cause" in parts ? { cause: parts.cause } : undefined);
@@ -31,6 +34,7 @@ export class ApiError extends Error {
     this.param = parts.param ?? null;
     this.code = parts.code ?? null;
     this.retry_after = parts.retry_after;
+    this.allow = parts.allow;
   }
 
   get body(): ErrorBody {
@@ -68,30 +72,41 @@ export function badRequest(
   return new ApiError(400, message, { param, code });
 }
 
-/** Codes whose messages speak of the request alone, with the status they get. */
-const OF_REQUEST: Partial<Record<ErrorCode, { code: string | null; param: string | null }>> = {
-  bad_request: { code: null, param: null },
-  bad_hook: { code: "bad_hook", param: "capstan.hooks" },
-  context_overflow: { code: "context_length_exceeded", param: "messages" },
-  tokenizer: { code: "tokenizer", param: null },
-  non_finite: { code: "non_finite", param: null },
+/** Codes of errors that the request alone is at fault for, as clients see them. */
+const OF_REQUEST: Partial<Record<ErrorCode, string>> = {
+  bad_request: "invalid_value",
+  bad_hook: "bad_hook",
+  context_overflow: "context_length_exceeded",
+  tokenizer: "tokenizer",
+  non_finite: "non_finite",
 };
 
+/** What is known of a request whose error is shown. */
+export interface ErrorContext {
+  /** An abort is the deadline's doing. */
+  deadline_passed?: boolean;
+  /** A refusal is not the queue's. */
+  is_draining?: boolean;
+  /** The field that holds what the model reads: `messages`, `prompt`, `input`. */
+  param?: string;
+  /** Whether it brought hooks: otherwise a hook that fails is the server's own. */
+  has_hooks?: boolean;
+}
+
 /**
- * Whatever was thrown while a request was served, as its client sees it. What speaks of the server (paths, causes) stays in
- * the log.
- *
- * @param when `deadline_passed`: an abort is the deadline's doing; `is_draining`: a refusal is not the queue's
+ * Whatever was thrown while a request was served, as its client sees it. What speaks of the server (paths, causes, what was
+ * being done) stays in the log.
  */
-export function toApiError(
-  error: unknown,
-  when: { deadline_passed?: boolean; is_draining?: boolean } = {},
-): ApiError {
+export function toApiError(error: unknown, when: ErrorContext = {}): ApiError {
   if (error instanceof ApiError) return error;
   if (!(error instanceof CapstanError)) return internal(error);
   const of_request = OF_REQUEST[error.code];
-  if (of_request !== undefined)
-    return new ApiError(400, withoutPaths(error.message), { ...of_request, cause: error });
+  if (of_request !== undefined) {
+    const is_hook = error.code === "bad_hook";
+    if (is_hook && when.has_hooks !== true) return internal(error);
+    const param = is_hook ? "capstan.hooks" : (when.param ?? null);
+    return new ApiError(400, messageFor(error), { code: of_request, param, cause: error });
+  }
   if (error.code === "busy") return when.is_draining ? draining() : queueFull(error.retry_after ?? 1, error);
   if (error.code === "aborted") {
     return when.deadline_passed
@@ -105,6 +120,12 @@ export function toApiError(
     return new ApiError(503, message, { code: error.code, retry_after: 5, cause: error });
   }
   return internal(error);
+}
+
+/** What was needed and found; the action is the server's, and so is a fix that loads the model in another way. */
+export function messageFor({ code, parts: { need, found, fix } }: CapstanError): string {
+  const advice = fix === undefined || code === "context_overflow" ? "" : ` ${fix}`;
+  return withoutPaths(`This model needs ${need}; the request has ${found}.${advice}`);
 }
 
 /** @param retry_after seconds */

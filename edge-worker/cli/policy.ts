@@ -1,16 +1,17 @@
 import type { Command } from "commander";
 import { EXIT } from "../../sdk/cli/exit.ts";
 import { type Io, verb } from "../../sdk/cli/io.ts";
+import { inspectModel } from "../../sdk/inference/load.ts";
 import { dirname, resolvePath, sha256 } from "../../sdk/platform/index.ts";
 import { readPolicy } from "../policy/policy.ts";
-import { fileFinder, readFiles } from "../service/served_model.ts";
+import { checkFiles, fileFinder, type PolicyFiles, readFiles } from "../service/served_model.ts";
 import { readPolicyFile } from "./policy_file.ts";
 
 export function addPolicy(program: Command): void {
   const policy = program.command("policy").description("check the policy of a server, make its keys");
   policy
     .command("check <file>")
-    .description("check a policy file, and the axis and cap files that it names")
+    .description("check a policy file, its models' sources, and the axis and cap files that it names")
     .option("--json", "print one JSON object on stdout and nothing else")
     .action(verb(async (io, _: { json?: boolean }, file: string) => await check(io, file)));
   policy
@@ -23,8 +24,14 @@ export function addPolicy(program: Command): void {
 async function check(io: Io, file: string) {
   const policy = readPolicy(await readPolicyFile(file), file);
   const find = fileFinder((path) => resolvePath(dirname(resolvePath(file)), path));
+  const models: Record<string, unknown> = {};
   for (const [name, rules] of Object.entries(policy.models)) {
-    await readFiles(rules, find);
+    const files = await readFiles(rules, find);
+    io.progress.update(`looking at ${name}`);
+    const { id, digest, spec } = await inspectModel(rules.source ?? name, { signal: io.signal });
+    io.progress.clear();
+    checkFiles(name, rules, { id, digest, spec }, files);
+    models[name] = { id, digest, axis: files.axis?.digest ?? null, caps: describe(files) };
     const caps = Object.keys(rules.caps);
     const pinned = rules.pinned ? `${rules.default_cap}, pinned` : (rules.default_cap ?? "none");
     await io.print(
@@ -33,8 +40,16 @@ async function check(io: Io, file: string) {
   }
   const keys = Object.keys(policy.keys);
   await io.print(`keys: ${keys.join(", ") || "none"}`);
-  await io.result({ models: Object.keys(policy.models), keys, policy: { ...policy, keys: undefined } });
+  await io.result({ models, keys, policy: { ...policy, keys: undefined } });
   return EXIT.done;
+}
+
+function describe({ caps }: PolicyFiles) {
+  const entries = [...caps].map(([name, { layers, percentile, model }]) => [
+    name,
+    { layers, percentile, made_on: model },
+  ]);
+  return Object.fromEntries(entries);
 }
 
 async function makeKey(io: Io) {

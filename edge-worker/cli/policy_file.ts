@@ -10,6 +10,7 @@ export interface ModelChoice extends Pick<LoadOptions, "device" | "dtype" | "n_c
   axis?: string;
   cap?: string;
   pinned?: boolean;
+  hosts?: string[];
 }
 
 /** A policy file's JSON; paths of models in it are from its folder. @throws CapstanError `not_found`, `bad_file` */
@@ -32,7 +33,7 @@ export async function readPolicyFile(file: string): Promise<PolicyInput> {
 
 /** The policy of one model, and of the key that `CAPSTAN_API_KEY` holds. */
 export async function policyOfModel(options: ModelChoice): Promise<PolicyInput> {
-  const { model, device = "auto", dtype = "auto", n_ctx, axis, cap, pinned = false } = options;
+  const { model, device = "auto", dtype = "auto", n_ctx, axis, cap, pinned = false, hosts } = options;
   const key = env("CAPSTAN_API_KEY");
   return {
     models: {
@@ -46,6 +47,7 @@ export async function policyOfModel(options: ModelChoice): Promise<PolicyInput> 
         ...(cap === undefined ? {} : { caps: { cap: { file: cap } }, default_cap: "cap" }),
       },
     },
+    ...(hosts === undefined ? {} : { hosts }),
     ...(key === undefined ? {} : { keys: { env: { sha256: await sha256(key) } } }),
   };
 }

@@ -1,13 +1,15 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { get } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sha256 } from "../../sdk/platform/index.ts";
+import { Caps } from "../../sdk/science/index.ts";
 import { deno_path } from "../../testing/parts.ts";
 import { buildDist, root } from "../../testing/runtimes/runtimes.ts";
 import { eventsOf, user } from "../fixtures/client.ts";
-import { CAPPED, files, model } from "../fixtures/tiny.ts";
+import { axis, CAPPED, files, model, strong } from "../fixtures/tiny.ts";
 import type { LogEntry } from "../log.ts";
 
 /** `capstan serve` and `capstan policy` as processes, in Node and in Deno. */
@@ -179,6 +181,28 @@ describe.each(["node", "deno"] as const)("capstan serve in %s", (runtime) => {
   });
 });
 
+describe("hosts", () => {
+  const statusFor = (origin: string, host: string) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      const { port } = new URL(origin);
+      get({ port, host: "127.0.0.1", path: "/v1/models", headers: { host } }, (answer) => {
+        answer.resume();
+        resolve(answer.statusCode);
+      }).on("error", reject);
+    });
+
+  it.each([
+    ["node", [], "localhost:80", "evil.example"],
+    ["deno", [], "localhost:80", "evil.example"],
+    ["node", ["--hosts", "chat.example,127.0.0.1"], "chat.example", "localhost"],
+  ] as const)("are those of loopback in %s, or of %j", async (runtime, flags, own, foreign) => {
+    const { origin, child, ended } = await serve(runtime, ["--port", "0", ...flags]);
+    expect([await statusFor(origin, own), await statusFor(origin, foreign)]).toEqual([200, 403]);
+    child.kill("SIGTERM");
+    expect(await ended).toBe(143);
+  });
+});
+
 describe("deno serve", () => {
   it("serves the default export", async () => {
     const entry = join(root, "edge-worker", "entries", "deno.ts");
@@ -205,25 +229,51 @@ describe("capstan policy", () => {
     return spawnSync(program, [...first, "policy", ...args], { cwd: scratch, encoding: "utf8" });
   };
 
-  it("checks a policy and the files that it names", () => {
-    writeFileSync(file("good.json"), JSON.stringify({ models: { tiny: { ...CAPPED, pinned: true } } }));
-    const { status, stdout } = run("check", "good.json", "--json");
-    expect(status).toBe(0);
+  const write = (rules: object) =>
+    writeFileSync(
+      file("policy.json"),
+      JSON.stringify({ models: { tiny: { source: "capstan-tiny", ...rules } } }),
+    );
+
+  it("checks a policy, the model and the files that it names", () => {
+    write({ ...CAPPED, pinned: true });
+    const { status, stdout, stderr } = run("check", "policy.json", "--json");
+    expect(status, stderr).toBe(0);
+    const made_on = { id: model.id, digest: model.digest };
     expect(JSON.parse(stdout)).toMatchObject({
-      models: ["tiny"],
+      models: {
+        tiny: {
+          ...made_on,
+          axis: axis.digest,
+          caps: { strong: { layers: { start: 3, end: 6 }, percentile: null, made_on }, weak: { made_on } },
+        },
+      },
       keys: [],
       policy: { models: { tiny: { pinned: true } } },
     });
-    writeFileSync(file("bad.json"), JSON.stringify({ models: { tiny: { pinned: true } } }));
-    expect(run("check", "bad.json")).toMatchObject({
-      status: 1,
-      stderr: expect.stringMatching(/models\.tiny\.pinned/),
-    });
-    writeFileSync(file("gone.json"), JSON.stringify({ models: { tiny: { axis: "gone.safetensors" } } }));
-    expect(run("check", "gone.json")).toMatchObject({
-      status: 1,
-      stderr: expect.stringMatching(/gone\.safetensors/),
-    });
+  });
+
+  const { data } = strong;
+  const remade = (change: Partial<typeof data>) => new Caps({ ...data, ...change }).toBytes();
+  const damaged = strong.toBytes();
+  damaged[damaged.length - 5]! ^= 1;
+  const CAP = { caps: { x: { file: "x.cap.safetensors" } } };
+  it.each([
+    ["a pinned cap that it lacks", { pinned: true }, null, /models\.tiny\.pinned/],
+    ["an axis file that is not there", { axis: "gone.safetensors" }, null, /gone\.safetensors/],
+    ["a source that is not there", { source: "./no-model" }, null, /no-model/],
+    ["a damaged cap", CAP, damaged, /x\.cap\.safetensors: need the content of content_digest/],
+    [
+      "a cap of another model",
+      CAP,
+      remade({ model: { id: "x", digest: "sha256:1" } }),
+      /models\.tiny\.caps\.x of the model's own digest/,
+    ],
+    ["a cap of another depth", CAP, remade({ n_layers: 99 }), /need one of \d+ layers and d_model/],
+  ] as const)("refuses one with %s", (_, rules, cap, message) => {
+    if (cap !== null) writeFileSync(file("x.cap.safetensors"), cap);
+    write(rules);
+    expect(run("check", "policy.json")).toMatchObject({ status: 1, stderr: expect.stringMatching(message) });
   });
 
   it("makes keys that the policy's digests are of", async () => {

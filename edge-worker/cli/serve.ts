@@ -14,6 +14,7 @@ import {
 } from "../../sdk/platform/index.ts";
 import { createApp } from "../app.ts";
 import type { LogEntry } from "../log.ts";
+import { isLoopback } from "../policy/hosts.ts";
 import { fileFinder } from "../service/served_model.ts";
 import { Service } from "../service/service.ts";
 import { policyOfModel, readPolicyFile } from "./policy_file.ts";
@@ -25,6 +26,7 @@ interface Options extends ModelOptions {
   pinned?: boolean;
   host: string;
   port: number;
+  hosts?: string[];
 }
 
 export function addServe(program: Command): void {
@@ -35,6 +37,11 @@ export function addServe(program: Command): void {
     .option("--axis <file>", "without a policy: project replies on this axis (default: none)")
     .option("--cap <file>", "without a policy: cap replies by this .cap.safetensors file (default: none)")
     .option("--pinned", "without a policy: no request may lift --cap")
+    .option(
+      "--hosts <names>",
+      "without a policy: hosts that requests may be for, by commas (default: any; at a loopback address without a key loopback's own)",
+      (text: string) => text.split(","),
+    )
     .option("--host <address>", "where to listen", "127.0.0.1")
     .option("--port <n>", "where to listen; 0 is any free port", portNumber, 8080);
   addModelOptions(command).addHelpText(
@@ -62,7 +69,7 @@ async function serve(io: Io, options: Options) {
     io.progress.update("loading");
     await service.load();
     io.progress.clear();
-    const app = createApp({ service, log: writeLine });
+    const app = createApp({ service, log: writeLine, is_loopback: isLoopback(options.host) });
     const fetch = (request: Request) => app.fetch(request);
     const listener =
       runtime().name === "deno"
@@ -81,13 +88,13 @@ async function serve(io: Io, options: Options) {
 
 /** A policy says all of it: what stands beside it would be passed over, a pinned cap among it. */
 function checkAlone(options: Options): void {
-  const other = (["cap", "pinned", "axis"] as const).find((name) => options[name] !== undefined);
+  const other = (["cap", "pinned", "axis", "hosts"] as const).find((name) => options[name] !== undefined);
   if (other === undefined) return;
   throw new CapstanError("bad_request", {
     action: "serve",
     need: `--policy or --${other}`,
     found: "both",
-    fix: "Name axis and caps in the policy: capstan policy check --help.",
+    fix: "The policy names these: capstan policy check --help.",
   });
 }
 

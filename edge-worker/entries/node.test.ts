@@ -142,6 +142,19 @@ describe("what is no HTTP", () => {
     expect(await raw(twice)).toMatch(/^HTTP\/1\.1 400 /);
   });
 
+  it.each([
+    ["a host with a space", "GET /health HTTP/1.1\r\nhost: a b\r\n\r\n"],
+    ["a host that is none", "GET /health HTTP/1.1\r\nhost: [::1\r\n\r\n"],
+    ["an empty host", "GET /health HTTP/1.1\r\nhost: \r\n\r\n"],
+    ["the server as a whole", "OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n"],
+    ["a target that is none", "GET http:/// HTTP/1.1\r\nhost: x\r\n\r\n"],
+    ["a backslash", "GET \\health HTTP/1.1\r\nhost: x\r\n\r\n"],
+  ])("%s is answered in the same shape", async (_, request) => {
+    const answered = await raw(request.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n"));
+    expect(answered).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answered).toContain('"code":"invalid_http"');
+  });
+
   it("idle connections are kept longer than balancers keep them: a server that closes first loses requests", async () => {
     const { headers } = await ask({ messages: user("Hi"), max_tokens: 1 });
     expect(Number(/timeout=(\d+)/.exec(headers.get("keep-alive") ?? "")?.[1])).toBeGreaterThan(60);

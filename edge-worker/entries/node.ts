@@ -1,6 +1,6 @@
-import { createAdaptorServer } from "@hono/node-server";
+import { createAdaptorServer, getRequestListener, RequestError } from "@hono/node-server";
 import { cannotListen, type HttpListener, type HttpOptions, originOf } from "../../sdk/platform/http.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError, toApiError } from "../errors.ts";
 
 /** An app in Node, on its own HTTP server. TLS is the platform's: a proxy or a balancer in front. */
 
@@ -13,7 +13,9 @@ const MOST_HEADER_BYTES = 16_384;
 
 interface NodeServer {
   on(event: "error", listener: (error: Error) => void): void;
+  on(event: "request", listener: ReturnType<typeof getRequestListener>): void;
   on(event: "clientError", listener: (error: NodeJS.ErrnoException, socket: NodeSocket) => void): void;
+  removeAllListeners(event: "request"): void;
   off(event: "error", listener: (error: Error) => void): void;
   listen(port: number, host: string, listening: () => void): void;
   address(): { address: string; port: number } | string | null;
@@ -43,6 +45,8 @@ export async function serveOnNode(
     },
   }) as unknown as NodeServer;
   server.on("clientError", refuseMalformed);
+  server.removeAllListeners("request");
+  server.on("request", getRequestListener(fetch, { errorHandler: refuseUnreadable }));
   await new Promise<void>((resolve, reject) => {
     const onError = (cause: Error) => reject(cannotListen(host, port, cause));
     server.on("error", onError);
@@ -66,6 +70,15 @@ export async function serveOnNode(
         if (signal.aborted) force();
       }),
   };
+}
+
+/** A target or a `Host` that makes no URL (`OPTIONS *`, a host with spaces) does not reach the app either. */
+function refuseUnreadable(error: unknown): Response {
+  const { status, body } =
+    error instanceof RequestError
+      ? new ApiError(400, "The request's target and Host make no URL.", { code: "invalid_http" })
+      : toApiError(error);
+  return Response.json(body, { status });
 }
 
 /** What is no HTTP never reaches the app: it is answered in the same shape. */

@@ -2,9 +2,10 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { CapstanError } from "../../models/index.ts";
 import { sha256 } from "../../sdk/platform/index.ts";
+import { Caps } from "../../sdk/science/index.ts";
 import { createApp } from "../app.ts";
 import { get, post, user } from "../fixtures/client.ts";
-import { CAPPED, files, model, strong } from "../fixtures/tiny.ts";
+import { axis, CAPPED, files, model, strong } from "../fixtures/tiny.ts";
 import type { LogEntry } from "../log.ts";
 import { equalDigests } from "./keys.ts";
 import { type PolicyInput, policySchema, readPolicy } from "./policy.ts";
@@ -218,8 +219,7 @@ describe("limits", () => {
     const slow = {
       ...request,
       max_tokens: 900,
-      stop_token_ids: [],
-      logit_bias: {},
+      logit_bias: Object.fromEntries([...model.spec.eos_token_ids].map((id) => [id, -100])),
       temperature: 1,
       seed: 1,
       n: 8,
@@ -260,6 +260,61 @@ describe("CORS", () => {
   });
 });
 
+describe("hosts", () => {
+  const status = async (app: ReturnType<typeof make>, host: string, headers: Record<string, string> = {}) =>
+    (await app.request(`http://${host}/v1/models`, { headers })).status;
+  const of = (policy: Partial<PolicyInput>) =>
+    createApp({ models: { tiny: model }, policy: { models: { tiny: {} }, ...policy }, is_loopback: true });
+
+  it("at a loopback address without keys, other hosts than loopback's are refused", async () => {
+    const app = of({});
+    for (const host of [
+      "localhost:8080",
+      "LOCALHOST",
+      "127.0.0.1:80",
+      "127.9.9.9",
+      "[::1]:8080",
+      "a.localhost",
+      "localhost.",
+    ])
+      expect(await status(app, host), host).toBe(200);
+    for (const host of [
+      "evil.example",
+      "evil.example:8080",
+      "127.0.0.1.evil.example",
+      "localhost.evil.example",
+      "10.0.0.1",
+      "[2001:db8::1]",
+    ])
+      expect(await status(app, host), host).toBe(403);
+    for (const path of ["/health", "/metrics", "/openapi.json", "/"]) {
+      const answer = await app.request(`http://evil.example${path}`);
+      expect([path, answer.status, await answer.json()]).toMatchObject([
+        path,
+        403,
+        { error: { code: "host_not_allowed" } },
+      ]);
+    }
+  });
+
+  it("with keys, or elsewhere, every host is served; with anonymous clients beside keys not", async () => {
+    const keys = { ada: { sha256: await sha256(KEY) } };
+    expect(await status(of({ keys }), "evil.example", bearer(KEY))).toBe(200);
+    expect(await status(of({ keys, anonymous: {} }), "evil.example")).toBe(403);
+    expect(await status(make({}), "evil.example")).toBe(200);
+  });
+
+  it("a policy names them, whatever the address", async () => {
+    const hosts = ["Chat.example.org", "[::1]", "localhost"];
+    for (const app of [of({ hosts }), make({ hosts })]) {
+      for (const host of ["chat.example.org:9", "[::1]", "localhost:1"])
+        expect(await status(app, host)).toBe(200);
+      for (const host of ["example.org", "127.0.0.1"]) expect(await status(app, host)).toBe(403);
+    }
+    expect(() => readPolicy({ models: { a: {} }, hosts: ["a:80"] }, "p")).toThrow(/hosts\[0\]: a host name/);
+  });
+});
+
 describe("GET /v1/caps", () => {
   it("shows every cap's card", async () => {
     const { body } = await get(make({ models: { tiny: { ...CAPPED, pinned: true } } }), "/v1/caps");
@@ -272,7 +327,25 @@ describe("GET /v1/caps", () => {
       percentile: null,
       ceilings: [null, null, null],
       made_on: { digest: model.digest },
-      axis: { target_layer: 4 },
+      axis_digest: axis.digest,
+      made_of: { target_layer: 4, roles: axis.roles, made: { judge: "all" } },
+      measured: { n_responses: 16, cos_pc1: [1, 1, 1] },
+      axis: { target_layer: 4, digest: axis.digest, matches: true },
     });
+    const { measured, floors } = body.data[0];
+    expect(measured.percentiles.layers).toHaveLength(3);
+    expect(measured.percentiles.layers[1].at(-1)).toBeLessThan(floors[1]);
+  });
+
+  it("says null of what the file of a cap does not say", async () => {
+    const { axis: _, ...data } = strong.data;
+    const bare = new Caps(data);
+    const app = createApp({
+      models: { tiny: model },
+      files: () => bare.toBytes(),
+      policy: { models: { tiny: { caps: { bare: { file: "bare" } } } } },
+    });
+    const { body } = await get(app, "/v1/caps");
+    expect(body.data[0]).toMatchObject({ axis_digest: null, made_of: null, measured: null, axis: null });
   });
 });

@@ -147,6 +147,13 @@ const SCHEMA: z.ZodType<Policy, PolicyInput> = z.strictObject({
     .array(z.string().min(1))
     .default([])
     .describe("Origins whose pages may call the API. Default: none."),
+  hosts: z
+    .array(z.string().regex(/^[\w.-]+$|^\[[\da-f:.]+\]$/i, "a host name or address, without a port"))
+    .min(1)
+    .optional()
+    .describe(
+      "Hosts that requests may be for (`Host`); others are answered 403. Default: any, and where no key is asked for at a loopback address (`capstan serve`) loopback's own.",
+    ),
   log_text: z.boolean().default(false).describe("Whether the log holds the text of requests and replies."),
 });
 

@@ -58,6 +58,7 @@ export interface Policy {
     drain_s: number;
   };
   cors: string[];
+  hosts?: string[] | undefined;
   log_text: boolean;
 }
 
@@ -81,5 +82,6 @@ export interface PolicyInput {
   anonymous?: false | Given<ClientPolicy, "hooks"> | undefined;
   limits?: Given<Policy["limits"], keyof Policy["limits"]> | undefined;
   cors?: string[] | undefined;
+  hosts?: string[] | undefined;
   log_text?: boolean | undefined;
 }

@@ -1,7 +1,7 @@
-import { CapstanError } from "../../models/index.ts";
+import { CapstanError, type Hook, planHooks } from "../../models/index.ts";
 import { generate } from "../../sdk/inference/generate.ts";
 import type { GenerateOptions, GenerateResult, Model, Prompt, Reply } from "../../sdk/types.ts";
-import { ApiError, toApiError } from "../errors.ts";
+import { ApiError, badRequest, messageFor, toApiError } from "../errors.ts";
 import { checkModelAllowed, type Decision, decide } from "../policy/decide.ts";
 import type { DriftReport } from "../policy/drift.ts";
 import { type ReadHooks, readHooks, telemetryOf } from "../policy/readings.ts";
@@ -21,6 +21,8 @@ export class Call {
   readonly model: Model;
   decision: Decision;
   readonly signal: AbortSignal;
+  /** The field of the request that holds what the model reads. */
+  readonly param: string;
   /** What was seen of the conversation's earlier turns. */
   drift: DriftReport | null = null;
   read: ReadHooks;
@@ -36,9 +38,11 @@ export class Call {
     served: ServedModel,
     model: Model,
     decision: Decision,
+    param: string,
     leave: () => void,
   ) {
     this.c = c;
+    this.param = param;
     this.shared = shared;
     this.served = served;
     this.model = model;
@@ -55,29 +59,33 @@ export class Call {
   }
 
   /**
-   * @param name the model that was asked for; none: the policy's first
-   * @throws ApiError 404 for a model that there is not, 403 for what the policy forbids, 503 where it does not load
+   * @param param the field of the request that holds what the model reads: `messages`, `prompt`, `input`
+   * @throws ApiError 404 for a model that there is not, 403 for what the policy forbids, 400 for hooks that do not fit the
+   *   model, 503 where it does not load
    */
   static async open(
     c: RequestContext,
     shared: Shared,
-    name: string | null | undefined,
-    request: CapstanRequest | undefined,
+    param: string,
+    request: { model?: string | null | undefined; capstan?: CapstanRequest | null | undefined },
   ): Promise<Call> {
-    const served = servedModel(c, name);
-    const decision = decide(served, c.var.client, request);
+    const served = servedModel(c, request.model);
+    const decision = decide(served, c.var.client, request.capstan ?? undefined);
     const { fields } = c.var.request_log;
     fields.model = served.name;
     const leave = served.holder.use();
     try {
       const loading = served.open();
       keepAlive(c, loading);
-      const call = new Call(c, shared, served, await loading, decision, leave);
+      const model = await loading.catch((error: unknown) => {
+        throw error instanceof CapstanError ? unavailable(served.name, error) : error;
+      });
+      checkHooks(model, decision.hooks);
+      const call = new Call(c, shared, served, model, decision, param, leave);
       call.#showCap();
       return call;
     } catch (error) {
       leave();
-      if (error instanceof CapstanError) throw unavailable(served.name, error);
       throw error;
     }
   }
@@ -157,7 +165,9 @@ export class Call {
   toError(error: unknown): ApiError {
     if (error instanceof CapstanError && error.code === "device_lost") this.served.holder.discard(this.model);
     const { is_draining } = this.shared.service;
-    return toApiError(error, { deadline_passed: this.#deadline.aborted, is_draining });
+    const { param, decision } = this;
+    const deadline_passed = this.#deadline.aborted;
+    return toApiError(error, { deadline_passed, is_draining, param, has_hooks: decision.hooks.length > 0 });
   }
 
   /** Runs a handler that answers when it is done; what it throws becomes the API's error. */
@@ -224,6 +234,18 @@ export class Call {
     this.#unlisten();
     this.#leave();
     this.c.var.release();
+  }
+}
+
+/** Looks at a client's hooks by themselves, so that the error has their own numbers. */
+function checkHooks({ spec }: Model, hooks: readonly Hook[]): void {
+  for (const [i, hook] of hooks.entries()) {
+    try {
+      planHooks(spec, [hook]);
+    } catch (error) {
+      if (!(error instanceof CapstanError)) throw error;
+      throw badRequest(messageFor(error), `capstan.hooks[${i}]`, "bad_hook");
+    }
   }
 }
 

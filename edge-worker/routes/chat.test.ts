@@ -227,8 +227,8 @@ describe("what is refused", () => {
     ],
     ["a value out of range", { ...request, top_p: 1.5 }, 400, "top_p", /'top_p'/],
     ["no tokens", { ...request, max_tokens: 0 }, 400, "max_tokens", /'max_tokens'/],
-    ["an empty stop", { ...request, stop: "" }, 400, null, /stop strings/],
-    ["a token that it has not", { ...request, logit_bias: { 99999999: 1 } }, 400, null, /logit_bias|token/],
+    ["an empty stop", { ...request, stop: "" }, 400, "stop", /'stop'/],
+    ["a token that it has not", { ...request, logit_bias: { 99999999: 1 } }, 400, "logit_bias", /token ids/],
     [
       "a JSON schema",
       { ...request, response_format: { type: "json_schema", json_schema: {} } },
@@ -280,6 +280,6 @@ describe("what is refused", () => {
   it("another content type, an unknown path, a method that a path has not", async () => {
     expect((await post(app, CHAT, "a=1", { "content-type": "text/plain" })).status).toBe(415);
     expect((await get(app, "/v2/x")).body.error).toMatchObject({ code: "unknown_url" });
-    expect((await get(app, CHAT)).status).toBe(404);
+    expect((await get(app, CHAT)).status).toBe(405);
   });
 });

@@ -31,7 +31,7 @@ export function addChat(app: App, shared: Shared): void {
   app.post("/v1/chat/completions", async (c) => {
     const request = await readBody(c.req.raw, CHAT_REQUEST, c.var.state.policy.limits.max_body_bytes);
     checkFields(request);
-    const call = await Call.open(c, shared, request.model, request.capstan ?? undefined);
+    const call = await Call.open(c, shared, "messages", request);
     if (request.stream !== true)
       return await call.answer(async () => c.json(await answer(call, await begin(call, request))));
     try {
@@ -75,7 +75,7 @@ async function begin(call: Call, request: ChatRequest): Promise<RunningChat> {
   };
   const { messages } = conversation;
   const replies = Array.from({ length: n }, (_, index) =>
-    call.generate(messages, { ...shared, ...samplingOptions(request, index) }),
+    call.generate(messages, { ...shared, ...samplingOptions(call.model, request, index) }),
   );
   call.noteText("request_text", JSON.stringify(messages));
   const head = {

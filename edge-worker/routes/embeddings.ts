@@ -5,6 +5,7 @@ import { readBody } from "../wire/body.ts";
 import { EMBEDDING_REQUEST, promptList } from "../wire/completions.ts";
 import { Call } from "./call.ts";
 import type { App, Shared } from "./context.ts";
+import { readPrompt } from "./prompt_tokens.ts";
 import { numberOfReplies } from "./replies.ts";
 
 /** `POST /v1/embeddings`: the mean of the residual stream over a text's tokens, at one layer, under the model's cap. */
@@ -12,7 +13,10 @@ export function addEmbeddings(app: App, shared: Shared): void {
   app.post("/v1/embeddings", async (c) => {
     const request = await readBody(c.req.raw, EMBEDDING_REQUEST, c.var.state.policy.limits.max_body_bytes);
     const { layer: asked, cap } = request.capstan ?? {};
-    const call = await Call.open(c, shared, request.model, cap == null ? undefined : { cap });
+    const call = await Call.open(c, shared, "input", {
+      model: request.model,
+      capstan: cap == null ? undefined : { cap },
+    });
     return await call.answer(async () => {
       const { model } = call;
       const inputs = promptList(request.input);
@@ -26,7 +30,7 @@ export function addEmbeddings(app: App, shared: Shared): void {
           "unsupported_value",
         );
       const site: Site = `blocks.${layer}.hook_resid_post`;
-      const token_lists = inputs.map((input) => tokensOf(model, input));
+      const token_lists = inputs.map((input) => readPrompt(call, input));
       const vectors = await Promise.all(token_lists.map((tokens) => meanOf(call, tokens, site)));
       const data = vectors.map((vector, index) => {
         const embedding = request.encoding_format === "base64" ? base64(vector) : [...vector];
@@ -50,18 +54,6 @@ function layerOf({ spec }: Model, asked: number | null | undefined): number {
   const layer = asked ?? Math.floor(spec.n_layers / 2);
   if (layer < spec.n_layers) return layer;
   throw badRequest(`This model has layers 0 to ${spec.n_layers - 1}.`, "capstan.layer");
-}
-
-function tokensOf(model: Model, input: string | number[]): Int32Array {
-  const tokens =
-    typeof input === "string"
-      ? model.tokenizer.encode(input, { add_special_tokens: true })
-      : Int32Array.from(input);
-  if (tokens.length > model.n_ctx) {
-    const message = `This model's context is ${model.n_ctx} tokens, the input has ${tokens.length}.`;
-    throw badRequest(message, "input", "context_length_exceeded");
-  }
-  return tokens;
 }
 
 async function meanOf(call: Call, tokens: Int32Array, site: Site): Promise<Float32Array> {

@@ -37,22 +37,40 @@ function describe({ name, created, holder, rules, caps, axis }: ServedModel) {
   };
 }
 
-/** A cap's card: what it was made of and on, and where it acts. */
+/**
+ * A cap's card: what it was made of and on, where it acts, and what was measured, as far as its file says. What it was made of
+ * is null where the file does not say.
+ */
 function cardsOf({ name, rules, caps, axis }: ServedModel) {
-  return [...caps].map(([id, cap]: [string, Caps]) => ({
-    id,
-    object: "cap" as const,
-    model: name,
-    default: rules.default_cap === id,
-    pinned: rules.pinned && rules.default_cap === id,
-    layers: [...cap.data.layers],
-    percentile: cap.percentile,
-    floors: [...cap.data.floors].map(finite),
-    ceilings: [...cap.data.ceilings].map(finite),
-    made_on: cap.model,
-    of: cap.data.of,
-    axis: axis === null ? null : { made_on: axis.model, target_layer: axis.target_layer },
-  }));
+  return [...caps].map(([id, { data }]: [string, Caps]) => {
+    const { measured = null, digest = null, ...made_of } = data.axis ?? {};
+    return {
+      id,
+      object: "cap" as const,
+      model: name,
+      default: rules.default_cap === id,
+      pinned: rules.pinned && rules.default_cap === id,
+      layers: [...data.layers],
+      percentile: data.percentile,
+      floors: [...data.floors].map(finite),
+      ceilings: [...data.ceilings].map(finite),
+      made_on: data.model,
+      any_model: rules.caps[id]?.any_model ?? false,
+      of: data.of,
+      axis_digest: digest,
+      made_of: digest === null ? null : made_of,
+      measured,
+      axis:
+        axis === null
+          ? null
+          : {
+              digest: axis.digest,
+              made_on: axis.model,
+              target_layer: axis.target_layer,
+              matches: digest === null ? null : digest === axis.digest,
+            },
+    };
+  });
 }
 
 /** No bound is an infinity, which JSON lacks. */

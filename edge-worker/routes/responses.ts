@@ -25,7 +25,7 @@ export function addResponses(app: App, shared: Shared): void {
   app.post("/v1/responses", async (c) => {
     const request = await readBody(c.req.raw, RESPONSES_REQUEST, c.var.state.policy.limits.max_body_bytes);
     checkFields(request);
-    const call = await Call.open(c, shared, request.model, request.capstan ?? undefined);
+    const call = await Call.open(c, shared, "input", request);
     if (request.stream !== true)
       return await call.answer(async () => {
         const run = await begin(call, request);
@@ -74,7 +74,7 @@ async function begin(call: Call, request: ResponsesRequest): Promise<RunningResp
   const reply = call.generate(conversation.messages, {
     ...conversation.options,
     ...replyLength(call, request.max_output_tokens, "max_output_tokens"),
-    ...samplingOptions(request, 0),
+    ...samplingOptions(call.model, request, 0),
   });
   call.noteText("request_text", JSON.stringify(conversation.messages));
   return { reply, conversation, response: emptyResponse(call, request) };

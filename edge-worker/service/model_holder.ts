@@ -13,8 +13,10 @@ export class ModelHolder {
   #n_users = 0;
   #is_retired = false;
 
-  constructor(load: () => Promise<Model>) {
+  /** @param model one that is loaded already */
+  constructor(load: () => Promise<Model>, model: Model | null = null) {
     this.#load = load;
+    this.#model = model;
   }
 
   /** The model, once it is loaded. */

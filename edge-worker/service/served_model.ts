@@ -22,12 +22,7 @@ export class ServedModel {
   readonly created: number;
   #checked: Model | null = null;
 
-  constructor(
-    name: string,
-    rules: ModelPolicy,
-    holder: ModelHolder,
-    files: { axis: Axis | null; caps: ReadonlyMap<string, Caps> },
-  ) {
+  constructor(name: string, rules: ModelPolicy, holder: ModelHolder, files: PolicyFiles) {
     this.name = name;
     this.rules = rules;
     this.holder = holder;
@@ -45,38 +40,52 @@ export class ServedModel {
     const model = await this.holder.open().catch((error: unknown) => {
       throw notLoaded(this.name, error);
     });
-    if (this.#checked !== model) this.#check(model);
+    if (this.#checked !== model) checkFiles(this.name, this.rules, model, this);
     this.#checked = model;
     return model;
   }
+}
 
-  #check(model: Model): void {
-    if (this.axis !== null) this.#refuse(checkFits(model, this.axis, "axis"), "axis");
-    for (const [name, caps] of this.caps) {
-      const warnings = checkFits(model, caps, `cap ${name}`);
-      if (this.rules.caps[name]?.any_model !== true) this.#refuse(warnings, `caps.${name}`);
-    }
-  }
+/** What a model's policy names: read, and not yet held against the model. */
+export interface PolicyFiles {
+  readonly axis: Axis | null;
+  readonly caps: ReadonlyMap<string, Caps>;
+}
 
-  #refuse([warning]: readonly string[], field: string): void {
-    if (warning === undefined) return;
-    throw new CapstanError("digest_mismatch", {
-      action: `serve ${this.name}`,
-      need: `models.${this.name}.${field} of the model's own digest`,
-      found: warning,
-      fix: field === "axis" ? "Fit it on this model." : "any_model: true uses it all the same.",
-    });
+/**
+ * Holds the axis and every cap against their model.
+ *
+ * @throws CapstanError `bad_file` for those of another shape, `digest_mismatch` for those of another digest, unless the policy
+ *   takes it
+ */
+export function checkFiles(
+  name: string,
+  rules: ModelPolicy,
+  model: Parameters<typeof checkFits>[0],
+  { axis, caps }: PolicyFiles,
+): void {
+  if (axis !== null) refuse(name, checkFits(model, axis, "axis"), "axis");
+  for (const [cap, caps_of] of caps) {
+    const warnings = checkFits(model, caps_of, `cap ${cap}`);
+    if (rules.caps[cap]?.any_model !== true) refuse(name, warnings, `caps.${cap}`);
   }
+}
+
+function refuse(name: string, [warning]: readonly string[], field: string): void {
+  if (warning === undefined) return;
+  throw new CapstanError("digest_mismatch", {
+    action: `serve ${name}`,
+    need: `models.${name}.${field} of the model's own digest`,
+    found: warning,
+    fix: field === "axis" ? "Fit it on this model." : "any_model: true uses it all the same.",
+  });
 }
 
 /** Finds a file that a policy names. */
 export type FindFile = (name: string) => FileInput | Promise<FileInput>;
 
 /** Reads a model's axis and caps. @throws CapstanError `not_found`, `bad_file`, `network` */
-export async function readFiles(
-  rules: ModelPolicy,
-  find: FindFile,
-): Promise<{ axis: Axis | null; caps: ReadonlyMap<string, Caps> }> {
+export async function readFiles(rules: ModelPolicy, find: FindFile): Promise<PolicyFiles> {
   const axis = rules.axis === undefined ? null : await readAxis(await find(rules.axis));
   const caps = new Map<string, Caps>();
   for (const [name, { file }] of Object.entries(rules.caps)) caps.set(name, await readCaps(await find(file)));

@@ -3,7 +3,7 @@ import { CapstanError } from "../../models/index.ts";
 import { load } from "../../sdk/index.ts";
 import type { Model } from "../../sdk/types.ts";
 import { createApp } from "../app.ts";
-import { post, user } from "../fixtures/client.ts";
+import { get, post, user } from "../fixtures/client.ts";
 import type { LogEntry } from "../log.ts";
 import { ModelHolder } from "./model_holder.ts";
 import { Service } from "./service.ts";
@@ -49,6 +49,25 @@ describe("a held model", () => {
 });
 
 describe("a service", () => {
+  it("says at once what a loaded model is, and is ready; of one that is to be loaded once it is", async () => {
+    const model = await fresh();
+    const seen = async (given: Model | (() => Promise<Model>)) => {
+      const app = createApp({ models: { tiny: given } });
+      const before = (await get(app, "/v1/models")).body.data[0].capstan;
+      const ready = (await get(app, "/ready")).status;
+      await post(app, CHAT, request);
+      return { before, ready, after: (await get(app, "/v1/models")).body.data[0].capstan };
+    };
+    const facts = { digest: model.digest, device: "wasm", dtype: model.device.dtype, n_ctx: model.n_ctx };
+    expect(await seen(model)).toMatchObject({ before: facts, ready: 200, after: facts });
+    expect(await seen(async () => model)).toMatchObject({
+      before: { digest: null },
+      ready: 503,
+      after: facts,
+    });
+    await model.dispose();
+  });
+
   it("answers 503 where a model does not load, without a path of the server, and tries again", async () => {
     const log: LogEntry[] = [];
     let n_loads = 0;

@@ -29,7 +29,7 @@ export class Service {
   readonly rates: ClientRates = new ClientRates(() => performance.now());
   readonly #given: Readonly<Record<string, GivenModel>>;
   readonly #find: FindFile;
-  readonly #policy: PolicyInput;
+  readonly #first: Policy;
   /** By what the policy says of how it is loaded. */
   readonly #holders = new Map<string, ModelHolder>();
   #state: Promise<ServiceState> | null = null;
@@ -41,15 +41,18 @@ export class Service {
   constructor(options: ServiceOptions) {
     this.#given = checkGiven(options.models ?? {});
     this.#find = options.files ?? fileFinder((path) => path);
-    this.#policy = options.policy ?? {
-      models: Object.fromEntries(Object.keys(this.#given).map((name) => [name, {}])),
-    };
-    readPolicy(this.#policy, "the policy");
+    const of_given = { models: Object.fromEntries(Object.keys(this.#given).map((name) => [name, {}])) };
+    this.#first = readPolicy(options.policy ?? of_given, "the policy");
   }
 
   /** Whether it refuses new requests, for good. */
   get is_draining(): boolean {
     return this.#is_draining;
+  }
+
+  /** The policy that is served now, whether or not its models are there. */
+  get policy(): Policy {
+    return this.#ready?.policy ?? this.#first;
   }
 
   /** The state that is served now; null before the first. */
@@ -61,7 +64,7 @@ export class Service {
   async state(): Promise<ServiceState> {
     if (this.#is_draining) throw draining();
     if (this.#ready !== null) return this.#ready;
-    this.#state ??= this.#make(readPolicy(this.#policy, "the policy")).finally(() => {
+    this.#state ??= this.#make(this.#first).finally(() => {
       this.#state = null;
     });
     const state = await this.#state;
@@ -138,7 +141,10 @@ export class Service {
     const known = this.#holders.get(key);
     if (known !== undefined) return known;
     const options = { device, dtype, max_queue, ...(n_ctx === undefined ? {} : { n_ctx }) };
-    const made = new ModelHolder(given === undefined ? () => load(source, options) : () => openGiven(given));
+    const made =
+      given === undefined
+        ? new ModelHolder(() => load(source, options))
+        : new ModelHolder(() => openGiven(given), typeof given === "function" ? null : given);
     this.#holders.set(key, made);
     return made;
   }

@@ -105,8 +105,7 @@ function explain(issue: Issue): ApiError {
       "unknown_parameter",
     );
   }
-  const is_missing =
-    deepest.code === "invalid_type" && deepest.input === undefined && /undefined/.test(deepest.message);
+  const is_missing = receivedNothing(deepest);
   if (is_missing)
     return badRequest(`Missing required parameter: '${path}'.`, path, "missing_required_parameter");
   const where = path === "" ? "the body" : `'${path}'`;
@@ -115,6 +114,12 @@ function explain(issue: Issue): ApiError {
     path === "" ? null : path,
     "invalid_value",
   );
+}
+
+/** Whether the field was left out: then every branch of a union says so. */
+function receivedNothing(issue: Issue): boolean {
+  if (issue.code === "invalid_union") return issue.errors.flat().some(receivedNothing);
+  return issue.code === "invalid_type" && /received undefined/.test(issue.message);
 }
 
 /** Of a union's branches, the fault that lies deepest: the branch that was meant. */

@@ -29,9 +29,14 @@ export const COMPLETION_REQUEST = z
     prompt: PROMPTS,
     ...SAMPLING,
     ...STREAM,
-    max_tokens: z.int().min(1).nullish().openapi({ description: "Default: 16, as OpenAI has it." }),
+    max_tokens: z.int().min(0).nullish().openapi({
+      description:
+        "Default: 16, as OpenAI has it. 0 generates nothing: with `echo` and `logprobs` the prompt is scored.",
+    }),
     logprobs: z.int().min(0).max(5).nullish(),
-    echo: z.boolean().nullish(),
+    echo: z.boolean().nullish().openapi({
+      description: "The prompt before its continuation; with `logprobs` its own, null for its first token.",
+    }),
     best_of: z.int().min(1).max(20).nullish(),
     suffix: z.string().nullish(),
     response_format: RESPONSE_FORMAT,
@@ -48,8 +53,8 @@ export type CompletionRequest = z.output<typeof COMPLETION_REQUEST>;
 const LOGPROBS = z
   .object({
     tokens: z.array(z.string()),
-    token_logprobs: z.array(z.number()),
-    top_logprobs: z.array(z.record(z.string(), z.number())).nullable(),
+    token_logprobs: z.array(z.number().nullable()),
+    top_logprobs: z.array(z.record(z.string(), z.number()).nullable()).nullable(),
     text_offset: z.array(z.int()),
   })
   .nullable();

@@ -1,11 +1,12 @@
 import { z } from "@hono/zod-openapi";
-import type { GenerateOptions } from "../../sdk/types.ts";
+import type { GenerateOptions, Model } from "../../sdk/types.ts";
 import { badRequest } from "../errors.ts";
 import { CAPSTAN_REQUEST } from "./capstan.ts";
 
 /** Fields that every generating endpoint has, and what the engine makes of them. */
 
-const text_or_texts = z.union([z.string(), z.array(z.string()).max(16)]);
+const some_text = z.string().min(1);
+const text_or_texts = z.union([some_text, z.array(some_text).max(16)]);
 
 /** Sampling as OpenAI has it, and what vLLM and others have beside it. null means absent. */
 export const SAMPLING = {
@@ -45,8 +46,23 @@ export const EXTENSION = { capstan: CAPSTAN_REQUEST.nullish() } as const;
 
 type Sampling = { [Name in keyof typeof SAMPLING]?: z.output<(typeof SAMPLING)[Name]> };
 
-/** The options of `generate`, for the reply of number `index`. */
-export function samplingOptions(request: Sampling, index: number): GenerateOptions {
+/** @throws ApiError 400 for ids that are not the model's */
+export function checkTokenIds({ spec }: Pick<Model, "spec">, ids: Iterable<number>, param: string): void {
+  const last = spec.d_vocab - 1;
+  for (const id of ids) {
+    if (id <= last) continue;
+    throw badRequest(`'${param}' must hold token ids of 0 to ${last}, not ${id}.`, param, "invalid_value");
+  }
+}
+
+/**
+ * The options of `generate`, for the reply of number `index`.
+ *
+ * @throws ApiError 400 for what is not the model's
+ */
+export function samplingOptions(model: Model, request: Sampling, index: number): GenerateOptions {
+  checkTokenIds(model, request.stop_token_ids ?? [], "stop_token_ids");
+  checkTokenIds(model, Object.keys(request.logit_bias ?? {}).map(Number), "logit_bias");
   const { n: _, top_k, seed, logit_bias, ...rest } = request;
   const given: GenerateOptions = {};
   const names = [

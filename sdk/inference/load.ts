@@ -80,6 +80,27 @@ export async function loadOn(
   }
 }
 
+/** What a source holds, by its config and its weights' headers. */
+export interface ModelFacts {
+  id: string;
+  digest: string;
+  spec: Model["spec"];
+}
+
+/**
+ * Looks at what `load` would load, without a device: config, headers of the weights, tokenizer. A hub model is fetched.
+ *
+ * @throws CapstanError as `load`
+ */
+export async function inspectModel(
+  source: string,
+  options: Pick<LoadOptions, "signal"> = {},
+): Promise<ModelFacts> {
+  const { id, digest, opened, tokenizer } = await openFiles(source, options, () => {});
+  await tokenizer;
+  return { id, digest, spec: opened.decoder.spec };
+}
+
 /** Reads what a model is: its config, its weights' headers, a digest of both; the tokenizer is read meanwhile. */
 async function openFiles(
   source: string | URL | FileSource,
