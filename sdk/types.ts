@@ -348,6 +348,11 @@ export interface GenerateOptions extends QueueOptions {
    * allows, `brief` for the next few, which keeps memory flat over many prompts that come once.
    */
   prefix_cache?: "long" | "brief";
+  /**
+   * Whether the projections of the prompt's own tokens are kept, too: `Reply.prompt_projections`. What the prefix cache has of a
+   * prompt is used where it has these with it. Default: false.
+   */
+  prompt_projections?: boolean;
   /** Ends the call with `aborted`. Default: none. */
   signal?: AbortSignal;
 }
@@ -398,4 +403,9 @@ export interface CapEffect {
  */
 export interface Reply extends AsyncIterable<GeneratedToken> {
   readonly result: Promise<GenerateResult>;
+  /**
+   * Once the prompt has been read, before the first token: by the name of each `project` hook and named cap, one value a token of
+   * the prompt. Empty without the option `prompt_projections`; rejects where the reply fails before.
+   */
+  readonly prompt_projections: Promise<Record<string, Float32Array>>;
 }

@@ -102,6 +102,39 @@ describe("drift of a conversation", () => {
     expect(before.headers.get("x-capstan-cap")).toBe("none");
   });
 
+  it("is the same whether it is read with the reply or apart from it, and is read with it where that can be", async () => {
+    const read = async (given: object, rest: object) => {
+      const app = make(null, [], rest);
+      const { body } = await post(app, CHAT, { ...request, ...given, capstan: { drift: true } });
+      return { turns: body.capstan.drift.turns, usage: body.usage };
+    };
+    const { axis, caps } = CAPPED;
+    const late = { late: { file: "late.cap.safetensors" } };
+    const [plain, capped_late, capped_early] = [
+      await read({}, { axis }),
+      await read({}, { axis, caps: late, default_cap: "late" }),
+      await read({}, { axis, caps, default_cap: "strong" }),
+    ];
+    for (const { turns: found } of [capped_late, capped_early]) {
+      expect(found).toHaveLength(2);
+      for (const [i, { projection }] of found.entries())
+        expect(projection).toBeCloseTo(plain.turns[i].projection, 4);
+    }
+    // Read again, the turns that are cached are not fed again.
+    const again = await read({}, { axis, caps: late, default_cap: "late" });
+    expect(again.usage.prompt_tokens_details.cached_tokens).toBeGreaterThan(0);
+    expect(again.turns).toEqual(capped_late.turns);
+  });
+
+  it("is read once where several replies are asked for, streamed and by the newer API", async () => {
+    const app = make({ threshold: above });
+    const several = await post(app, CHAT, { ...request, n: 3, stream: true });
+    expect(Number(several.headers.get("x-capstan-drift"))).toBeCloseTo(second - first, 3);
+    const { headers, status } = await post(app, "/v1/responses", { input: talk, max_output_tokens: 4 });
+    expect([status, headers.get("x-capstan-alert")]).toEqual([200, "alert"]);
+    expect(model.stats()).toMatchObject({ n_running: 0, n_waiting: 0 });
+  });
+
   it("acts after k turns in a row, until one is above the threshold by the hysteresis", () => {
     const policy = { turns: 2, hysteresis: 1 };
     expect(acts([-1, -1], 0, policy)).toBe(true);

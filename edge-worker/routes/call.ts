@@ -110,11 +110,15 @@ export class Call {
     this.c.header("x-capstan-cap", cap === null ? "none" : encodeURIComponent(cap));
   }
 
-  /** Submits a prompt: refused where the queue is full. */
-  generate(prompt: Prompt, options: GenerateOptions): Reply {
+  /**
+   * Submits a prompt: refused where the queue is full.
+   *
+   * @param first hooks before those that act
+   */
+  generate(prompt: Prompt, options: GenerateOptions, first: readonly Hook[] = []): Reply {
     return generate(this.model, prompt, {
       ...options,
-      hooks: this.read.hooks,
+      hooks: [...first, ...this.read.hooks],
       queue: "refuse",
       client: this.c.var.client.name,
       signal: this.signal,

@@ -17,14 +17,8 @@ import { fingerprint, tokenLogprob, usageOf } from "../wire/tokens.ts";
 import { Call } from "./call.ts";
 import type { App, Shared } from "./context.ts";
 import { type Conversation, readConversation } from "./conversation.ts";
-import {
-  MessageBuilder,
-  numberOfReplies,
-  type ReplyStep,
-  replyLength,
-  splitReply,
-  watchDrift,
-} from "./replies.ts";
+import { MessageBuilder, numberOfReplies, type ReplyStep, replyLength, splitReply } from "./replies.ts";
+import { beginReplies } from "./watch_drift.ts";
 
 /** `POST /v1/chat/completions` */
 export function addChat(app: App, shared: Shared): void {
@@ -63,21 +57,20 @@ async function begin(call: Call, request: ChatRequest): Promise<RunningChat> {
   const conversation = readConversation(call.model, request);
   const n = numberOfReplies(call, request.n);
   const capstan = request.capstan ?? undefined;
-  await watchDrift(call, conversation, capstan);
   const [length, param] =
     request.max_completion_tokens == null
       ? ([request.max_tokens, "max_tokens"] as const)
       : ([request.max_completion_tokens, "max_completion_tokens"] as const);
   const shared: GenerateOptions = {
-    ...conversation.options,
     ...replyLength(call, length, param),
     ...(request.logprobs ? { logprobs: request.top_logprobs || true } : {}),
   };
-  const { messages } = conversation;
-  const replies = Array.from({ length: n }, (_, index) =>
-    call.generate(messages, { ...shared, ...samplingOptions(call.model, request, index) }),
-  );
-  call.noteText("request_text", JSON.stringify(messages));
+  const options = Array.from({ length: n }, (_, index) => ({
+    ...shared,
+    ...samplingOptions(call.model, request, index),
+  }));
+  const replies = await beginReplies(call, conversation, capstan, options);
+  call.noteText("request_text", JSON.stringify(conversation.messages));
   const head = {
     id: makeId("chatcmpl-"),
     created: unixSeconds(),

@@ -1,11 +1,8 @@
 import type { GeneratedToken, GenerateOptions, GenerateResult, Reply } from "../../sdk/types.ts";
-import { queueFull, violation } from "../errors.ts";
+import { violation } from "../errors.ts";
 import { mostTokens } from "../policy/decide.ts";
-import { readDrift } from "../policy/drift.ts";
-import type { CapstanRequest } from "../wire/capstan.ts";
 import { makeId } from "../wire/ids.ts";
 import { type ReplyPart, ReplySplitter } from "../wire/split_reply.ts";
-import { raiseAlert } from "./alerts.ts";
 import type { Call } from "./call.ts";
 import type { Conversation } from "./conversation.ts";
 
@@ -13,35 +10,6 @@ import type { Conversation } from "./conversation.ts";
 export interface ReplyStep {
   token: GeneratedToken | null;
   parts: ReplyPart[];
-}
-
-/** Looks at a conversation's earlier turns, and does what the policy says of them. @throws ApiError 403 on `stop` */
-export async function watchDrift(
-  call: Call,
-  { messages }: Conversation,
-  request: CapstanRequest | undefined,
-): Promise<void> {
-  const { rules, name } = call.served;
-  if (rules.drift === undefined && request?.drift !== true) return;
-  // Reading waits for its place: not where the queue is full already.
-  const { n_waiting, max_queue } = call.model.stats();
-  if (n_waiting > max_queue) throw queueFull(1);
-  const report = await readDrift(call.served, call.model, messages, call.signal);
-  if (report === null) return;
-  call.drift = report;
-  const last = report.turns.findLast(({ drift }) => drift !== null);
-  if (last?.drift != null) call.c.header("x-capstan-drift", last.drift.toFixed(4));
-  if (report.action === null) return;
-  raiseAlert(call, report);
-  call.c.header("x-capstan-alert", report.action);
-  if (report.action === "stop") {
-    throw violation(
-      "The conversation has drifted too far from the Assistant.",
-      `models.${name}.drift`,
-      "messages",
-    );
-  }
-  if (report.action === "cap") call.addCap((rules.drift?.cap ?? rules.default_cap)!);
 }
 
 /** The number of replies that a request asks for. @throws ApiError 403 beyond the policy's bound */

@@ -18,7 +18,8 @@ import { usageOf } from "../wire/tokens.ts";
 import { Call } from "./call.ts";
 import type { App, Shared } from "./context.ts";
 import { type Conversation, readConversation } from "./conversation.ts";
-import { MessageBuilder, replyLength, splitReply, watchDrift } from "./replies.ts";
+import { MessageBuilder, replyLength, splitReply } from "./replies.ts";
+import { beginReplies } from "./watch_drift.ts";
 
 /** `POST /v1/responses`. It keeps nothing: each request brings its whole conversation. */
 export function addResponses(app: App, shared: Shared): void {
@@ -70,12 +71,11 @@ async function begin(call: Call, request: ResponsesRequest): Promise<RunningResp
     chat_template_kwargs: request.chat_template_kwargs,
   });
   const capstan: CapstanRequest | undefined = request.capstan ?? undefined;
-  await watchDrift(call, conversation, capstan);
-  const reply = call.generate(conversation.messages, {
-    ...conversation.options,
+  const options = {
     ...replyLength(call, request.max_output_tokens, "max_output_tokens"),
     ...samplingOptions(call.model, request, 0),
-  });
+  };
+  const [reply] = (await beginReplies(call, conversation, capstan, [options])) as [Reply];
   call.noteText("request_text", JSON.stringify(conversation.messages));
   return { reply, conversation, response: emptyResponse(call, request) };
 }

@@ -68,10 +68,8 @@ export async function runForward(
       logits,
       captures: sites.map((site) => siteId(model.spec, site)),
       accumulate: spans.map((span, index) => ({ id: accumulators[index]!, ...span })),
-      reads_all:
-        sites.length + spans.length > 0 ||
-        logits === "all" ||
-        sequence.hooks.plan.projection_names.length > 0,
+      reads_all: sites.length + spans.length > 0 || logits === "all",
+      projects_all: true,
     };
     const result = await runCall(runtime, sequence, call, request);
     return {

@@ -46,6 +46,7 @@ const OPTIONS: Rules<GenerateOptions> = {
   template_args: rules.record,
   ...rules.QUEUE,
   prefix_cache: rules.oneOf("long", "brief"),
+  prompt_projections: rules.boolean,
   signal: rules.signal,
 };
 
@@ -95,6 +96,7 @@ interface Request {
   client: string;
   queue: Task["queue"];
   is_brief: boolean;
+  projects_prompt: boolean;
 }
 
 function readRequest(model: Model, tokens: Int32Array, options: GenerateOptions): Request {
@@ -116,6 +118,7 @@ function readRequest(model: Model, tokens: Int32Array, options: GenerateOptions)
     client: options.client ?? "",
     queue: options.queue ?? "wait",
     is_brief: options.prefix_cache === "brief",
+    projects_prompt: options.prompt_projections === true,
   };
 }
 
@@ -186,7 +189,7 @@ class GenerateTask implements Task {
   }
 
   next(result: CallResult): Call | null {
-    if (this.#drawn.length === 0) this.#cached = result.cached;
+    if (this.#drawn.length === 0) this.#takePrompt(result);
     if (this.#finish_reason !== null) return null;
     if (this.#request.stop_ids.has(result.token)) return this.#finish("stop", "send");
     this.#drawn.push(result.token);
@@ -195,6 +198,13 @@ class GenerateTask implements Task {
     this.#finish("length", "send");
     // The last token's own activations are part of the mean: it is fed, and nothing drawn after it.
     return this.#accumulator === null ? null : this.#call(Int32Array.of(result.token), 1);
+  }
+
+  /** The prompt has been read. */
+  #takePrompt({ cached, projections }: CallResult): void {
+    this.#cached = cached;
+    const names = this.#request.projects_prompt ? this.sequence.hooks.plan.projection_names : [];
+    this.reply.takePrompt(Object.fromEntries(names.map((name, row) => [name, projections[row]!])));
   }
 
   ahead(): Call | "ends" | "waits" {
@@ -255,6 +265,7 @@ class GenerateTask implements Task {
       captures: [],
       accumulate: spans,
       reads_all: false,
+      projects_all: n_reply === 0 && this.#request.projects_prompt,
     };
   }
 

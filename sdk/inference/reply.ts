@@ -6,9 +6,11 @@ import type { GeneratedToken, GenerateResult, Reply } from "../types.ts";
  */
 export class ReplyStream implements Reply {
   readonly result: Promise<GenerateResult>;
+  readonly prompt_projections: Promise<Record<string, Float32Array>>;
   readonly #tokens: GeneratedToken[] = [];
   readonly #cancel: () => void;
   #settle!: { resolve: (result: GenerateResult) => void; reject: (error: unknown) => void };
+  #settlePrompt!: (read: Record<string, Float32Array>) => void;
   #wake: (() => void)[] = [];
   #is_over = false;
 
@@ -17,8 +19,18 @@ export class ReplyStream implements Reply {
     this.result = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
+    const read = new Promise<Record<string, Float32Array>>((resolve) => {
+      this.#settlePrompt = resolve;
+    });
+    // A reply that ends before its prompt was read ends both, by its error or without readings.
+    this.prompt_projections = Promise.race([read, this.result.then(() => ({}))]);
+    this.prompt_projections.catch(() => {});
     // A caller who only iterates gets the error there; it is not an unhandled one.
     this.result.catch(() => {});
+  }
+
+  takePrompt(read: Record<string, Float32Array>): void {
+    this.#settlePrompt(read);
   }
 
   push(token: GeneratedToken): void {

@@ -274,6 +274,7 @@ function startReply(model: Model, prompt: Prompt, options: GenerateOptions = {})
   result.catch(() => {});
   return {
     result,
+    prompt_projections: Promise.resolve({}),
     async *[Symbol.asyncIterator]() {
       const { text, tokens } = await result;
       for (const [i, id] of tokens.entries()) yield { id, text: text[i] ?? "" };

@@ -9,14 +9,17 @@ export class CallProgress {
   readonly cached: number;
   /** Tokens dispatched so far. */
   dispatched: number;
+  /** Projections of those, a row for each; none where they are not wanted. */
+  readonly #cached_rows: readonly Float32Array[];
   #call: Call;
   #committed: number;
   readonly #results: StepResult[] = [];
 
-  constructor(call: Call, start: number, cached = 0) {
+  constructor(call: Call, start: number, cached = 0, cached_rows: readonly Float32Array[] = []) {
     this.#call = call;
     this.start = start;
     this.cached = cached;
+    this.#cached_rows = cached_rows;
     this.dispatched = cached;
     this.#committed = cached;
   }
@@ -61,9 +64,11 @@ export class CallProgress {
   finish(): CallResult {
     const n_fed = this.#committed - this.cached;
     const { token, logprobs, logits, captures, projections } = joinResults(this.#results, n_fed);
-    const rows = Array.from({ length: projections.length / n_fed }, (_, row) =>
-      projections.slice(row * n_fed, (row + 1) * n_fed),
-    );
+    const rows = Array.from({ length: projections.length / n_fed }, (_, row) => {
+      const fed = projections.slice(row * n_fed, (row + 1) * n_fed);
+      const before = this.#cached_rows[row];
+      return before === undefined ? fed : Float32Array.from([...before, ...fed]);
+    });
     return {
       token,
       logprobs,

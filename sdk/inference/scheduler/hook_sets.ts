@@ -1,4 +1,5 @@
 import type { DeviceHook, DeviceModel, HookPlan, HookSetId } from "../../../models/index.ts";
+import { Sha256 } from "../../common/sha256.ts";
 import { freeOn } from "./free_on.ts";
 
 /** A set of hooks on the device, in use by one caller. */
@@ -7,11 +8,14 @@ export interface HookSet {
   readonly plan: HookPlan;
   /** Equal for sets whose interventions are equal, whatever they read: a key of the prefix cache. "" for none. */
   readonly interventions: string;
+  /** By its output, each projection: equal for equal ones among equal interventions. */
+  readonly readings: readonly string[];
 }
 
 interface Entry {
   readonly id: HookSetId;
   readonly interventions: string;
+  readonly readings: readonly string[];
   users: number;
 }
 
@@ -40,11 +44,12 @@ export class HookSets {
     if (entry === undefined) {
       const acting = plan.hooks.filter((hook) => hook.op !== "project").map(contentKey);
       const id = plan.hooks.length === 0 ? 0 : this.#device.addHooks(plan.hooks);
-      entry = { id, interventions: acting.join(";"), users: 0 };
+      entry = { id, interventions: acting.join(";"), readings: readingsOf(plan.hooks), users: 0 };
       this.#sets.set(key, entry);
     }
     entry.users++;
-    const set: HookSet = { id: entry.id, plan, interventions: entry.interventions };
+    const { id, interventions, readings } = entry;
+    const set: HookSet = { id, plan, interventions, readings };
     this.#keys.set(set, key);
     return set;
   }
@@ -59,6 +64,23 @@ export class HookSets {
     this.#sets.delete(key);
     if (entry.id !== 0) freeOn(() => this.#device.freeHooks(entry.id));
   }
+}
+
+/** What each projection reads: where, along what, behind how many of the interventions. By a digest: it outlives the set. */
+function readingsOf(hooks: readonly DeviceHook[]): string[] {
+  const readings: string[] = [];
+  let n_before = 0;
+  for (const hook of hooks) {
+    if (hook.op !== "project") n_before++;
+    else readings[hook.output] = `${hook.site} ${n_before} ${digestOf(hook.direction)}`;
+  }
+  return readings;
+}
+
+function digestOf(vector: Float32Array): string {
+  const hash = new Sha256();
+  hash.update(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength));
+  return hash.hex();
 }
 
 /** A hook's whole content as text: numbers exactly, vectors by their bits. */

@@ -13,7 +13,19 @@ interface Node {
   used_at: number;
   /** Asked for by brief sequences alone, which share a part of the memory. */
   is_brief: boolean;
+  /** Projections of its tokens by what they read, [block_size] each; the latest few. */
+  readonly readings: Map<string, Float32Array>;
 }
+
+/** Projections of tokens from position `from` on: a row for each name, all of one length. */
+export interface Readings {
+  names: readonly string[];
+  from: number;
+  rows: readonly Float32Array[];
+}
+
+/** Readings that a block keeps: those of a server's own probes, and some of callers'. */
+const MOST_READINGS = 8;
 
 /**
  * Full KV blocks by the tokens they hold and those before them. A root for each key, which stands for all that
@@ -40,19 +52,29 @@ export class PrefixCache {
     return this.#roots.size;
   }
 
-  /** The longest cached run of whole blocks that starts `tokens`, each retained for the caller. */
-  find(key: string, tokens: Int32Array): BlockId[] {
+  /**
+   * The longest cached run of whole blocks that starts `tokens`, each retained for the caller.
+   *
+   * @param names readings that each of them has to have; their values go to `rows`, one for each name
+   */
+  find(key: string, tokens: Int32Array, names: readonly string[] = [], rows: Float32Array[] = []): BlockId[] {
     const found: BlockId[] = [];
+    const read: Map<string, Float32Array>[] = [];
     let level = this.#roots.get(key);
     const size = this.#pool.block_size;
     for (let start = 0; level !== undefined && start + size <= tokens.length; start += size) {
       const node: Node | undefined = level.get(blockKey(tokens, start, size));
-      if (node === undefined) break;
+      if (node === undefined || !names.every((name) => node.readings.has(name))) break;
+      read.push(node.readings);
       node.used_at = ++this.#clock;
       found.push(node.block);
       level = node.children;
     }
     this.#pool.retain(found);
+    for (const [i, name] of names.entries()) {
+      rows[i] = new Float32Array(found.length * size);
+      for (const [block, readings] of read.entries()) rows[i].set(readings.get(name)!, block * size);
+    }
     return found;
   }
 
@@ -60,9 +82,16 @@ export class PrefixCache {
    * Remembers the whole blocks of `tokens`; a block already known under its tokens stays as it is. Of those that only
    * `brief` calls gave or used, the latest stay: a share of the pool, so that many prompts that come once fill no memory.
    *
+   * @param readings what was read of the tokens from some position on
    * @throws CapstanError `internal` when `blocks` are fewer than the tokens fill: nothing is remembered
    */
-  insert(key: string, tokens: Int32Array, blocks: readonly BlockId[], is_brief = false): void {
+  insert(
+    key: string,
+    tokens: Int32Array,
+    blocks: readonly BlockId[],
+    is_brief = false,
+    readings: Readings = NOTHING_READ,
+  ): void {
     const size = this.#pool.block_size;
     const n_whole = Math.floor(tokens.length / size);
     if (n_whole === 0) return;
@@ -80,6 +109,7 @@ export class PrefixCache {
         level.get(blockKey(tokens, index * size, size)) ?? this.#add(key, level, tokens, index, blocks);
       node.used_at = ++this.#clock;
       if (!is_brief) this.#keepLong(node);
+      keepReadings(node, readings, index * size, size);
       level = node.children;
     }
     const most = Math.ceil(this.#pool.limit * BRIEF_SHARE);
@@ -127,7 +157,16 @@ export class PrefixCache {
   ): Node {
     const size = this.#pool.block_size;
     const [block, text] = [blocks[index]!, blockKey(tokens, index * size, size)];
-    const node = { block, tokens: text, children: new Map(), siblings, key, used_at: 0, is_brief: true };
+    const node = {
+      block,
+      tokens: text,
+      children: new Map(),
+      siblings,
+      key,
+      used_at: 0,
+      is_brief: true,
+      readings: new Map(),
+    };
     this.#pool.retain([block]);
     this.#n_brief += 1;
     siblings.set(text, node);
@@ -146,6 +185,26 @@ export class PrefixCache {
     this.#nodes.delete(node);
     this.#pool.release([node.block]);
     if (node.siblings.size === 0 && this.#roots.get(node.key) === node.siblings) this.#roots.delete(node.key);
+  }
+}
+
+const NOTHING_READ: Readings = { names: [], from: 0, rows: [] };
+
+/** Notes those readings that cover the whole of a block that begins at position `start`. */
+function keepReadings(
+  { readings }: Node,
+  { names, from, rows }: Readings,
+  start: number,
+  size: number,
+): void {
+  for (const [i, name] of names.entries()) {
+    const row = rows[i]!;
+    if (start < from || start + size > from + row.length) continue;
+    // The latest stay: an entry that is set again comes last.
+    readings.delete(name);
+    readings.set(name, row.slice(start - from, start - from + size));
+    const [oldest] = readings.keys();
+    if (readings.size > MOST_READINGS) readings.delete(oldest!);
   }
 }
 

@@ -1,5 +1,6 @@
-import { type BlockId, cutEntry, type StepEntry, type StepResult } from "../../../models/index.ts";
+import { cutEntry, type StepEntry, type StepResult } from "../../../models/index.ts";
 import { CallProgress } from "./call_progress.ts";
+import type { PrefixCache } from "./prefix_cache.ts";
 import type { Call, CallResult, Task } from "./task.ts";
 
 /** A sequence's part of a step: the next `count` tokens of a call, from its token `start`. */
@@ -29,6 +30,8 @@ export class ScheduledSequence {
   #epoch = 0;
   /** Tokens of the first call that came from the prefix cache. */
   #cached = 0;
+  /** Their projections, where the call wants these of every position. */
+  #cached_rows: Float32Array[] = [];
   /** The call whose result comes next; null until it is admitted for the first time. */
   #current: CallProgress | null = null;
   /** The call after it, dispatched before the token that it feeds was known. */
@@ -58,7 +61,7 @@ export class ScheduledSequence {
   }
 
   /** Looks for the blocks of what comes first in `find`, a cache, where none is resident. */
-  adoptPrefix(find: (key: string, tokens: Int32Array) => readonly BlockId[]): void {
+  adoptPrefix(find: PrefixCache["find"]): void {
     const { sequence, first } = this.task;
     const { n_tokens, hooks } = sequence;
     const end = n_tokens + first.tokens.length;
@@ -72,7 +75,9 @@ export class ScheduledSequence {
     } else if (!first.reads_all) {
       // At least one token is fed, so that there is a position to draw from.
       const tokens = first.tokens.subarray(0, first.tokens.length - 1);
-      sequence.adopt(find(key, tokens), tokens);
+      this.#cached_rows = [];
+      const names = first.projects_all === true ? hooks.readings : [];
+      sequence.adopt(find(key, tokens, names, this.#cached_rows), tokens);
       this.#cached = sequence.n_tokens;
     }
   }
@@ -89,7 +94,7 @@ export class ScheduledSequence {
   admit(): void {
     const { sequence, first } = this.task;
     if (this.#current === null) {
-      this.#begin(new CallProgress(first, sequence.n_tokens - this.#cached, this.#cached));
+      this.#begin(new CallProgress(first, sequence.n_tokens - this.#cached, this.#cached, this.#cached_rows));
     }
     this.#restore();
   }

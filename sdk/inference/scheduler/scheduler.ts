@@ -217,7 +217,7 @@ export class Scheduler {
     const { sequence } = scheduled.task;
     const was_resident = sequence.n_resident > 0;
     this.memory.take(sequence);
-    scheduled.adoptPrefix((key, tokens) => this.prefixes.find(key, tokens));
+    scheduled.adoptPrefix((...asked) => this.prefixes.find(...asked));
     if (this.#fits(scheduled)) return true;
     if (!was_resident) scheduled.releasePrefix();
     this.memory.rest(sequence);
@@ -316,7 +316,7 @@ export class Scheduler {
     }
     const done = scheduled.commit(slot, result);
     if (done === null) return;
-    this.#remember(slot);
+    this.#remember(slot, done);
     this.#advance(scheduled, done);
   }
 
@@ -363,12 +363,15 @@ export class Scheduler {
   }
 
   /** Keeps whole blocks of what was fed for sequences that begin alike. */
-  #remember({ scheduled: { task }, progress }: BatchSlot): void {
+  #remember({ scheduled: { task }, progress }: BatchSlot, { projections: rows }: CallResult): void {
     const { sequence, first, is_brief } = task;
     // A position that a `last` hook changed is not what another sequence would have there.
     if (sequence.hooks.plan.acts_on_last || progress.call !== first) return;
     const key = sequence.prefixKey();
-    if (key !== null) this.prefixes.insert(key, Int32Array.from(sequence.tokens), sequence.blocks, is_brief);
+    if (key === null) return;
+    // Rows end with the call.
+    const readings = { names: sequence.hooks.readings, from: progress.end - (rows[0]?.length ?? 0), rows };
+    this.prefixes.insert(key, Int32Array.from(sequence.tokens), sequence.blocks, is_brief, readings);
   }
 
   #dropAborted(): void {

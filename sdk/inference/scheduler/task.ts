@@ -12,6 +12,8 @@ export interface Call {
   accumulate: readonly { id: AccumulatorId; start: number; end: number }[];
   /** Values of every position are wanted, so that none may come from the prefix cache. */
   reads_all: boolean;
+  /** Projections of every position are wanted: what comes from the prefix cache is what has them, too. */
+  projects_all?: boolean;
 }
 
 /** A call's results, put together over the chunks it was run in. */
@@ -22,7 +24,7 @@ export interface CallResult {
   logits: Float32Array;
   /** In the order of the call's `captures`, each [n_tokens * d_model]. */
   captures: Float32Array[];
-  /** [n_projections][n_tokens fed]: what came from the prefix cache is not among them. */
+  /** [n_projections][n_tokens fed], those from the prefix cache among them where the call `projects_all`. */
   projections: Float32Array[];
   /** Tokens of the call whose keys and values came from the prefix cache. */
   cached: number;

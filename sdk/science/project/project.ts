@@ -3,13 +3,14 @@ import * as rules from "../../common/options.ts";
 import { type Rules, readOptions } from "../../common/options.ts";
 import { checkModel } from "../../inference/check_model.ts";
 import { readText } from "../../platform/index.ts";
-import type { Message, Model, Span, TemplateArgs } from "../../types.ts";
+import type { Message, Model, QueueOptions, Span, TemplateArgs } from "../../types.ts";
 import { type Axis, checkFits } from "../axis/axis.ts";
 import { checkAxis } from "../inputs.ts";
 import { checkLayer, residPost } from "../layers.ts";
 import type { OnProgress } from "../progress.ts";
 import { parseJson } from "../recipe/recipe.ts";
 import { checkMessages } from "./messages.ts";
+import { type TurnProjection, turnsOf } from "./turns.ts";
 import { type EncodedWindow, type Window, windowsOf } from "./windows.ts";
 
 /** A conversation as it was: messages, the published transcript form, or a JSON file of either. */
@@ -19,7 +20,7 @@ export type TranscriptInput =
   | { model?: string; conversation: readonly Message[] };
 
 /** How a transcript is projected. */
-export interface ProjectOptions {
+export interface ProjectOptions extends QueueOptions {
   /** What `fit` or `readAxis` gave. */
   axis: Axis;
   /** Layer that is read, from 0. Default: the axis's target layer. */
@@ -48,24 +49,10 @@ const OPTIONS: Rules<ProjectOptions> = {
   hooks: rules.hooks,
   window: rules.whole(1),
   template_args: rules.record,
+  ...rules.QUEUE,
   signal: rules.signal,
   on_progress: rules.callback,
 };
-
-/** One turn on the axis. */
-export interface TurnProjection {
-  /** Index of the message. */
-  turn: number;
-  role: string;
-  /** Tokens of its content. */
-  tokens: number;
-  /** Mean over its tokens; null for an empty turn. */
-  projection: number | null;
-  /** Less the first assistant turn's; null for other roles' turns. */
-  drift: number | null;
-  /** Whether an assistant's turn fell below the threshold. */
-  alert: boolean;
-}
 
 /** Projections of a transcript, by token and by turn. */
 export interface Projection {
@@ -109,15 +96,14 @@ export async function project(
   const report = progressOf(windows, options.on_progress);
   const parts: OwnTokens[] = [];
   for (const part of windows) {
-    const values = await read(model, part.encoded.tokens, hooks, report, options.signal);
+    const values = await read(model, part.encoded.tokens, hooks, report, options);
     parts.push(ownTokens(part, values, parts.at(-1)?.n_trailing ?? 0));
   }
   const tokens = joined(parts);
-  const means = messages.map((_, turn) => meanWhere(tokens.projections, tokens.turns, turn));
   return {
     layer,
     threshold,
-    turns: turnsOf(messages, means, threshold),
+    turns: turnsOf(messages, tokens, threshold),
     window,
     windows: windows.map(({ context, start, end }) => ({ context, start, end })),
     tokens,
@@ -141,9 +127,14 @@ async function read(
   tokens: Int32Array,
   hooks: readonly Hook[],
   report: (tokens: number) => void,
-  signal: AbortSignal | undefined,
+  { signal, queue, client }: ProjectOptions,
 ): Promise<Float32Array> {
-  const call = { logits: "none" as const, ...(signal === undefined ? {} : { signal }) };
+  const call = {
+    logits: "none" as const,
+    ...(signal === undefined ? {} : { signal }),
+    ...(queue === undefined ? {} : { queue }),
+    ...(client === undefined ? {} : { client }),
+  };
   // What acts on the last position of a call is meant for the last of the whole.
   const chunk = hooks.some((hook) => "positions" in hook && hook.positions === "last")
     ? tokens.length
@@ -215,41 +206,6 @@ function joined(parts: readonly OwnTokens[]): Projection["tokens"] {
     turns: parts.flatMap(({ turns }) => turns),
     projections: Float32Array.from(parts.flatMap(({ projections }) => [...projections])),
   };
-}
-
-function turnsOf(
-  messages: readonly Message[],
-  means: readonly { mean: number | null; count: number }[],
-  threshold: number,
-): TurnProjection[] {
-  const first =
-    means.find(({ mean }, turn) => messages[turn]!.role === "assistant" && mean !== null)?.mean ?? null;
-  return messages.map(({ role }, turn) => {
-    const { mean, count } = means[turn]!;
-    const own = role === "assistant" && mean !== null;
-    return {
-      turn,
-      role,
-      tokens: count,
-      projection: mean,
-      drift: own ? mean - first! : null,
-      alert: own && mean < threshold,
-    };
-  });
-}
-
-function meanWhere(
-  values: Float32Array,
-  owners: readonly (number | null)[],
-  turn: number,
-): { mean: number | null; count: number } {
-  let [sum, count] = [0, 0];
-  for (const [i, owner] of owners.entries()) {
-    if (owner !== turn) continue;
-    sum += values[i]!;
-    count += 1;
-  }
-  return { mean: count === 0 ? null : sum / count, count };
 }
 
 /** The messages of a transcript. Throws `not_found`, `bad_file`. */
