@@ -7,6 +7,7 @@ import { cpu, env, joinPath, resolvePath, runtimeName } from "../sdk/platform/in
 import type { Model } from "../sdk/types.ts";
 import { type CapCost, measureCapCost, type Ratio } from "./cap_cost.ts";
 import { type ColdStart, measureColdStart } from "./cold_start.ts";
+import { measureDriftCost } from "./drift_cost.ts";
 import { type BenchEngine, ourEngine } from "./engine.ts";
 import { type EventLoop, type Lag, measureEventLoop } from "./event_loop.ts";
 import { type Measured, measure, type Rate } from "./measure.ts";
@@ -18,6 +19,8 @@ interface Options extends WebGpuOptions {
   device: string;
   peers?: boolean;
   start_up?: boolean;
+  drift?: boolean;
+  model?: string;
   cache?: string;
   json?: boolean;
 }
@@ -43,6 +46,8 @@ export function addBench(program: Command): void {
     .option("--dtype <names>", "webgpu: how weights are kept (default: f32,f16,q8,q4)")
     .option("--peers", "beside other engines with the same weights, turn by turn")
     .option("--start_up", "start-up alone: an empty process, import, the first token; no weights are written")
+    .option("--drift", "what watching drift costs a server, request by request; no weights are written")
+    .option("--model <name>", "with --drift: the chat model (default: capstan-tiny)")
     .option("--rounds <n>", "rounds that are counted; medians are printed", wholeNumber, 5)
     .option("--cache <folder>", "where the random weights (540 MB) are kept (default: the user's cache)")
     .option("--json", "print one JSON object on stdout and nothing else")
@@ -53,6 +58,7 @@ Examples:
   $ capstan bench
   $ npm ci --prefix bench/peers && capstan bench --peers
   $ capstan bench --start_up
+  $ capstan bench --drift
   $ capstan bench --device webgpu --dtype q4
 
 Ratios of one run hold across machines; numbers of tokens a second do not.`,
@@ -69,10 +75,12 @@ function checkApart(options: Options): Options {
   const { device, start_up } = options;
   const [what, apart] =
     device === "webgpu"
-      ? (["--device webgpu", ["peers", "start_up", "cache"]] as const)
+      ? (["--device webgpu", ["peers", "start_up", "drift", "model", "cache"]] as const)
       : start_up === true
-        ? (["--start_up", ["peers", "shape", "dtype", "cache"]] as const)
-        : (["--device wasm", ["dtype"]] as const);
+        ? (["--start_up", ["drift", "model", "peers", "shape", "dtype", "cache"]] as const)
+        : options.drift === true
+          ? (["--drift", ["peers", "shape", "dtype", "cache"]] as const)
+          : (["--device wasm", ["model", "dtype"]] as const);
   const other = apart.find((name) => options[name] !== undefined);
   if (other === undefined) return options;
   const parts = { action: "bench", need: `${what} or --${other}`, found: "both" };
@@ -82,6 +90,7 @@ function checkApart(options: Options): Options {
 async function run(io: Io, options: Options): Promise<undefined> {
   const rounds = Math.max(1, options.rounds);
   if (options.start_up === true) return await runStartUp(io, rounds);
+  if (options.drift === true) return await runDrift(io, options.model ?? "capstan-tiny", rounds);
   if (options.peers === true) await requirePeers();
   const shape = pickShape("WASM", [SHAPE_134M, SHAPE_TINY_LLAMA], options.shape ?? SHAPE_134M.name);
   const folder = resolvePath(options.cache ?? cacheFolder(), `bench-${shape.name}`);
@@ -131,6 +140,30 @@ async function runStartUp(io: Io, rounds: number): Promise<undefined> {
   await io.print(`${machine.runtime}, ${machine.cpu}`);
   for (const line of coldLines(cold_start)) await io.print(line);
   await io.result({ machine, cold_start });
+}
+
+/** Turns of the conversation that drift is watched over. */
+const N_TURNS = 6;
+
+async function runDrift(io: Io, name: string, rounds: number): Promise<undefined> {
+  io.progress.update(`loading ${name}`);
+  await using model = await load(name, { device: "wasm", signal: io.signal });
+  io.progress.update(`a conversation of ${N_TURNS} turns, ${rounds + 1} times`);
+  const cost = await measureDriftCost(model, { rounds, turns: N_TURNS }, io.signal);
+  const { n_prompt, n_reply, plain_ms, watched_ms, apart_ms } = cost;
+  const beyond = (ms: number) => `${ms.toFixed(1)} ms (${(100 * (ms / plain_ms - 1)).toFixed(1)} % more)`;
+  await io.print(
+    `a request of a conversation of up to ${n_prompt} tokens, ${n_reply} more generated, medians turn by turn:`,
+  );
+  await io.print(`  drift not watched: ${plain_ms.toFixed(1)} ms`);
+  await io.print(`  watched as the prompt is read: ${beyond(watched_ms)}`);
+  await io.print(`  watched by a pass apart: ${beyond(apart_ms)}`);
+  await io.result({
+    model: model.id,
+    machine: { runtime: runtimeName(), cpu: cpu().model },
+    rounds,
+    ...cost,
+  });
 }
 
 /** A user's cache as the XDG rules have it. */

@@ -56,11 +56,22 @@ describe("bench on the CPU", () => {
   it.each([
     ["--dtype", "--device wasm", ["q4"]],
     ["--peers", "--start_up", ["--start_up"]],
+    ["--model", "--device wasm", ["capstan-tiny"]],
+    ["--shape", "--drift", ["tiny", "--drift"]],
     ["--cache", "--device webgpu", [scratch, "--device", "webgpu"]],
   ])("refuses %s beside %s, which would pass it over", (option, other, rest) => {
     const { status, stderr } = bench(option, ...rest);
     expect(status).not.toBe(0);
     expect(stderr).toContain(`need ${other} or ${option}, found both`);
+  });
+});
+
+describe("bench of a server", () => {
+  it("measures what watching drift costs", () => {
+    const { status, stdout, stderr } = bench("--drift", "--model", "capstan-tiny", "--rounds", "1", "--json");
+    expect(status, stderr).toBe(0);
+    const ms = expect.any(Number);
+    expect(JSON.parse(stdout)).toMatchObject({ turns: 6, plain_ms: ms, watched_ms: ms, apart_ms: ms });
   });
 });
 

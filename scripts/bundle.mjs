@@ -47,6 +47,7 @@ const UNITS = {
     "sdk/inference/load.ts",
     "sdk/inference/generate.ts",
     "sdk/common/abort.ts",
+    "sdk/common/sha256.ts",
     "sdk/checkpoint/source/secrets.ts",
   ],
   core: ["sdk/index.ts"],

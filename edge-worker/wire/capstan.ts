@@ -61,7 +61,7 @@ export const CAPSTAN_REQUEST = z
       .openapi({ description: "Report the projections of each token. Default: false." }),
     drift: z.boolean().nullish().openapi({
       description:
-        "Project the assistant's earlier turns, too, and report each one's drift (one more prefill). Default: where the policy watches drift.",
+        "Project the assistant's earlier turns, too, and report each one's drift (one more prefill where a cap acts before the axis's layer). Default: where the policy watches drift.",
     }),
   })
   .openapi("CapstanRequest");

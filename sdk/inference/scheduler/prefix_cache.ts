@@ -17,10 +17,10 @@ interface Node {
   readonly readings: Map<string, Float32Array>;
 }
 
-/** Projections of tokens from position `from` on: a row for each name, all of one length. */
+/** Projections of tokens up to position `end`: a row for each name. */
 export interface Readings {
   names: readonly string[];
-  from: number;
+  end: number;
   rows: readonly Float32Array[];
 }
 
@@ -188,18 +188,14 @@ export class PrefixCache {
   }
 }
 
-const NOTHING_READ: Readings = { names: [], from: 0, rows: [] };
+const NOTHING_READ: Readings = { names: [], end: 0, rows: [] };
 
 /** Notes those readings that cover the whole of a block that begins at position `start`. */
-function keepReadings(
-  { readings }: Node,
-  { names, from, rows }: Readings,
-  start: number,
-  size: number,
-): void {
+function keepReadings({ readings }: Node, { names, end, rows }: Readings, start: number, size: number): void {
   for (const [i, name] of names.entries()) {
     const row = rows[i]!;
-    if (start < from || start + size > from + row.length) continue;
+    const from = end - row.length;
+    if (start < from || start + size > end) continue;
     // The latest stay: an entry that is set again comes last.
     readings.delete(name);
     readings.set(name, row.slice(start - from, start - from + size));

@@ -17,6 +17,11 @@ export interface BatchSlot {
   follows: number | null;
 }
 
+/** Whether a slot's results are still wanted. */
+export function isCurrent({ scheduled, epoch }: BatchSlot): boolean {
+  return !scheduled.has_ended && scheduled.epoch === epoch;
+}
+
 /** A task's sequence under the scheduler: what it would have in the next step, and what came back of the last ones. */
 export class ScheduledSequence {
   readonly task: Task;

@@ -17,7 +17,7 @@ import { HookSets } from "./hook_sets.ts";
 import { KvMemory } from "./kv_memory.ts";
 import type { SchedulerLimits } from "./limits.ts";
 import type { PrefixCache } from "./prefix_cache.ts";
-import { type BatchSlot, ScheduledSequence, stepEntry } from "./scheduled_sequence.ts";
+import { type BatchSlot, isCurrent, ScheduledSequence, stepEntry } from "./scheduled_sequence.ts";
 import { Sequence } from "./sequence.ts";
 import type { CallResult, Task } from "./task.ts";
 
@@ -369,9 +369,8 @@ export class Scheduler {
     if (sequence.hooks.plan.acts_on_last || progress.call !== first) return;
     const key = sequence.prefixKey();
     if (key === null) return;
-    // Rows end with the call.
-    const readings = { names: sequence.hooks.readings, from: progress.end - (rows[0]?.length ?? 0), rows };
-    this.prefixes.insert(key, Int32Array.from(sequence.tokens), sequence.blocks, is_brief, readings);
+    const read = { names: sequence.hooks.readings, end: progress.end, rows };
+    this.prefixes.insert(key, Int32Array.from(sequence.tokens), sequence.blocks, is_brief, read);
   }
 
   #dropAborted(): void {
@@ -395,8 +394,3 @@ export class Scheduler {
 
 /** The share of the unused blocks that is held back for a while once a step found no memory beside them. */
 const CACHE_LOWERED = 0.25;
-
-/** Whether a slot's results are still wanted. */
-function isCurrent({ scheduled, epoch }: BatchSlot): boolean {
-  return !scheduled.has_ended && scheduled.epoch === epoch;
-}
