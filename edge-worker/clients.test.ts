@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
+import { text as text_of } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { generate, load } from "../sdk/index.ts";
-import { deno_path, lacks } from "../testing/parts.ts";
+import { deno_path, lacks, python } from "../testing/parts.ts";
 import { root } from "../testing/runtimes/runtimes.ts";
 import { openWorkerd } from "../testing/runtimes/workerd.ts";
 import { createApp } from "./app.ts";
@@ -155,6 +156,61 @@ describe.skipIf(lacks("clients")).each(["node", "deno", "workerd"] as const)(
           resolve();
         });
       });
+    });
+  },
+);
+
+describe.skipIf(lacks("python-openai")).each(["node", "deno", "workerd"] as const)(
+  "Python's clients against %s",
+  (entry) => {
+    let server: TestServer;
+    beforeAll(async () => {
+      if (entry === "workerd" && lacks("workerd")) return;
+      server = await ENTRIES[entry]();
+    });
+    afterAll(() => server?.[Symbol.asyncDispose]());
+
+    /** As a process: the server may run in this one. */
+    async function run(kind: "sync" | "async"): Promise<Results> {
+      const script = join(root, "testing", "clients", "clients.py");
+      const child = spawn(python, [script, server.base_url, kind]);
+      const ended = new Promise((resolve) => child.on("close", resolve));
+      const [stdout, stderr, code] = await Promise.all([text_of(child.stdout), text_of(child.stderr), ended]);
+      expect(code, stderr).toBe(0);
+      return JSON.parse(stdout);
+    }
+
+    it("openai", async () => {
+      const { d_model } = model.spec;
+      const wrong = { has_id: true, type: "invalid_request_error" };
+      expect(await run("sync")).toEqual({
+        text,
+        finish_reason: "length",
+        n_logprobs: usage.completion_tokens,
+        streamed: text,
+        usage: usage.completion_tokens,
+        helper: text,
+        completion: true,
+        scored: true,
+        response: text,
+        response_streamed: text,
+        last_event: "response.incomplete",
+        embedding: [d_model, d_model],
+        models: ["tiny"],
+        cap: "none",
+        error: {
+          ...wrong,
+          class: "BadRequestError",
+          status: 400,
+          code: "invalid_value",
+          param: "max_tokens",
+        },
+        missing: { ...wrong, class: "NotFoundError", status: 404, code: "model_not_found", param: "model" },
+      });
+    });
+
+    it("openai's AsyncOpenAI, several at once", async () => {
+      expect(await run("async")).toEqual({ texts: [text, text, text], streamed: text, models: ["tiny"] });
     });
   },
 );

@@ -52,6 +52,10 @@ const PARTS = {
       runs(python, "-c", "import gguf, huggingface_hub, jinja2, numpy, safetensors.numpy, tokenizers"),
     install: "pip install -r .ci/requirements.txt, and CAPSTAN_PYTHON when it is not python3",
   },
+  "python-openai": {
+    here: () => runs(python, "-c", "import openai"),
+    install: "pip install -r .ci/requirements.txt, and CAPSTAN_PYTHON when it is not python3",
+  },
   pty: {
     here: () => runs(python, "-c", "import pty, termios"),
     install: "python3 (its module pty), and CAPSTAN_PYTHON when it is not python3",

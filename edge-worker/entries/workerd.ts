@@ -1,4 +1,4 @@
-/** The app as a worker (workerd, Cloudflare). `wrangler.jsonc` beside this file shows its bindings. */
+/** The app as a worker (workerd, Cloudflare). `deploy/wrangler.jsonc` shows its bindings. */
 import "../../sdk/platform/workerd.ts";
 import { CapstanError } from "../../models/index.ts";
 import { load } from "../../sdk/inference/load.ts";

@@ -1,15 +1,16 @@
 import { identify } from "../policy/keys.ts";
-import type { App, Shared } from "./context.ts";
+import { type App, keepAlive, type Shared } from "./context.ts";
 
 /** `GET /health`: the process answers. `GET /ready`: it takes requests. `GET /metrics`: what it counts. */
 export function addHealth(app: App, { service, metrics }: Shared): void {
   app.get("/health", (c) => c.json({ status: "ok" }));
-  app.get("/ready", (c) => {
-    const models = [...(service.current?.models.values() ?? [])];
-    const is_ready =
-      !service.is_draining && models.length > 0 && models.some(({ holder }) => holder.loaded !== null);
-    const status = service.is_draining ? "draining" : is_ready ? "ready" : "loading";
-    return c.json({ status }, is_ready ? 200 : 503);
+  app.get("/ready", async (c) => {
+    if (service.is_draining) return c.json({ status: "draining" }, 503);
+    const { models } = await service.state();
+    if ([...models.values()].some(({ holder }) => holder.loaded !== null)) return c.json({ status: "ready" });
+    // Who waits for it to be ready sends no request before: that it is asked for begins the load.
+    keepAlive(c, service.load());
+    return c.json({ status: "loading" }, 503);
   });
   app.get("/metrics", async (c) => {
     // Scraped while it drains, too.

@@ -49,6 +49,19 @@ describe("a held model", () => {
 });
 
 describe("a service", () => {
+  it("is ready without a request: that it is asked for begins the load", async () => {
+    const model = await fresh();
+    const app = createApp({ models: { tiny: async () => model } });
+    const statuses: number[] = [];
+    while (statuses.at(-1) !== 200 && statuses.length < 100) {
+      statuses.push((await get(app, "/ready")).status);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect([statuses[0], statuses.at(-1)]).toEqual([503, 200]);
+    expect((await get(createApp({ models: { tiny: model } }), "/ready")).status).toBe(200);
+    await model.dispose();
+  });
+
   it("says at once what a loaded model is, and is ready; of one that is to be loaded once it is", async () => {
     const model = await fresh();
     const seen = async (given: Model | (() => Promise<Model>)) => {
