@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { text as text_of } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { generate, load } from "../sdk/index.ts";
-import { deno_path, lacks, python } from "../testing/parts.ts";
+import type { Model } from "../sdk/types.ts";
+import { deno_path, lacks, python, real_model } from "../testing/parts.ts";
 import { root } from "../testing/runtimes/runtimes.ts";
 import { openWorkerd } from "../testing/runtimes/workerd.ts";
 import { createApp } from "./app.ts";
@@ -23,8 +24,8 @@ const model = await load("capstan-tiny", { device: "wasm" });
 const { text, usage } = await generate(model, user("Who are you?"), { temperature: 0, max_tokens: 12 })
   .result;
 
-async function node(): Promise<TestServer> {
-  const app = createApp({ models: { tiny: model } });
+async function node(served: Model = model): Promise<TestServer> {
+  const app = createApp({ models: { tiny: served } });
   const listener = await serveOnNode((request) => app.fetch(request), { host: "127.0.0.1", port: 0 });
   return {
     base_url: `${listener.origin}/v1`,
@@ -159,6 +160,23 @@ describe.skipIf(lacks("clients")).each(["node", "deno", "workerd"] as const)(
     });
   },
 );
+
+describe.skipIf(lacks("clients") || lacks("real-model"))("clients of a real chat model", () => {
+  it.each(["openai 7", "ai", "langchain"])("%s", { timeout: 300_000 }, async (name) => {
+    await using real = await load(real_model, { device: "wasm", n_ctx: 1024 });
+    await using server = await node(real);
+    const path = join(root, "testing", "clients", "clients.mjs");
+    const { clients } = await import(/* @vite-ignore */ path);
+    const greedy = { temperature: 0, max_tokens: 12 };
+    const { text } = await generate(real, user("Who are you?"), greedy).result;
+    expect(text.length).toBeGreaterThan(10);
+    expect(await clients[name](server.base_url)).toMatchObject({
+      text,
+      finish_reason: "length",
+      streamed: text,
+    });
+  });
+});
 
 describe.skipIf(lacks("python-openai")).each(["node", "deno", "workerd"] as const)(
   "Python's clients against %s",

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { CapstanError } from "../models/index.ts";
 import { createApp } from "./app.ts";
+import { toApiError } from "./errors.ts";
 import { post, user } from "./fixtures/client.ts";
 import { CAPPED, files, model } from "./fixtures/tiny.ts";
 
@@ -76,6 +78,16 @@ describe("an error names the field at fault", () => {
     const { status, body: answer } = await post(app, path, body);
     expect([status, answer.error.param, answer.error.code]).toEqual([400, param, code]);
     expect(answer.error.message).not.toMatch(/^[a-z ]+(\d|\(.*\))*:/);
+  });
+});
+
+describe("a hook that fails", () => {
+  it("is the client's fault where the client sent hooks, else the server's own", () => {
+    const error = new CapstanError("bad_hook", { action: "use hook 0", need: "a floor", found: "NaN" });
+    expect(toApiError(error, { has_hooks: true })).toMatchObject({ status: 400, param: "capstan.hooks" });
+    const own = toApiError(error, { has_hooks: false });
+    expect(own).toMatchObject({ status: 500, code: "internal" });
+    expect(own.message).not.toContain("floor");
   });
 });
 
