@@ -4,7 +4,7 @@ import { HTTPException } from "hono/http-exception";
 import { ApiError, toApiError } from "./errors.ts";
 import { causesOf, type Log, RequestLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
-import { isLoopback, names } from "./policy/hosts.ts";
+import { hostsOf, isLoopback, names } from "./policy/hosts.ts";
 import { identify } from "./policy/keys.ts";
 import { addChat } from "./routes/chat.ts";
 import { addCompletions } from "./routes/completions.ts";
@@ -134,10 +134,12 @@ function addHosts(app: App, service: Service, is_loopback: boolean): void {
   app.use(async (c, next) => {
     const { hosts, keys, anonymous } = service.policy;
     const is_open = Object.keys(keys).length === 0 || (anonymous ?? false) !== false;
-    const { hostname } = new URL(c.req.url);
-    if (hosts === undefined ? !is_loopback || !is_open || isLoopback(hostname) : names(hosts, hostname))
-      return await next();
-    const message = `This server does not serve the host ${JSON.stringify(hostname.slice(0, 200))}.`;
+    const asked = hostsOf(c.req.url, c.req.header("host"));
+    const isServed = (host: string) =>
+      hosts === undefined ? !is_loopback || !is_open || isLoopback(host) : names(hosts, host);
+    const foreign = asked.find((host) => !isServed(host));
+    if (foreign === undefined) return await next();
+    const message = `This server does not serve the host ${JSON.stringify(foreign.slice(0, 200))}.`;
     throw new ApiError(403, message, { code: "host_not_allowed" });
   });
 }

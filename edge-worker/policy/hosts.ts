@@ -1,4 +1,19 @@
+import { ApiError } from "../errors.ts";
+
 /** Hosts that requests are for, by their name or address without a port; of an IPv6 address with its brackets, as URLs have it. */
+
+/**
+ * The hosts that a request is for: its URL's, and its `Host`, which another one may be beside an absolute target.
+ *
+ * @throws ApiError 400 where they make no URL
+ */
+export function hostsOf(url: string, header: string | undefined): string[] {
+  const given = header ? [url, `http://${header}/`] : [url];
+  return given.map((one) => {
+    if (URL.canParse(one)) return new URL(one).hostname;
+    throw new ApiError(400, "The request's target and Host make no URL.", { code: "invalid_http" });
+  });
+}
 
 /** Whether only this machine reaches the address. */
 export function isLoopback(host: string): boolean {

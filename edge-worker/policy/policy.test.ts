@@ -297,6 +297,14 @@ describe("hosts", () => {
     }
   });
 
+  it("a Host beside an absolute target counts, and one that is none is a 400", async () => {
+    const app = of({});
+    expect(await status(app, "localhost", { host: "localhost:80" })).toBe(200);
+    expect(await status(app, "localhost", { host: "evil.example" })).toBe(403);
+    const { status: malformed, body } = await get(app, "/health", { host: "a b" });
+    expect([malformed, body.error.code]).toEqual([400, "invalid_http"]);
+  });
+
   it("with keys, or elsewhere, every host is served; with anonymous clients beside keys not", async () => {
     const keys = { ada: { sha256: await sha256(KEY) } };
     expect(await status(of({ keys }), "evil.example", bearer(KEY))).toBe(200);

@@ -1,5 +1,6 @@
 import type { Mutant } from "../mutants.ts";
 import { CORE_WASM } from "./core_wasm.ts";
+import { EDGE } from "./edge.ts";
 import { GPU } from "./gpu.ts";
 import { INFERENCE } from "./inference.ts";
 import { MODELS } from "./models.ts";
@@ -15,5 +16,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...SDK,
   ...INFERENCE,
   ...SCIENCE,
+  ...EDGE,
   ...OUTSIDE,
 ];

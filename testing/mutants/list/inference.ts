@@ -5,7 +5,20 @@ const prefixes = "sdk/inference/scheduler/prefix_cache.test.ts";
 const session = "sdk/inference/session.test.ts";
 const load = "sdk/inference/load.test.ts";
 
+const readings = "sdk/inference/prompt_projections.test.ts";
+
 export const INFERENCE: readonly Mutant[] = [
+  ...faultsOf("sdk/inference/scheduler/hook_sets.ts", readings, [
+    ["readings before and behind a cap are one", "{n_before} $", "{0} $"],
+  ]),
+  ...faultsOf("sdk/inference/scheduler/prefix_cache.ts", readings, [
+    [
+      "a prefix that was not read is found",
+      "!names.every((name) => node.readings.has(name))",
+      "names.length > 8",
+    ],
+    ["readings of another block", "start - from + size));", "start - from + size).reverse());"],
+  ]),
   ...faultsOf("sdk/inference/scheduler/hook_sets.ts", policy, [
     ["hook sets are never freed", "if (entry.id !== 0) freeOn(() => this.#device.freeHooks(entry.id));", ""],
     ["hook sets go with their first user", "if (--entry.users > 0) return;", "--entry.users;"],

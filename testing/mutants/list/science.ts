@@ -5,6 +5,8 @@ const defaults = "sdk/science/defaults.test.ts";
 const science = "sdk/science/science.test.ts";
 const progress = "sdk/science/progress.test.ts";
 
+const damage = "sdk/science/damage.test.ts";
+
 export const SCIENCE: readonly Mutant[] = [
   ...faultsOf("sdk/science/plots/drift.ts", plots, [
     [
@@ -82,6 +84,16 @@ export const SCIENCE: readonly Mutant[] = [
       "Math.round((layer / near.n_layers) * n_layers)",
       "Math.round((layer / near.n_layers) * n_layers) + 1",
     ],
+  ]),
+  ...faultsOf("sdk/science/tensor_file.ts", damage, [
+    ["a changed file is read", "if (found === written) return;", "if (found.length > 0) return;"],
+  ]),
+  ...faultsOf("sdk/science/content_digest.ts", "sdk/science/content_digest.test.ts", [
+    ["shapes are no part of a digest", 'add(name, dtype, shape.join(","));', "add(name, dtype);"],
+  ]),
+  ...faultsOf("sdk/science/caps/check_caps.ts", damage, [
+    ["floors above ceilings", "&& floor <= ceiling", ""],
+    ["layers twice", "if (!areLayers(layers, n_layers))", "if (layers.length === 0)"],
   ]),
   ...faultsOf("sdk/science/caps/caps.ts", defaults, [
     ["caps at percentile 75", "recipe?.percentile ?? 25", "recipe?.percentile ?? 75"],
