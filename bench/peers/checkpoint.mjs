@@ -1,10 +1,13 @@
-// Reads float32 tensors from a folder of safetensors shards.
-import { readFileSync } from "node:fs";
+// Reads tensors as float32 from a folder of safetensors.
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 export function openCheckpoint(folder) {
   const json = (name) => JSON.parse(readFileSync(join(folder, name), "utf8"));
-  const { weight_map } = json("model.safetensors.index.json");
+  const index = "model.safetensors.index.json";
+  const fileOf = existsSync(join(folder, index))
+    ? (name) => json(index).weight_map[name]
+    : () => "model.safetensors";
   const shards = new Map();
   const shard = (file) => {
     if (!shards.has(file)) {
@@ -18,13 +21,23 @@ export function openCheckpoint(folder) {
     config: json("config.json"),
     /** `{ shape, values }` of a tensor. */
     tensor(name) {
-      const { data, header, start } = shard(weight_map[name]);
+      const { data, header, start } = shard(fileOf(name));
       const { dtype, shape, data_offsets } = header[name];
-      if (dtype !== "F32") throw new Error(`${name} is ${dtype}: this peer takes F32`);
-      const bytes = Uint8Array.from(data.subarray(start + data_offsets[0], start + data_offsets[1]));
-      return { shape, values: new Float32Array(bytes.buffer) };
+      const bytes = () => data.subarray(start + data_offsets[0], start + data_offsets[1]);
+      return {
+        shape,
+        get values() {
+          return floats(Uint8Array.from(bytes()).buffer, dtype, name);
+        },
+      };
     },
   };
+}
+
+function floats(bytes, dtype, name) {
+  if (dtype === "F32") return new Float32Array(bytes);
+  if (dtype !== "BF16") throw new Error(`${name} is ${dtype}: peers take F32 and BF16`);
+  return new Float32Array(Uint32Array.from(new Uint16Array(bytes), (bits) => bits << 16).buffer);
 }
 
 /** Tensors [rows, cols] stacked on rows, turned to [cols, all rows]. */

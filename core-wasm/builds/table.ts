@@ -20,7 +20,7 @@ export const ENGINE_BUILDS: readonly Build[] = [
     name: "baseline",
     features: ["simd"],
     url: () => new URL("../pkg/capstan_core_bg.wasm", import.meta.url),
-    digest: "4a33b1bc957cd8f3456db5da183041e670cd876f17668a780b3332936f4043e4",
+    digest: "66d97a891fd7120200c1bbaa19cc88cc88d09774242d073c47a74460fdef47a3",
   },
 ];
 

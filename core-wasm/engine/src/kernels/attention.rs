@@ -6,7 +6,7 @@
 //! not depend on which others it came with.
 
 use super::math::{exp, map4, tanh};
-use super::panel::{block_of, one_row, two_rows};
+use super::panel::{block_of, one_row_each, two_rows_each};
 use super::rows::Rows;
 use super::vector::{Wide, add};
 use crate::error::{Result, zeros};
@@ -16,6 +16,9 @@ use crate::simd::F32x4;
 
 /// Queries that share a pass over the blocks.
 const TILE: usize = 8;
+
+/// Panels of the cache that a call multiplies by: few enough to stay in a first-level cache for all queries of a tile.
+const AT_ONCE: usize = 4;
 
 /// KV blocks whose values are summed from zero, and then added to the whole: a long past is no long chain of sums.
 const SPAN: usize = 32;
@@ -129,9 +132,13 @@ fn tile(
     }
     let scores = &mut scratch.scores[..queries.len() * length];
     scores.fill(0.0);
-    for (index, &block) in blocks.iter().enumerate() {
-        let panel = kv.keys(block, op.layer, kv_head);
-        products(panel, &scratch.q, d_head, 0..d_head, scores, length, index * BLOCK, queries.len());
+    for (index, blocks) in blocks.chunks(AT_ONCE).enumerate() {
+        let mut panels = [&[][..]; AT_ONCE];
+        for (panel, &block) in panels.iter_mut().zip(blocks) {
+            *panel = kv.keys(block, op.layer, kv_head);
+        }
+        let at = index * AT_ONCE * BLOCK;
+        products(&panels[..blocks.len()], &scratch.q, d_head, 0..d_head, scores, length, at, queries.len());
     }
 
     let mut weights = [0.0; TILE];
@@ -151,8 +158,14 @@ fn tile(
         }
         let filled = BLOCK.min(end - origin - index * BLOCK);
         let tokens = index * BLOCK..index * BLOCK + filled;
-        for (chunk, panel) in kv.values(block, op.layer, kv_head).chunks_exact(BLOCK * GROUP).enumerate() {
-            products(panel, scores, length, tokens.clone(), sums, padded, chunk * GROUP, queries.len());
+        for (index, chunk) in kv.values(block, op.layer, kv_head).chunks(AT_ONCE * BLOCK * GROUP).enumerate()
+        {
+            let mut panels = [&[][..]; AT_ONCE];
+            let parts = chunk.chunks_exact(BLOCK * GROUP);
+            let count = parts.len();
+            panels.iter_mut().zip(parts).for_each(|(panel, part)| *panel = part);
+            let at = index * AT_ONCE * GROUP;
+            products(&panels[..count], scores, length, tokens.clone(), sums, padded, at, queries.len());
         }
     }
     add(totals, sums);
@@ -169,10 +182,10 @@ fn divide(out: &mut [f32], values: &[f32], by: f32) {
     }
 }
 
-/// `count` rows of x (their elements `k`) against one panel, two by two, added to `out` from `column` on.
+/// `count` rows of x (their elements `k`) against panels, two by two, added to `out` from `column` on.
 #[allow(clippy::too_many_arguments)]
 fn products(
-    panel: &[f32],
+    panels: &[&[f32]],
     x: &[f32],
     x_stride: usize,
     k: core::ops::Range<usize>,
@@ -188,9 +201,9 @@ fn products(
         let a = outs.next().expect("a row of out for each of x");
         if row + 1 < count {
             let b = outs.next().expect("a row of out for each of x");
-            two_rows(panel, [x(row), x(row + 1)], [&mut a[column..], &mut b[column..]], block);
+            two_rows_each(panels, [x(row), x(row + 1)], [&mut a[column..], &mut b[column..]], block);
         } else {
-            one_row(panel, x(row), &mut a[column..], block);
+            one_row_each(panels, x(row), &mut a[column..], block);
         }
     }
 }

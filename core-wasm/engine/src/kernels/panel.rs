@@ -46,6 +46,34 @@ pub fn two_rows(panel: &[f32], x: [&[f32]; 2], out: [&mut [f32]; 2], block: usiz
     unsafe { sums::<2, 1, 8, f32>(panel.as_ptr(), x, out, block, 1) }
 }
 
+/// One row against panels that lie anywhere, each added to the next 16 of `out`.
+#[inline(never)]
+pub fn one_row_each(panels: &[&[f32]], x: &[f32], out: &mut [f32], block: usize) {
+    assert!(out.len() >= panels.len() * GROUP && block > 0);
+    for (panel, out) in panels.iter().zip(out.chunks_exact_mut(GROUP)) {
+        assert!(panel.len() >= x.len() * GROUP);
+        // SAFETY: the assertion covers every address of one group.
+        unsafe { sums::<1, 1, 4, f32>(panel.as_ptr(), [x], [out.as_mut_ptr()], block, 1) }
+    }
+}
+
+/// The same of two rows at once.
+#[inline(never)]
+pub fn two_rows_each(panels: &[&[f32]], x: [&[f32]; 2], out: [&mut [f32]; 2], block: usize) {
+    let k = x[0].len();
+    assert!(x[1].len() == k && block > 0);
+    assert!(out.iter().all(|out| out.len() >= panels.len() * GROUP));
+    let mut out = out.map(|out| out.as_mut_ptr());
+    for panel in panels {
+        assert!(panel.len() >= k * GROUP);
+        // SAFETY: the assertions cover every address of one group, and of as many groups of `out` as there are panels.
+        unsafe {
+            sums::<2, 1, 8, f32>(panel.as_ptr(), x, out, block, 1);
+            out = out.map(|out| out.add(GROUP));
+        }
+    }
+}
+
 /// One row against as many panels as `out` has groups, one after the other in memory: a token's decode.
 ///
 /// Several panels go side by side, because memory gives two or three streams more than one: three of f32, where
