@@ -33,6 +33,7 @@ export {
 export { isObject } from "./json.ts";
 export {
   badElement,
+  fileBytes,
   isQuantised,
   keptDtypes,
   knownDtype,

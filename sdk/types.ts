@@ -110,8 +110,9 @@ export interface LoadOptions {
   /** What runs it; `auto` takes WebGPU where the machine has a GPU. Default: `auto`. */
   device?: "auto" | "wasm" | "webgpu";
   /**
-   * How the device keeps matrices; `auto` keeps them as the file does where it can. WASM: `f32`, `f16`, `bf16`, `q8`.
-   * Default: `auto`.
+   * How the device keeps matrices; `auto` keeps them as the file does, but in `q8` on WASM where they are more than 1 GiB,
+   * as `Model.device` then says. `q8` and `q4` are 8 and 4 bits with a scale for each 32 neighbours (`q4`: and an
+   * offset; what has a row for each token stays `q8`). Default: `auto`.
    */
   dtype?: "auto" | "f32" | "f16" | "bf16" | "q8" | "q4";
   /**

@@ -26,7 +26,10 @@ export function addModelOptions(command: Command): Command {
       new Option("--device <device>", "what runs it").choices(["auto", "wasm", "webgpu"]).default("auto"),
     )
     .addOption(
-      new Option("--dtype <dtype>", "how weights are kept")
+      new Option(
+        "--dtype <dtype>",
+        "how weights are kept; auto: as in the file, and q8 on the CPU where they are more than 1 GiB",
+      )
         .choices(["auto", "f32", "f16", "bf16", "q8", "q4"])
         .default("auto"),
     )

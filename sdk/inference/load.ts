@@ -7,6 +7,7 @@ import { loadModelTokenizer, streamDecoder } from "../text/index.ts";
 import type { FileSource, LoadOptions, Model, Tokenizer } from "../types.ts";
 import { chooseContext, fitContext } from "./context_length.ts";
 import { createDevice } from "./devices.ts";
+import { chooseDtype } from "./dtype.ts";
 import type { SchedulerLimits } from "./scheduler/limits.ts";
 import { smallStep } from "./step_size.ts";
 
@@ -42,8 +43,9 @@ export async function loadOn(
     const { id, files, tokenizer, opened, digest, n_ctx, defaults } = await openFiles(source, options, warn);
     const device = await opening;
     const { decoder, program, weights } = opened;
+    const { dtype, note } = chooseDtype(options.dtype ?? "auto", device.kind, program, weights);
     const device_model = await device.load(program, weights, {
-      dtype: options.dtype ?? "auto",
+      dtype,
       n_ctx,
       ropes: decoder.spec.ropes,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
@@ -64,7 +66,7 @@ export async function loadOn(
       digest,
       decoder,
       defaults,
-      device: describeDevice(device, device_model),
+      device: describeDevice(device, device_model, note),
       device_model,
       tokenizer: text,
       streamDecoder: hasText(text) ? () => streamDecoder(text, { skip_special_tokens: true }) : () => null,
@@ -137,8 +139,13 @@ function namedSource(source: string | URL | FileSource): string | null {
   return text;
 }
 
-/** What runs a model, with how it keeps the weights. */
-function describeDevice({ kind, description }: Device, { stored }: DeviceModel): Model["device"] {
+/** What runs a model, with how it keeps the weights; `note` says where that was chosen for it. */
+function describeDevice(
+  { kind, description }: Device,
+  { stored }: DeviceModel,
+  note: string | null,
+): Model["device"] {
+  if (note !== null) return { kind, description: `${description}; ${note}`, dtype: stored[0]! };
   if (stored.length === 1) return { kind, description, dtype: stored[0]! };
   return { kind, description: `${description}; weights in ${stored.join(" and ")}`, dtype: "mixed" };
 }
