@@ -121,6 +121,7 @@ describe("measuring", () => {
     const logits = Float32Array.of(1, logit);
     return {
       name,
+      dtype: "f32",
       async prompt(tokens) {
         turns.push(`${name} ${tokens.join()}`);
         await new Promise((resolve) => setTimeout(resolve, 2));
@@ -153,7 +154,7 @@ describe("measuring", () => {
   });
 
   it("feeds our engine as a session would be fed", async () => {
-    const engine = await ourEngine("capstan", model);
+    const engine = await ourEngine("capstan", "f32", model);
     await engine.prompt(Int32Array.of(9, 9));
     const [first, second] = [await engine.prompt(Int32Array.of(4, 5, 6)), await engine.next(7)];
     await engine.dispose();

@@ -31,7 +31,7 @@ export async function measureCapCost(
   signal: AbortSignal,
 ): Promise<CapCost> {
   const hooks = capsOnHalf(model);
-  const engines = [await ourEngine("plain", model), await ourEngine("capped", model, hooks)];
+  const engines = [await ourEngine("plain", "f32", model), await ourEngine("capped", "f32", model, hooks)];
   /** The capped one's time over the plain one's, both of this turn. */
   const ratio = async (turn: number, feed: (engine: BenchEngine) => Promise<unknown>) => {
     const times = [0, 0];

@@ -8,11 +8,11 @@ import type { Model } from "../sdk/types.ts";
 import { type CapCost, measureCapCost, type Ratio } from "./cap_cost.ts";
 import { type ColdStart, measureColdStart } from "./cold_start.ts";
 import { measureDriftCost } from "./drift_cost.ts";
-import { type BenchEngine, ourEngine } from "./engine.ts";
+import type { BenchDtype } from "./engine.ts";
 import { type EventLoop, type Lag, measureEventLoop } from "./event_loop.ts";
-import { type Measured, measure, type Rate } from "./measure.ts";
-import { openPeers, requirePeers } from "./peers.ts";
+import { requirePeers } from "./peers.ts";
 import { pickShape, SHAPE_134M, SHAPE_TINY_LLAMA, writeShape } from "./shape.ts";
+import { measureSpeed, readDtypes } from "./speed.ts";
 import { runWebGpuBench, type WebGpuOptions } from "./webgpu_verb.ts";
 
 interface Options extends WebGpuOptions {
@@ -36,18 +36,21 @@ export function addBench(program: Command): void {
   program
     .command("bench")
     .description(
-      "how fast is it here? 134M weights of float32 on one thread, caps, cold start; or what a GPU does",
+      "how fast is it here? 134M weights in each dtype on one thread, caps, cold start; or what a GPU does",
     )
     .addOption(new Option("--device <name>", "what is measured").choices(["wasm", "webgpu"]).default("wasm"))
     .option(
       "--shape <name>",
       "134M or tiny; webgpu: 0.6B or tiny (default: 134M; webgpu: 0.6B, and tiny on a GPU in software)",
     )
-    .option("--dtype <names>", "webgpu: how weights are kept (default: f32,f16,q8,q4)")
+    .option("--dtype <names>", "how weights are kept (default: f32,q8,q4; webgpu: f32,f16,q8,q4)")
     .option("--peers", "beside other engines with the same weights, turn by turn")
     .option("--start_up", "start-up alone: an empty process, import, the first token; no weights are written")
     .option("--drift", "what watching drift costs a server, request by request; no weights are written")
-    .option("--model <name>", "with --drift: the chat model (default: capstan-tiny)")
+    .option(
+      "--model <name>",
+      "a model's folder in place of the random weights; with --drift: the chat model (default: capstan-tiny)",
+    )
     .option("--rounds <n>", "rounds that are counted; medians are printed", wholeNumber, 5)
     .option("--cache <folder>", "where the random weights (540 MB) are kept (default: the user's cache)")
     .option("--json", "print one JSON object on stdout and nothing else")
@@ -56,7 +59,8 @@ export function addBench(program: Command): void {
       `
 Examples:
   $ capstan bench
-  $ npm ci --prefix bench/peers && capstan bench --peers
+  $ npm install --prefix bench/peers && capstan bench --peers
+  $ capstan bench --model ./SmolLM2-135M-Instruct --dtype q8,q4
   $ capstan bench --start_up
   $ capstan bench --drift
   $ capstan bench --device webgpu --dtype q4
@@ -80,7 +84,9 @@ function checkApart(options: Options): Options {
         ? (["--start_up", ["drift", "model", "peers", "shape", "dtype", "cache"]] as const)
         : options.drift === true
           ? (["--drift", ["peers", "shape", "dtype", "cache"]] as const)
-          : (["--device wasm", ["model", "dtype"]] as const);
+          : options.model === undefined
+            ? (["--device wasm", []] as const)
+            : (["--model", ["shape", "cache"]] as const);
   const other = apart.find((name) => options[name] !== undefined);
   if (other === undefined) return options;
   const parts = { action: "bench", need: `${what} or --${other}`, found: "both" };
@@ -92,26 +98,29 @@ async function run(io: Io, options: Options): Promise<undefined> {
   if (options.start_up === true) return await runStartUp(io, rounds);
   if (options.drift === true) return await runDrift(io, options.model ?? "capstan-tiny", rounds);
   if (options.peers === true) await requirePeers();
-  const shape = pickShape("WASM", [SHAPE_134M, SHAPE_TINY_LLAMA], options.shape ?? SHAPE_134M.name);
-  const folder = resolvePath(options.cache ?? cacheFolder(), `bench-${shape.name}`);
-  const writing = (done: number, total: number) =>
-    io.progress.update(`writing random weights ${done} of ${total}`);
-  await writeShape(shape, folder, writing, io.signal);
+  const dtypes = readDtypes(options.dtype);
+  const { name, folder } = await chooseFolder(io, options);
   io.progress.update("cold start of capstan-tiny");
   const cold_start = await measureColdStart(STARTS_A_ROUND * rounds, io.signal);
   io.progress.update(`a prompt of ${N_WATCHED} tokens, in a worker and on the thread`);
   const event_loop = await measureEventLoop(folder, N_WATCHED, io.signal);
-  io.progress.update("loading");
-  // On this thread, as the peers run.
-  const model = await load(folder, { dtype: "f32", n_ctx: 2048, worker: false, signal: io.signal });
+  const models = new Map<BenchDtype, Model>();
   try {
+    for (const dtype of dtypes) {
+      io.progress.update(`loading ${dtype}`);
+      // On this thread, as the peers run.
+      const on_thread = { device: "wasm", n_ctx: 2048, worker: false, signal: io.signal } as const;
+      models.set(dtype, await load(folder, { ...on_thread, dtype }));
+    }
+    const [first] = models.values();
+    if (first === undefined) return;
     const machine = { runtime: runtimeName(), cpu: cpu().model };
-    await io.print(`${machine.runtime}, ${machine.cpu}; ${model.device.description}`);
+    await io.print(`${machine.runtime}, ${machine.cpu}; ${first.device.description}; ${name}`);
     const work = { n_prompt: N_PROMPT, n_decode: N_DECODE, rounds };
-    const speed = await measureSpeed(io, model, folder, work, options.peers === true);
+    const speed = await measureSpeed(io, { models, folder, work, with_peers: options.peers === true });
     io.progress.update("caps on half the layers");
     const caps = await measureCapCost(
-      model,
+      first,
       { n_prefill: 8 * rounds, n_decode: Math.min(32 * rounds, 1000) },
       io.signal,
     );
@@ -119,9 +128,9 @@ async function run(io: Io, options: Options): Promise<undefined> {
     for (const line of coldLines(cold_start)) await io.print(line);
     await io.print(loopLine(event_loop));
     await io.result({
-      shape: shape.name,
+      shape: name,
       machine,
-      device: model.device,
+      device: first.device,
       work,
       ...speed,
       caps,
@@ -129,8 +138,19 @@ async function run(io: Io, options: Options): Promise<undefined> {
       event_loop,
     });
   } finally {
-    await model.dispose();
+    for (const model of models.values()) await model.dispose();
   }
+}
+
+/** The folder that is measured: a model's own, or random weights, which are written once. */
+async function chooseFolder(io: Io, options: Options): Promise<{ name: string; folder: string }> {
+  if (options.model !== undefined) return { name: options.model, folder: resolvePath(options.model) };
+  const shape = pickShape("WASM", [SHAPE_134M, SHAPE_TINY_LLAMA], options.shape ?? SHAPE_134M.name);
+  const folder = resolvePath(options.cache ?? cacheFolder(), `bench-${shape.name}`);
+  const writing = (done: number, total: number) =>
+    io.progress.update(`writing random weights ${done} of ${total}`);
+  await writeShape(shape, folder, writing, io.signal);
+  return { name: shape.name, folder };
 }
 
 async function runStartUp(io: Io, rounds: number): Promise<undefined> {
@@ -169,55 +189,6 @@ async function runDrift(io: Io, name: string, rounds: number): Promise<undefined
 /** A user's cache as the XDG rules have it. */
 function cacheFolder(): string {
   return joinPath(env("XDG_CACHE_HOME") ?? joinPath(env("HOME") ?? ".", ".cache"), "capstan");
-}
-
-async function measureSpeed(
-  io: Io,
-  model: Model,
-  folder: string,
-  work: { n_prompt: number; n_decode: number; rounds: number },
-  with_peers: boolean,
-) {
-  const engines: BenchEngine[] = [await ourEngine("capstan", model)];
-  if (with_peers) engines.push(...(await openPeers(folder)));
-  const on_round = (round: number, engine: string) =>
-    io.progress.update(`round ${round} of ${work.rounds}: ${engine}`);
-  const load = { ...work, d_vocab: model.spec.d_vocab };
-  const measured = await measure(engines, load, on_round, io.signal);
-  for (const engine of engines) await engine.dispose();
-  const summaries = summarize(measured);
-  const heads = ["prefill", "decode", "prefill", "decode"].map((text) => text.padStart(10)).join("");
-  await io.print(`\n${"".padEnd(28)}${"tokens a second".padStart(20)}${"a processor second".padStart(20)}`);
-  await io.print(`${"".padEnd(28)}${heads}${with_peers ? "  capstan is faster by" : ""}`);
-  for (const [e, engine] of summaries.entries()) await io.print(speedLine(engine, e));
-  await io.print();
-  return { engines: summaries };
-}
-
-/** Speeds with what our engine is to each: ratios of medians of one run, and the distance of the logits. */
-function summarize({ speeds, logits_error }: Measured) {
-  const ours = speeds[0]!;
-  const over = (a: Rate, b: Rate): Rate => ({ prefill: a.prefill / b.prefill, decode: a.decode / b.decode });
-  return speeds.map((speed, e) => ({
-    ...speed,
-    capstan_over_it: over(ours.tok_s, speed.tok_s),
-    capstan_over_it_by_cpu: over(ours.tok_cpu_s, speed.tok_cpu_s),
-    logits_relative_error: logits_error[e]!,
-  }));
-}
-
-function speedLine(summaries: ReturnType<typeof summarize>[number], e: number): string {
-  const numbers = [summaries.tok_s, summaries.tok_cpu_s]
-    .flatMap(({ prefill, decode }) => [prefill, decode])
-    .map((x) => x.toFixed(1).padStart(10))
-    .join("");
-  return `${summaries.name.padEnd(28)}${numbers}${e === 0 ? "" : ratios(summaries)}`;
-}
-
-function ratios(summaries: ReturnType<typeof summarize>[number]): string {
-  const of = ({ prefill, decode }: Rate) => `${prefill.toFixed(2)} / ${decode.toFixed(2)}`;
-  const error = summaries.logits_relative_error.toExponential(1);
-  return `  ${of(summaries.capstan_over_it)} (by processor time ${of(summaries.capstan_over_it_by_cpu)}); logits differ by ${error}`;
 }
 
 function capLine({ layers, prefill, decode }: CapCost): string {

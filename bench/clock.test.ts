@@ -36,6 +36,7 @@ function engine(
   const logits = Float32Array.of(1);
   return {
     name,
+    dtype: "f32",
     prompt: async (tokens) => {
       round += 1;
       spend(tokens.length * prefill_ms(round), 2 * tokens.length * prefill_ms(round));
@@ -67,8 +68,18 @@ describe("speeds", () => {
     ];
     const { speeds } = await measure(engines, load, () => {}, signal);
     expect(speeds).toEqual([
-      { name: "fast", tok_s: { prefill: 500, decode: 200 }, tok_cpu_s: { prefill: 250, decode: 100 } },
-      { name: "slow", tok_s: { prefill: 250, decode: 20 }, tok_cpu_s: { prefill: 125, decode: 10 } },
+      {
+        name: "fast",
+        dtype: "f32",
+        tok_s: { prefill: 500, decode: 200 },
+        tok_cpu_s: { prefill: 250, decode: 100 },
+      },
+      {
+        name: "slow",
+        dtype: "f32",
+        tok_s: { prefill: 250, decode: 20 },
+        tok_cpu_s: { prefill: 125, decode: 10 },
+      },
     ]);
   });
 

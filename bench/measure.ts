@@ -1,6 +1,6 @@
 import { Random } from "../conformance/contract/random.ts";
 import { cpuTime } from "../sdk/platform/index.ts";
-import type { BenchEngine } from "./engine.ts";
+import type { BenchDtype, BenchEngine } from "./engine.ts";
 
 /** What is fed in each round: a prompt, then tokens one by one. */
 export interface Load {
@@ -18,6 +18,7 @@ export interface Rate {
 
 export interface Speed {
   name: string;
+  dtype: BenchDtype;
   /** By the clock on the wall. */
   tok_s: Rate;
   /** By the processor time the process used: what other work on the machine distorts less. */
@@ -26,8 +27,11 @@ export interface Speed {
 
 export interface Measured {
   speeds: Speed[];
-  /** Relative L2 distance of each engine's logits from the first one's, the worst of all rounds. */
-  logits_error: number[];
+  /**
+   * Relative L2 distance of each engine's logits from those of the first one of its dtype, the worst of all rounds; null of an
+   * engine that gives none.
+   */
+  logits_error: (number | null)[];
 }
 
 /**
@@ -41,25 +45,29 @@ export async function measure(
   signal: AbortSignal,
 ): Promise<Measured> {
   const turns = engines.map((): Turn[] => []);
-  const logits_error = engines.map(() => 0);
+  const logits_error = engines.map((): number | null => null);
   for (let round = 0; round <= load.rounds; round++) {
     const random = new Random(round);
     const prompt = random.tokens(load.n_prompt, load.d_vocab);
     const more = random.tokens(load.n_decode, load.d_vocab);
-    let first: Float32Array[] = [];
+    const firsts = new Map<BenchDtype, readonly (Float32Array | null)[]>();
     for (const [e, engine] of engines.entries()) {
       signal.throwIfAborted();
       on_round(round, engine.name);
       const { turn, logits } = await once(engine, prompt, more);
       if (round > 0) turns[e]!.push(turn);
-      if (e === 0) first = logits;
+      const first = firsts.get(engine.dtype) ?? logits;
+      firsts.set(engine.dtype, first);
       for (const [i, row] of logits.entries()) {
-        logits_error[e] = Math.max(logits_error[e]!, relativeDistance(first[i]!, row));
+        const expected = first[i] ?? null;
+        if (row === null || expected === null) continue;
+        logits_error[e] = Math.max(logits_error[e] ?? 0, relativeDistance(expected, row));
       }
     }
   }
-  const speeds = engines.map(({ name }, e) => ({
+  const speeds = engines.map(({ name, dtype }, e) => ({
     name,
+    dtype,
     tok_s: rate(turns[e]!, load, "wall"),
     tok_cpu_s: rate(turns[e]!, load, "cpu"),
   }));
@@ -81,7 +89,7 @@ async function once(
   engine: BenchEngine,
   prompt: Int32Array,
   more: Int32Array,
-): Promise<{ turn: Turn; logits: Float32Array[] }> {
+): Promise<{ turn: Turn; logits: (Float32Array | null)[] }> {
   const clocks = () => ({ wall: performance.now(), cpu: cpuTime() });
   const start = clocks();
   const first = await engine.prompt(prompt);

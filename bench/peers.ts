@@ -1,14 +1,16 @@
 import { CapstanError } from "../models/index.ts";
 import { exists, packageFile } from "../sdk/platform/index.ts";
-import type { BenchEngine } from "./engine.ts";
+import type { BenchDtype, BenchEngine } from "./engine.ts";
 
-/** Every peer, by its file in `peers/`: it exports `create(folder)`, which gives a `BenchEngine`. */
-const PEERS = ["onnxruntime"];
+/** Every peer, by its file in `peers/`. */
+const PEERS = ["onnxruntime", "llama_cpp"];
 
 /** What a peer's file exports. */
 interface PeerModule {
-  /** Runs a Hugging Face folder of Llama's shape with float32 weights on one thread. */
-  create(folder: string): Promise<BenchEngine>;
+  /** What it runs. */
+  dtypes: readonly BenchDtype[];
+  /** Runs a Hugging Face folder of Llama's shape, with weights brought to a dtype, on one thread. */
+  create(folder: string, dtype: BenchDtype): Promise<Omit<BenchEngine, "dtype">>;
 }
 
 function home(): string {
@@ -27,16 +29,16 @@ export async function requirePeers(): Promise<void> {
     action: "bench beside peers",
     need: "the peers' packages",
     found: "none installed",
-    fix: "In a checkout, once: npm ci --prefix bench/peers",
+    fix: "In a checkout, once: npm install --prefix bench/peers",
   });
 }
 
-/** The engines to compare with, each over the folder's weights. */
-export async function openPeers(folder: string): Promise<BenchEngine[]> {
+/** The engines to compare with in a dtype, each over the folder's weights. */
+export async function openPeers(folder: string, dtype: BenchDtype): Promise<BenchEngine[]> {
   const engines: BenchEngine[] = [];
   for (const name of PEERS) {
     const module = (await import(new URL(`file://${home()}/${name}.mjs`).href)) as PeerModule;
-    engines.push(await module.create(folder));
+    if (module.dtypes.includes(dtype)) engines.push({ ...(await module.create(folder, dtype)), dtype });
   }
   return engines;
 }

@@ -29,7 +29,11 @@ describe("bench on the CPU", () => {
     const result = JSON.parse(stdout);
     expect(result).toMatchObject({
       shape: "tiny",
-      engines: [ours],
+      engines: [
+        { ...ours, dtype: "f32" },
+        { ...ours, dtype: "q8" },
+        { ...ours, dtype: "q4" },
+      ],
       work: { rounds: 1 },
       caps: { layers: 2 },
     });
@@ -37,14 +41,19 @@ describe("bench on the CPU", () => {
   });
 
   it.skipIf(lacks("peers"))("measures a peer beside it, which computes the same", () => {
-    const { status, stdout, stderr } = bench(...SHORT, "--peers", "--json");
+    const { status, stdout, stderr } = bench(...SHORT, "--peers", "--dtype", "f32,q4", "--json");
     expect(status, stderr).toBe(0);
     const { engines } = JSON.parse(stdout);
+    const llama_cpp = { name: expect.stringMatching(/^llama\.cpp /), tok_s: speeds };
+    const onnxruntime = { name: expect.stringMatching(/^onnxruntime-web /), tok_s: speeds };
     expect(engines).toMatchObject([
-      ours,
-      { name: expect.stringMatching(/^onnxruntime-web /), tok_s: speeds },
+      { ...ours, dtype: "f32" },
+      { ...onnxruntime, dtype: "f32" },
+      { ...llama_cpp, dtype: "f32", logits_relative_error: null },
+      { ...ours, dtype: "q4" },
+      { ...llama_cpp, dtype: "q4", logits_relative_error: null },
     ]);
-    for (const { logits_relative_error } of engines) expect(logits_relative_error).toBeLessThan(1e-4);
+    expect(engines[1].logits_relative_error).toBeLessThan(1e-4);
   });
 
   it("refuses a shape that it does not have", () => {
@@ -54,9 +63,8 @@ describe("bench on the CPU", () => {
   });
 
   it.each([
-    ["--dtype", "--device wasm", ["q4"]],
+    ["--shape", "--model", ["tiny", "--model", "capstan-tiny"]],
     ["--peers", "--start_up", ["--start_up"]],
-    ["--model", "--device wasm", ["capstan-tiny"]],
     ["--shape", "--drift", ["tiny", "--drift"]],
     ["--cache", "--device webgpu", [scratch, "--device", "webgpu"]],
   ])("refuses %s beside %s, which would pass it over", (option, other, rest) => {

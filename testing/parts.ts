@@ -45,7 +45,7 @@ const PARTS = {
   deno: { here: () => runs(deno_path, "--version"), install: "npm ci --prefix testing/deno" },
   peers: {
     here: () => existsSync(join(testing, "..", "bench", "peers", "node_modules", "onnxruntime-web")),
-    install: "npm ci --prefix bench/peers (148 MB)",
+    install: "npm install --prefix bench/peers (232 MB)",
   },
   python: {
     here: () =>

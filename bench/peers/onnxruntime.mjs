@@ -6,6 +6,8 @@ import { decoderGraph } from "./onnx_graph.mjs";
 
 const N_CTX = 512;
 
+export const dtypes = ["f32"];
+
 /** A `BenchEngine` over a folder of Llama's shape. */
 export async function create(folder) {
   ort.env.wasm.numThreads = 1;
