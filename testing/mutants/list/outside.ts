@@ -65,8 +65,8 @@ export const OUTSIDE: readonly Mutant[] = [
     ["the cost of decode is prefill's", "decode: medianRange(decode)", "decode: medianRange(prefill)"],
     [
       "no cap on the capped one",
-      'await ourEngine("capped", model, hooks)',
-      'await ourEngine("capped", model)',
+      'await ourEngine("capped", "f32", model, hooks)',
+      'await ourEngine("capped", "f32", model)',
     ],
   ]),
   ...faultsOf("bench/cold_start.ts", starts, [
