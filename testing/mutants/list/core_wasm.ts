@@ -46,6 +46,21 @@ export const CORE_WASM: readonly Mutant[] = [
     engine("sample"),
   ),
   ...faultsOf(
+    "core-wasm/engine/src/formats/q4.rs",
+    [],
+    [
+      ["the offset is left out of products", ".add(offsets.mul(x.total))", ""],
+      ["odd columns of q4 are read as even ones", "[column % 2];", "[0];"],
+    ],
+    engine("formats"),
+  ),
+  ...faultsOf(
+    "core-wasm/engine/src/formats/int_blocks.rs",
+    [],
+    [["a stream's outputs go to the first one", "out.add(group * apart * GROUP + 4 * i)", "out.add(4 * i)"]],
+    engine("formats"),
+  ),
+  ...faultsOf(
     "core-wasm/engine/src/kernels/norm.rs",
     [],
     [["the mean stays", "(f64::from(*value) - mean) as f32", "f64::from(*value) as f32"]],

@@ -8,6 +8,10 @@ const load = "sdk/inference/load.test.ts";
 const readings = "sdk/inference/prompt_projections.test.ts";
 
 export const INFERENCE: readonly Mutant[] = [
+  ...faultsOf("sdk/inference/dtype.ts", "sdk/inference/dtype.test.ts", [
+    ["a GPU's weights are q8 without being asked for", 'kind !== "wasm"', "kind.length === 0"],
+    ["exact weights that were asked for are q8", 'asked !== "auto" ||', "asked.length === 0 ||"],
+  ]),
   ...faultsOf("sdk/inference/scheduler/hook_sets.ts", readings, [
     ["readings before and behind a cap are one", "{n_before} $", "{0} $"],
   ]),
