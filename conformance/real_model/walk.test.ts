@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Projection } from "../../sdk/index.ts";
 import { type StubEndpoint, stubEndpoint } from "../../sdk/science/judge/fixtures/stub.ts";
 import { type InstalledProject, installPackage } from "../../testing/installed.ts";
 import { deno_path, lacks, python, real_model } from "../../testing/parts.ts";
@@ -155,8 +156,16 @@ describe.skipIf(lacks("real-model") || lacks("pty"))("docs/experiment.md", () =>
       expect(said.get("fit")!.stdout).toMatch(/oracle: 0 of its \d+ responses fully in role/);
       expect(said.get("fit")!.stdout).toContain("* default");
       expect(said.get("cap")!.stdout).toContain("caps on layers 22:25 at percentile 25");
-      const projected = JSON.parse(readFileSync(join(walk.folder, "capped.json"), "utf8"));
+      const [plain, projected] = ["plain.json", "capped.json"].map(
+        (file): Projection => JSON.parse(readFileSync(join(walk.folder, file), "utf8")),
+      ) as [Projection, Projection];
       expect(projected.windows.length).toBeGreaterThan(1);
+      // The picture of drift shows what the caps do: both are read behind them.
+      expect([plain.layer, projected.layer]).toEqual([24, 24]);
+      const lifted = projected.turns.filter(
+        ({ projection }, i) => projection! > plain.turns[i]!.projection! + 0.1,
+      );
+      expect(lifted.length).toBeGreaterThan(0);
       const { suites, judge: judged_by } = JSON.parse(
         readFileSync(join(walk.folder, "evaluation.json"), "utf8"),
       );

@@ -6,4 +6,5 @@ export { evaluate } from "./evaluate/evaluate.ts";
 export { judge, planJudging } from "./judge/judge_run.ts";
 export { drift, readDriftScripts } from "./project/drift.ts";
 export { project, readTranscript } from "./project/project.ts";
+export { readingLayer } from "./project/reading.ts";
 export { readDemoCases } from "./recipe/demo_cases.ts";

@@ -45,6 +45,47 @@ describe("project", () => {
     expect(turns[3]!.projection).toBeCloseTo(axis.percentile(2, 50), 4);
   });
 
+  it("reads caps that act behind the axis's layer where they act", async () => {
+    const early = await fitAxis(await collect(model, OPTIONS), { min_count: 4, target_layer: 1 });
+    const { hooks } = cap(early, { layers: { start: 2, end: 4 }, percentile: 60 });
+    const plain = await project(model, talk, { axis: early });
+    expect([plain.layer, plain.warnings]).toEqual([1, []]);
+    const capped = await project(model, talk, { axis: early, hooks });
+    expect(capped.layer).toBe(3);
+    expect(capped.warnings).toEqual([
+      expect.stringMatching(/act from layer 2 on, behind the axis's layer 1,.* read at layer 3; to compare/),
+    ]);
+    const there = await project(model, talk, { axis: early, layer: 3 });
+    expect(capped.turns[3]!.projection! - there.turns[3]!.projection!).toBeGreaterThan(1);
+    // A layer that is named is kept, and said to show nothing.
+    const before = await project(model, talk, { axis: early, hooks, layer: 1 });
+    expect(before.turns).toEqual(plain.turns);
+    expect(before.warnings).toEqual([expect.stringMatching(/layer 1, before .* 2: they change nothing/)]);
+    const played = await drift(
+      model,
+      { name: "x", turns: ["be [d=0.9]"] },
+      { axis: early, caps: cap(early) },
+    );
+    expect([played.layer, played.warnings.length]).toEqual([3, 1]);
+    // Readings act on nothing.
+    expect((await project(model, talk, { axis: early, hooks: early.probes({ layers: [3] }) })).layer).toBe(1);
+  });
+
+  it("alerts for no reply that a cap holds at the threshold", async () => {
+    for (const layer of [1, 2, 3]) {
+      const { hooks } = cap(axis, { layers: { start: layer, end: layer + 1 }, percentile: 25 });
+      const { turns } = await project(model, talk, { axis, hooks, layer });
+      expect(turns.map(({ alert }) => alert)).toEqual([false, false, false, false]);
+      const lower = await project(model, talk, {
+        axis,
+        hooks,
+        layer,
+        threshold: axis.percentile(layer, 25) + 0.1,
+      });
+      expect(lower.turns[3]!.alert).toBe(true);
+    }
+  });
+
   it("refuses what is no conversation", async () => {
     await expect(project(model, {} as never, { axis })).rejects.toThrow(/need messages, or/);
     await expect(project(model, [{ role: "user" }] as never, { axis })).rejects.toThrow(

@@ -91,15 +91,19 @@ async function setCap(talk: Talk, argument: string): Promise<undefined> {
 async function showDrift(talk: Talk, argument: string): Promise<undefined> {
   const { io, model, messages, hooks } = talk;
   const { project, readAxis } = await import("../../science/index.ts");
+  const { readingLayer } = await import("../../science/experiment.ts");
   // A file that was named is looked at in any case.
   const named = argument === "" ? undefined : await readAxis(argument);
   if (!messages.some(({ role }) => role === "assistant"))
     throw wrong("/drift", "a reply to project", "none so far");
   const path = argument === "" ? await axisPath(talk) : argument;
   const axis = named ?? (await readAxis(path));
-  const result = await project(model, messages, { axis, hooks, signal: io.signal });
+  // One layer for caps on and off, so that the two can be compared.
+  const { layer, note } = readingLayer(axis, talk.cap?.caps.hooks ?? [], undefined, "/drift");
+  const result = await project(model, messages, { axis, hooks, layer, signal: io.signal });
   for (const warning of result.warnings) await io.note(`capstan: ${warning}`);
-  await io.print(`on ${path}${hooks.length > 0 ? ", under the caps" : ""}`);
+  const why = note === undefined ? "" : `; at its own layer ${axis.target_layer} the caps change nothing`;
+  await io.print(`on ${path}${hooks.length > 0 ? ", under the caps" : ""}${why}`);
   await printTurns(io, result);
 }
 

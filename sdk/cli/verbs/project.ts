@@ -21,7 +21,11 @@ export function addProject(program: Command): void {
     .argument("<transcript>", "JSON: a list of messages, or { model, conversation }")
     .option("--axis <file>", "file that fit wrote", "axis.safetensors")
     .option("--cap <file>", "run it under the caps of a .cap.safetensors file (default: none)")
-    .option("--layer <i>", "where it is read (default: the axis's target layer)", wholeNumber)
+    .option(
+      "--layer <i>",
+      "where it is read (default: the axis's target layer; under caps that all act behind it, the last capped one)",
+      wholeNumber,
+    )
     .option(
       "--threshold <p>",
       "below it a reply is an alert (default: percentile 25 of the responses)",

@@ -156,6 +156,13 @@ describe("what no plot can be drawn of", () => {
       {},
       "the same conversation",
     ],
+    [
+      "drift",
+      [{ name: "x", uncapped: projection([1, 2]), capped: { ...projection([3, 4]), layer: 6 } }],
+      {},
+      "found layers 5 and 6. Read it without caps at layer 6, too",
+    ],
+    ["drift", [drift, { ...drift, layer: 6 }], {}, "need conversations read at one layer"],
     ["evaluation", { suites: {} }, {}, "need what evaluate gave"],
     ["evaluation", { suites: { x: { uncapped: { rate: 1 } } } }, {}, "need what evaluate gave"],
     ["pie", fakeAxis(4), {}, "need a kind: persona-space, drift, evaluation"],

@@ -77,11 +77,19 @@ export function plot<K extends PlotKind>(kind: K, input: PlotInputs[K], given: P
 function conversationsOf(input: unknown, action: string): Drift[] {
   const need = "a list of conversations: what drift gave, or { name, uncapped: what project gave }";
   if (!Array.isArray(input) || input.length === 0) throw wrong(action, need, input);
-  return input.map((item: unknown): Drift => {
+  const drifts = input.map((item: unknown): Drift => {
     if (isObject(item) && Array.isArray(item.uncapped)) return item as unknown as Drift;
     if (!isObject(item) || !isProjection(item.uncapped)) throw wrong(action, need, item);
     if (item.capped !== undefined && !isProjection(item.capped)) throw wrong(action, need, item.capped);
     return driftOf(item as unknown as ProjectedConversation, action);
+  });
+  const layers = [...new Set(drifts.map(({ layer }) => layer))];
+  if (layers.length === 1) return drifts;
+  throw new CapstanError("bad_request", {
+    action,
+    need: "conversations read at one layer",
+    found: `layers ${layers.join(", ")}`,
+    fix: "Project all of them with one layer (--layer).",
   });
 }
 
@@ -90,12 +98,7 @@ function driftOf({ name, uncapped, capped }: ProjectedConversation, action: stri
     projection.turns
       .filter(({ role }) => role === "assistant")
       .map(({ projection: p }) => ({ user: "", text: "", projection: p }));
-  if (
-    capped !== undefined &&
-    (capped.layer !== uncapped.layer || capped.turns.length !== uncapped.turns.length)
-  ) {
-    throw wrong(action, `the same conversation and layer under caps for ${name}`, `layer ${capped.layer}`);
-  }
+  if (capped !== undefined) checkPair(name, uncapped, capped, action);
   return {
     name,
     layer: uncapped.layer,
@@ -106,6 +109,21 @@ function driftOf({ name, uncapped, capped }: ProjectedConversation, action: stri
     asks: false,
     warnings: [],
   };
+}
+
+function checkPair(name: string, uncapped: Projection, capped: Projection, action: string): void {
+  if (capped.layer !== uncapped.layer) {
+    throw new CapstanError("bad_request", {
+      action,
+      need: `${name} read at one layer, without caps and under them`,
+      found: `layers ${uncapped.layer} and ${capped.layer}`,
+      fix: `Read it without caps at layer ${capped.layer}, too: project with layer (--layer ${capped.layer}).`,
+    });
+  }
+  const [before, after] = [uncapped.turns.length, capped.turns.length];
+  if (before !== after) {
+    throw wrong(action, `the same conversation under caps for ${name}, of ${before} turns`, `${after} turns`);
+  }
 }
 
 /** Whether a value is what `project` gave, also by way of JSON. */

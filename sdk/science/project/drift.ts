@@ -10,12 +10,13 @@ import type { Caps } from "../caps/caps.ts";
 import { hasSystemRole } from "../collect/plan.ts";
 import { checkCheck, passes, type TextCheck } from "../evaluate/checks.ts";
 import { checkAxis } from "../inputs.ts";
-import { checkLayer, residPost } from "../layers.ts";
+import { residPost } from "../layers.ts";
 import { hashSeed } from "../numbers/random.ts";
 import { type OnProgress, ProgressMeter } from "../progress.ts";
 import { quietArgs } from "../recipe/model_name.ts";
 import { parseJson, type Recipe, readJson } from "../recipe/recipe.ts";
 import { checkData } from "../schemas/index.ts";
+import { readingLayer } from "./reading.ts";
 
 /** A conversation of which the user's side is written beforehand. */
 export interface DriftScript {
@@ -35,7 +36,7 @@ export interface DriftOptions {
   axis: Axis;
   /** Played a second time under them. Default: none. */
   caps?: Caps;
-  /** Layer that is read, from 0. Default: the axis's target layer. */
+  /** Layer that is read, from 0. Default: the axis's target layer; where all caps act behind it, the last capped one. */
   layer?: number;
   /** From 0 (greedy) to 100. Default: 0. */
   temperature?: number;
@@ -96,8 +97,8 @@ export async function drift(model: Model, script: DriftScript, given: DriftOptio
   const axis = checkAxis(options.axis, "drift");
   await checkScript(script, "the script", "bad_request");
   const { caps } = options;
-  const layer = checkLayer(options.layer ?? axis.target_layer, axis.n_layers, "drift");
-  const warnings = checkFits(model, axis, "axis");
+  const { layer, note } = readingLayer(axis, caps?.hooks ?? [], options.layer, "drift");
+  const warnings = [...checkFits(model, axis, "axis"), ...(note === undefined ? [] : [note])];
   if (caps !== undefined) warnings.push(...checkFits(model, caps, "caps"));
   const total = (script.turns.length + (script.ask === undefined ? 0 : 1)) * (caps === undefined ? 1 : 2);
   const meter = new ProgressMeter("drift", total, 0, options.on_progress);

@@ -6,10 +6,11 @@ import { readText } from "../../platform/index.ts";
 import type { Message, Model, QueueOptions, Span, TemplateArgs } from "../../types.ts";
 import { type Axis, checkFits } from "../axis/axis.ts";
 import { checkAxis } from "../inputs.ts";
-import { checkLayer, residPost } from "../layers.ts";
+import { residPost } from "../layers.ts";
 import type { OnProgress } from "../progress.ts";
 import { parseJson } from "../recipe/recipe.ts";
 import { checkMessages } from "./messages.ts";
+import { readingLayer } from "./reading.ts";
 import { type TurnProjection, turnsOf } from "./turns.ts";
 import { type EncodedWindow, type Window, windowsOf } from "./windows.ts";
 
@@ -23,7 +24,10 @@ export type TranscriptInput =
 export interface ProjectOptions extends QueueOptions {
   /** What `fit` or `readAxis` gave. */
   axis: Axis;
-  /** Layer that is read, from 0. Default: the axis's target layer. */
+  /**
+   * Layer that is read, from 0. Default: the axis's target layer; under hooks that all act behind it, the last one that
+   * they act on.
+   */
   layer?: number;
   /** Turns of the assistant below it are alerts; any number. Default: percentile 25 of the collected responses. */
   threshold?: number;
@@ -84,8 +88,8 @@ export async function project(
   const options = readOptions("project", given, OPTIONS);
   const axis = checkAxis(options.axis, "project");
   const messages = await readTranscript(transcript);
-  const layer = checkLayer(options.layer ?? axis.target_layer, axis.n_layers, "project");
-  const warnings = checkFits(model, axis, "axis");
+  const { layer, note } = readingLayer(axis, options.hooks ?? [], options.layer, "project");
+  const warnings = [...checkFits(model, axis, "axis"), ...(note === undefined ? [] : [note])];
   const threshold = options.threshold ?? axis.percentile(layer, 25);
   const window = checkWindow(options.window ?? model.n_ctx, model.n_ctx);
   const windows = windowsOf(messages, window, (part) =>

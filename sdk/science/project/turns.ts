@@ -46,7 +46,7 @@ export function turnsOf(
       tokens: count,
       projection: mean,
       drift: own ? mean - first! : null,
-      alert: own && mean < threshold,
+      alert: own && mean < threshold - rounding(threshold),
     };
   });
 }
@@ -63,4 +63,9 @@ function meanWhere(
     count += 1;
   }
   return { mean: count === 0 ? null : sum / count, count };
+}
+
+/** A reply that a cap holds at its floor is not below it, though its float32 projection may be by a few units of rounding. */
+function rounding(threshold: number): number {
+  return 1e-5 * (1 + Math.abs(threshold));
 }
