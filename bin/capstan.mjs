@@ -13,4 +13,5 @@ if (existsSync(steps)) {
   build();
 }
 const { main } = await import(new URL("../dist/js/capstan.js", import.meta.url).href);
-await main();
+// Not awaited here: Deno gives up on a module that waits for what never comes before a verb can say what that is.
+void main();

@@ -17,4 +17,5 @@ export async function main(): Promise<void> {
 }
 
 // True where this file is what the runtime was asked to run (Deno); bin/capstan.mjs calls main itself.
-if ((import.meta as { main?: boolean }).main === true) await main();
+// Not awaited here: Deno gives up on a module that waits for what never comes before a verb can say what that is.
+if ((import.meta as { main?: boolean }).main === true) void main();

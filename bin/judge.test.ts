@@ -136,7 +136,7 @@ describe("the next command", () => {
       /^scores by m@127\.0\.0\.1:\d+\/v1#\w+: 3: 16, 2: 8, 1: 0, 0: 0, none: 8$/m,
     );
     expect(judged.stdout).toContain(
-      "8 replies of the judge hold no score: they are kept in left/scores.jsonl",
+      "8 responses got no score from the judge: what it said is kept in left/scores.jsonl",
     );
     const fitted = await typed(nextOf(judged));
     expect(fitted.stdout).toContain("left out, 2 of 4 roles:");

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { nearestName } from "../common/options.ts";
-import { argv, packageVersion, setExitCode } from "../platform/index.ts";
+import { argv, packageVersion, type Stream, setExitCode, write } from "../platform/index.ts";
 import { EXIT } from "./exit.ts";
 
 export { EXIT, type ExitCode } from "./exit.ts";
@@ -60,6 +60,8 @@ function verbsToRead(verbs: Verbs, first: string | undefined): Verbs[string][] {
 /** Parses the command line and runs its verb; the process's exit code says how it went. */
 export async function runCli(program: Command, args: readonly string[] = argv()): Promise<void> {
   throwOnExit(program);
+  const said: [Stream, string][] = [];
+  gatherOutput(program, (stream, text) => said.push([stream, text]));
   try {
     // Commander answers an unknown verb's --help with its own, as if all were well.
     const [verb] = args[0] === "help" ? args.slice(1) : args;
@@ -69,6 +71,18 @@ export async function runCli(program: Command, args: readonly string[] = argv())
     if (!(error instanceof CommanderError)) throw error;
     // Help and version are errors to commander, of code 0.
     setExitCode(error.exitCode === 0 ? EXIT.done : EXIT.usage);
+  }
+  await print(said);
+}
+
+/** Prints what commander said. A reader that went away is no error; a full disk is one, in a line. */
+async function print(said: readonly [Stream, string][]): Promise<void> {
+  try {
+    for (const [stream, text] of said) await write(stream, text);
+  } catch (error) {
+    setExitCode(EXIT.failed);
+    // It may be stderr itself that fails.
+    await write("stderr", `capstan: ${(error as Error).message}\n`).catch(() => {});
   }
 }
 
@@ -84,6 +98,15 @@ function checkVerb(program: Command, verb: string): void {
 function throwOnExit(command: Command): void {
   command.exitOverride();
   command.commands.forEach(throwOnExit);
+}
+
+/** Commander writes without waiting, so that a pipe or a disk that takes nothing ends the process with a stack trace. */
+function gatherOutput(command: Command, take: (stream: Stream, text: string) => void): void {
+  command.configureOutput({
+    writeOut: (text) => take("stdout", text),
+    writeErr: (text) => take("stderr", text),
+  });
+  for (const one of command.commands) gatherOutput(one, take);
 }
 
 /** The arguments with every option as it was declared: `--max-tokens` for `--max_tokens`, and the other way round. */

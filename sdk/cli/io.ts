@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { CapstanError } from "../../models/index.ts";
-import { every, exitNow, isTty, onInterrupt, setExitCode, write } from "../platform/index.ts";
+import { every, exitNow, isTty, onInterrupt, setExitCode, unlessStuck, write } from "../platform/index.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
+import { checkOutputs } from "./outputs.ts";
 import { ProgressLine } from "./progress.ts";
 import { Stdin } from "./stdin.ts";
 
@@ -59,8 +60,10 @@ export function verb<A extends unknown[], O extends CommonOptions>(
     const io = createIo(options.json === true, stop);
     try {
       checkPaths(options as Record<string, unknown>);
-      await io.stdin.putInPlace(received.at(-1) as Command, options as Record<string, unknown>, args);
-      const code = (await body(io, options, ...args)) ?? EXIT.done;
+      const command = received.at(-1) as Command;
+      await checkOutputs(command, options as Record<string, unknown>, args);
+      await io.stdin.putInPlace(command, options as Record<string, unknown>, args);
+      const code = (await unlessStuck(body(io, options, ...args), () => neverEnds(command))) ?? EXIT.done;
       // A verb may end well on Ctrl-C (chat does): it was interrupted all the same.
       setExitCode(stop.code ?? code);
     } catch (error) {
@@ -71,7 +74,14 @@ export function verb<A extends unknown[], O extends CommonOptions>(
       await io.stdin.dispose();
       stop.restore();
     }
+    // What a module of the user's keeps alive (a timer of a judge) must not outlast an interrupted verb.
+    if (stop.code !== undefined) exitNow(stop.code);
   };
+}
+
+function neverEnds(command: Command): CapstanError {
+  const found = "a wait for something that never comes";
+  return new CapstanError("internal", { action: command.name(), need: "work that ends", found });
 }
 
 /** What Ctrl-C and SIGTERM do: the first lets files be completed, the second ends the process. */

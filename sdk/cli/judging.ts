@@ -147,7 +147,7 @@ export async function printScores(io: Io, run: Run, folder: string): Promise<voi
   );
   if (unscored > 0) {
     await io.print(
-      `${count(unscored)} replies of the judge hold no score: they are kept in ${folder}/scores.jsonl and count for nothing`,
+      `${count(unscored)} responses got no score from the judge: what it said is kept in ${folder}/scores.jsonl, and they count for nothing`,
     );
   }
 }

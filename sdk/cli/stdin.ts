@@ -84,6 +84,6 @@ export class Stdin {
 }
 
 /** `file` of `--axis <file>`, `runs` of `<runs...>`. */
-function placeholder(flags: string): string {
+export function placeholder(flags: string): string {
   return /[<[]([^\]>]*?)(?:\.\.\.)?[\]>]/.exec(flags)?.[1] ?? "";
 }

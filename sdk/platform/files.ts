@@ -174,6 +174,16 @@ export async function fileKind(path: string): Promise<"file" | "folder" | "other
   }
 }
 
+/** The one name of what lies at a path, every link followed; undefined where there is nothing. */
+export async function realPath(path: string): Promise<string | undefined> {
+  try {
+    return await filesystem("look at", path).realpath(path);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw asFileError("look at", path, error);
+  }
+}
+
 export async function exists(path: string): Promise<boolean> {
   return (await fileKind(path)) !== "none";
 }

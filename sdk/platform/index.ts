@@ -32,6 +32,7 @@ export {
   openFile,
   readFile,
   readText,
+  realPath,
   remove,
   writeFileAtomic,
 } from "./files.ts";
@@ -71,3 +72,4 @@ export { RangeReader } from "./range_reader.ts";
 export { has_system } from "./system.ts";
 export { isTerminal, openTerminal, type Terminal } from "./terminal.ts";
 export { every } from "./timers.ts";
+export { unlessStuck } from "./unsettled.ts";

@@ -32,15 +32,26 @@ export function isTty(stream: Stream): boolean {
 export function write(stream: Stream, text: string): Promise<void> {
   guard(stream);
   return new Promise((resolve, reject) => {
+    const settle = (error?: unknown) => {
+      if (error) failures.set(stream, error);
+      if (!error || (error as { code?: unknown }).code === "EPIPE") resolve();
+      else reject(asFileError("write to", stream, error));
+    };
+    // In Deno a stream that failed once answers nothing any more.
+    if (failures.has(stream)) return settle(failures.get(stream));
     const to = process()[stream];
     const send = (stream === "stdout" ? writers.stdout : undefined) ?? to.write.bind(to);
-    send(text, (error) => {
-      if (error && (error as { code?: unknown }).code !== "EPIPE")
-        reject(asFileError("write to", stream, error));
-      else resolve();
-    });
+    try {
+      send(text, settle);
+    } catch (error) {
+      // Deno throws what Node gives the callback.
+      settle(error);
+    }
   });
 }
+
+/** What a stream failed by, which it does not recover from. */
+const failures = new Map<Stream, unknown>();
 
 const guarded = new Set<Stream>();
 

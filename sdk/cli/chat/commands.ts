@@ -1,6 +1,6 @@
 import { CapstanError, show } from "../../../models/index.ts";
 import { nearestName } from "../../common/options.ts";
-import { dirname, exists, joinPath, writeFileAtomic } from "../../platform/index.ts";
+import { dirname, exists, fileSize, joinPath, writeFileAtomic } from "../../platform/index.ts";
 import { readCapsFor } from "../caps.ts";
 import { printTurns } from "../turns.ts";
 import type { Talk } from "./talk.ts";
@@ -131,8 +131,18 @@ async function save(talk: Talk, path: string): Promise<undefined> {
   if (messages.length === 0) {
     throw new CapstanError("bad_request", { action: "/save", need: "a conversation", found: "no messages" });
   }
+  if (((await fileSize(path)) ?? 0) > 0) await checkConversation(path);
   await writeFileAtomic(path, `${JSON.stringify({ model: model.id, conversation: messages }, null, 2)}\n`);
   await talk.io.print(`${countOf(talk)} in ${path}`);
+}
+
+/** A conversation may take the place of another one, and of nothing else. */
+async function checkConversation(path: string): Promise<void> {
+  const { readTranscript } = await import("../../science/experiment.ts");
+  await readTranscript(path).catch(() => {
+    const need = "a new file, or a conversation to replace";
+    throw wrong("/save", need, `another file, ${path}`);
+  });
 }
 
 async function load(talk: Talk, path: string): Promise<undefined> {

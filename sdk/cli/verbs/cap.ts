@@ -3,6 +3,7 @@ import { cap, readAxis } from "../../science/index.ts";
 import { verb } from "../io.ts";
 import { command, modelArguments, pathArgument } from "../next.ts";
 import { layerRange, realNumber } from "../options.ts";
+import { checkReplaces } from "../outputs.ts";
 
 interface Options {
   layers?: { start: number; end: number };
@@ -34,6 +35,7 @@ export function addCap(program: Command): void {
     )
     .action(
       verb(async (io, options: Options, path: string) => {
+        await checkReplaces(options.out, "capstan.cap");
         const axis = await readAxis(path);
         const caps = cap(axis, {
           ...(options.layers === undefined ? {} : { layers: options.layers }),

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { CapstanError } from "../../../models/index.ts";
 import { generate } from "../../inference/generate.ts";
-import { joinPath, makeFolder, packageFile, remove, shortPath } from "../../platform/index.ts";
+import { exists, joinPath, packageFile, remove, shortPath, writeFileAtomic } from "../../platform/index.ts";
 import {
   type Axis,
   type Caps,
@@ -94,6 +94,7 @@ export function addDemo(program: Command): void {
   command.action(
     verb(async (io, options: Options) => {
       const began = performance.now();
+      await checkFolder(options.out);
       const model = await loadModel(io, options);
       try {
         await io.print(
@@ -110,7 +111,6 @@ export function addDemo(program: Command): void {
 
 async function runDemo(io: Io, model: Model, options: Options, began: number): Promise<void> {
   const file = (name: string) => joinPath(options.out, name);
-  await makeFolder(options.out);
   const recipe = await readRecipe(model);
   const { axis, collected } = await makeAxis(io, model, recipe, options);
   const caps = cap(axis);
@@ -141,6 +141,29 @@ async function runDemo(io: Io, model: Model, options: Options, began: number): P
     drifts,
     files,
   });
+}
+
+/** In the run of a demo, which the next demo there removes: no other run is its to remove. */
+const MARK = "made_by_demo";
+
+/**
+ * Refuses a folder that holds a run, an axis or caps that no demo made: a demo begins with new ones.
+ *
+ * @throws CapstanError `bad_request`
+ */
+async function checkFolder(out: string): Promise<void> {
+  if (await exists(joinPath(out, "run", MARK))) return;
+  for (const name of ["run", "axis.safetensors", "cap.safetensors"]) {
+    if (!(await exists(joinPath(out, name)))) continue;
+    const need = "a folder of its own, for it replaces run, axis and caps";
+    const found = `${joinPath(out, name)}, which no demo made`;
+    throw new CapstanError("bad_request", {
+      action: "demo",
+      need,
+      found,
+      fix: "Give another --out, or remove it.",
+    });
+  }
 }
 
 /** The pictures; a machine without vega goes without them, and stderr says so. */
@@ -250,6 +273,7 @@ async function makeAxis(
   await printPlan(io, model, recipe, given);
   // A demo shows the work; a run left by an earlier one would leave nothing to do.
   await remove(folder);
+  await writeFileAtomic(joinPath(folder, MARK), "");
   const began = performance.now();
   const run = await collect(model, {
     ...given,

@@ -3,6 +3,7 @@ import { type Axis, fit } from "../../science/index.ts";
 import { type Io, verb } from "../io.ts";
 import { command, pathArgument } from "../next.ts";
 import { wholeNumber } from "../options.ts";
+import { checkReplaces } from "../outputs.ts";
 
 interface Options {
   out: string;
@@ -32,6 +33,7 @@ export function addFit(program: Command): void {
     )
     .action(
       verb(async (io, options: Options, run: string) => {
+        await checkReplaces(options.out, "capstan.axis");
         const axis = await fit(run, {
           ...(options.judge_id === undefined ? {} : { judge_id: options.judge_id }),
           ...(options.min_count === undefined ? {} : { min_count: options.min_count }),

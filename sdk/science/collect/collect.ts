@@ -169,7 +169,14 @@ export async function prepare(model: Model, options: CollectOptions): Promise<Pr
   const manifest = manifestOf(model, roles, questions, recipe, options);
   const judge = await judgeFor(model, recipe, manifest, options.judge);
   judge?.checkRoles?.([...roles.keys()].filter((role) => role !== DEFAULT_ROLE));
-  return { manifest, plan: planOf(model, roles, recipe, manifest, options), judge, bad };
+  const plan = planOf(model, roles, recipe, manifest, options);
+  judge?.checkKeys?.(keysOf(plan));
+  return { manifest, plan, judge, bad };
+}
+
+/** Of the responses that need a score. */
+function* keysOf(plan: Iterable<PlannedResponse>): Generator<string> {
+  for (const { key, role } of plan) if (role !== DEFAULT_ROLE) yield key;
 }
 
 /** The judge prompts as the manifest keeps them, where there are any. */

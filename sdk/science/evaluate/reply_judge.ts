@@ -1,5 +1,7 @@
 import { CapstanError, show } from "../../../models/index.ts";
+import { unlessStuck } from "../../platform/index.ts";
 import { contentText } from "../../text/index.ts";
+import { noAnswer } from "../judge/judge.ts";
 import type { JudgeCheck } from "./checks.ts";
 import type { SuiteItem } from "./suites.ts";
 
@@ -30,9 +32,10 @@ export async function askJudge(
   signal: AbortSignal,
 ): Promise<number | null> {
   const prompt = filled(check.prompt, lastQuestion(item), reply);
-  const score = await judge.score({ item, reply, prompt }, signal);
-  if (score === null || (typeof score === "number" && Number.isFinite(score))) return score;
   const action = `judge the reply to ${item.suite} ${item.id}`;
+  const answer = judge.score({ item, reply, prompt }, signal);
+  const score = await unlessStuck(answer, () => noAnswer(action), signal);
+  if (score === null || (typeof score === "number" && Number.isFinite(score))) return score;
   throw new CapstanError("judge", { action, need: "a number, or null for none", found: show(score) });
 }
 

@@ -1,4 +1,5 @@
 import { CapstanError, show } from "../../../models/index.ts";
+import { unlessStuck } from "../../platform/index.ts";
 import type { Model } from "../../types.ts";
 import { type Recipe, readJson } from "../recipe/recipe.ts";
 import type { ResponseRecord } from "../run/records.ts";
@@ -33,6 +34,8 @@ export interface Judge {
   readonly concurrency?: number;
   /** Throws for roles that it could not judge, naming them, before anything is generated. */
   checkRoles?(roles: readonly string[]): void;
+  /** Throws where it can score none of the responses of these keys, before anything is generated. */
+  checkKeys?(keys: Iterable<string>): void;
   /** Whether it can be asked at all: called before anything is generated. */
   check?(signal?: AbortSignal): Promise<void>;
   /** Which prompt a role is judged by: scores under another one are asked for again. */
@@ -100,15 +103,23 @@ async function answerOf(
   response: ResponseRecord,
   signal: AbortSignal | undefined,
 ): Promise<Score | undefined> {
+  const action = `judge response ${response.key} by ${judge.id}`;
   try {
-    return await judge.score(response, signal);
+    return await unlessStuck(judge.score(response, signal), () => noAnswer(action), signal);
   } catch (cause) {
     if (cause instanceof CapstanError || signal?.aborted) throw cause;
     const parts = {
-      action: `judge response ${response.key} by ${judge.id}`,
+      action,
       need: "a score",
       found: `an error, ${show(String((cause as Error)?.message ?? cause))}`,
     };
     throw new CapstanError("judge", parts, { cause });
   }
+}
+
+/** A judge whose promise nothing can settle any more. */
+export function noAnswer(action: string): CapstanError {
+  const found = "a judge that never answers, and nothing left to wait for";
+  const fix = "What it returns must settle; null is a score, too.";
+  return new CapstanError("judge", { action, need: "a score", found, fix });
 }

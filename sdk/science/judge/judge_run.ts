@@ -49,9 +49,10 @@ export async function planJudging(source: Run | string | RunStore, given: JudgeO
   const options = readOptions("judge responses", given, OPTIONS);
   const run = await openRun(source, false);
   const judge = await readJudge(judgeOf(options), await contextOf(run.manifest, options.roles));
-  const { total, missing, roles } = toJudge(run, judge);
+  const { keys, missing, roles } = toJudge(run, judge);
   judge.checkRoles?.(roles);
-  return await planOf(judge, run.read(missing), total);
+  if (missing.length > 0) judge.checkKeys?.(keys);
+  return await planOf(judge, run.read(missing), keys.length);
 }
 
 function isStore(source: Run | string | RunStore): source is string | RunStore {

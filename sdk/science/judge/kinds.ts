@@ -62,6 +62,21 @@ export function scoresJudge(lines: readonly unknown[], id: string, name: string)
   }
   return {
     id,
+    checkKeys(keys) {
+      let first: string | undefined;
+      for (const key of keys) {
+        if (scores.has(key)) return;
+        first ??= key;
+      }
+      if (first === undefined) return;
+      const [known = "none at all"] = scores.keys();
+      throw new CapstanError("bad_file", {
+        action: `read ${name}`,
+        need: `scores of this run's responses, by keys such as ${first}`,
+        found: `${scores.size} of others, such as ${known}`,
+        fix: "The keys are those of the run's responses.jsonl.",
+      });
+    },
     score({ key }) {
       const score = scores.get(key);
       return score === undefined ? { score: null, error: `no score of this key in ${name}` } : { score };

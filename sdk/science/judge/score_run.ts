@@ -9,21 +9,21 @@ import { type Judge, type Score, scoreOf } from "./judge.ts";
 /** Refusals before anything is scored that show the judge to be at fault, and not the responses. */
 const MOST_REFUSALS = 3;
 
-/** Responses of a run that need a score, keys of those that this judge has not scored, and their roles. */
-export function toJudge(run: Run, judge: Judge): { total: number; missing: string[]; roles: string[] } {
+/** Keys of a run's responses that need a score, of those that this judge has not scored, and the roles of these. */
+export function toJudge(run: Run, judge: Judge): { keys: string[]; missing: string[]; roles: string[] } {
   const known = run.scoresOf(judge.id);
+  const keys: string[] = [];
   const missing: string[] = [];
   const roles = new Set<string>();
-  let total = 0;
   for (const { key, role } of run.responses.values()) {
     if (role === DEFAULT_ROLE) continue;
-    total += 1;
+    keys.push(key);
     const score = known.get(key);
     if (score !== undefined && score.prompt === judge.promptOf?.(role)) continue;
     missing.push(key);
     roles.add(role);
   }
-  return { total, missing, roles: [...roles] };
+  return { keys, missing, roles: [...roles] };
 }
 
 /**
@@ -37,9 +37,11 @@ export async function scoreRun(
   judge: Judge,
   options: { signal?: AbortSignal | undefined; on_progress?: OnProgress | undefined },
 ): Promise<void> {
-  const { total, missing, roles } = toJudge(run, judge);
+  const { keys, missing, roles } = toJudge(run, judge);
+  const total = keys.length;
   if (missing.length > 0) {
     judge.checkRoles?.(roles);
+    judge.checkKeys?.(keys);
     const concurrency = judge.concurrency ?? 1;
     const done = total - missing.length;
     const meter = new ProgressMeter("judge", total, done, options.on_progress, concurrency);
