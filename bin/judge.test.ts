@@ -115,6 +115,23 @@ describe("the next command", () => {
     expect(await typed(`echo Hello | ${nextOf(capped)}`)).toMatchObject({ code: 0 });
   });
 
+  it("carries on the precision that one asked for, and a warning says where another is used", async () => {
+    const files = ["--out", "in q8"];
+    expect(await capstan(...COLLECT, ...files, "--dtype", "q8", "--judge", "all")).toMatchObject({ code: 0 });
+    const axis = ["--out", "q8.axis.safetensors"];
+    expect(await capstan("fit", "in q8", "--min_count", "1", ...axis)).toMatchObject({ code: 0 });
+    const capped = await capstan("cap", "q8.axis.safetensors", "--out", "q8.cap.safetensors");
+    const next = nextOf(capped);
+    expect(next).toMatch(/ chat --model .* --dtype q8 --cap q8\.cap\.safetensors$/);
+    expect((await typed(`echo Hello | ${next} --max_tokens 2`)).stderr).toBe("");
+    const other = await typed(
+      `printf 'Hello\\n/drift q8.axis.safetensors\\n' | ${next.replace("--dtype q8", "")} --max_tokens 2`,
+    );
+    expect(other.stderr).toMatch(
+      /^capstan: the axis was measured with weights in q8, and .* runs in bf16.*--dtype q8.*\n$/,
+    );
+  });
+
   it("of a demo on a model of one's own works as printed; the demo says how much it does", async () => {
     const demo = await capstan("demo", "--model", "./it's my model", "--judge", "all", "--out", "the demo");
     expect(demo).toMatchObject({ code: 0 });

@@ -234,6 +234,8 @@ export interface Model extends AsyncDisposable {
   readonly id: string;
   /** What `load` was given, as `--model` takes it; null for a file source, and for an address with a query (a secret). */
   readonly source: string | null;
+  /** The `dtype` that `load` was given, `auto` where none; `device.dtype` is what came of it. */
+  readonly asked_dtype: NonNullable<LoadOptions["dtype"]>;
   /** `sha256:...` over config.json, the weight files' headers and samples of their data. */
   readonly digest: string;
   readonly spec: DecoderSpec;

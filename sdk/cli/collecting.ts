@@ -189,7 +189,7 @@ function wrong(need: string, found: string): CapstanError {
 
 /** Says what is odd about a run's files, on stderr, and what was skipped. */
 export async function printSkipped(io: Io, run: Run): Promise<void> {
-  for (const warning of run.warnings) await io.note(`capstan: ${warning}`);
+  for (const warning of run.warnings) await io.warn(warning);
   const { skipped } = run;
   if (skipped.length === 0) return;
   const prompts = skipped.filter(({ key }) => key !== undefined);

@@ -25,6 +25,8 @@ export interface Io {
   stream(text: string): Promise<void>;
   /** A line on stderr, under `--json` too. */
   note(text: string): Promise<void>;
+  /** What is odd and no error, on stderr under `--json` too: each text once, however often it comes up. */
+  warn(text: string): Promise<void>;
   /** The one machine-readable object; printed under `--json` alone. */
   result(value: unknown): Promise<void>;
   /** Progress on stderr: a line rewritten in place on a terminal, elsewhere a line every 30 s. */
@@ -115,6 +117,11 @@ function createIo(json: boolean, stop: Interruption): Io {
     progress.clear();
     await write("stdout", text);
   };
+  const note = async (text: string) => {
+    progress.clear();
+    await write("stderr", `${text}\n`);
+  };
+  const warned = new Set<string>();
   return {
     json,
     signal: stop.signal,
@@ -126,9 +133,11 @@ function createIo(json: boolean, stop: Interruption): Io {
     progress,
     print: (text = "") => people(`${text}\n`),
     stream: people,
-    note: async (text) => {
-      progress.clear();
-      await write("stderr", `${text}\n`);
+    note,
+    warn: async (text) => {
+      if (warned.has(text)) return;
+      warned.add(text);
+      await note(`capstan: ${text}`);
     },
     result: async (value) => {
       progress.clear();

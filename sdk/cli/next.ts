@@ -13,10 +13,19 @@ export function pathArgument(path: string): string {
   return path.startsWith("-") ? `./${path}` : path;
 }
 
-/** `--model` as a file of the experiment knows it; none where it is the embedded one. */
-export function modelArguments({ id, source }: { id: string; source?: string | null }): string[] {
+/** What a file of the experiment knows of how its model was loaded. */
+interface Loaded {
+  id: string;
+  source?: string | null;
+  /** Absent where none was asked for. */
+  dtype?: string;
+}
+
+/** `--model` and `--dtype` as a file of the experiment knows them; none where they are the defaults. */
+export function modelArguments({ id, source, dtype }: Loaded): string[] {
   const name = source ?? id;
-  return name === DEFAULT_MODEL ? [] : ["--model", pathArgument(name)];
+  const model = name === DEFAULT_MODEL ? [] : ["--model", pathArgument(name)];
+  return dtype === undefined ? model : [...model, "--dtype", dtype];
 }
 
 /** What follows a run: `fit` where it can be fitted, `judge` where nothing is scored; undefined where neither helps. */

@@ -105,7 +105,7 @@ export async function loadModel(io: Io, options: ModelOptions, is_interactive = 
       io.progress.update(`${stage === "pull" ? "pulling" : "loading"} ${bytes(done)} of ${bytes(total)}`),
   });
   io.progress.clear();
-  for (const warning of model.warnings) await io.note(`capstan: ${warning}`);
+  for (const warning of model.warnings) await io.warn(warning);
   return model;
 }
 

@@ -63,6 +63,7 @@ export async function loadOn(
     return new LoadedModel({
       id,
       source: namedSource(source),
+      asked_dtype: options.dtype ?? "auto",
       digest,
       decoder,
       defaults,

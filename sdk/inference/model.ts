@@ -29,6 +29,7 @@ import { ModelSession } from "./session.ts";
 export interface ModelParts {
   id: string;
   source: string | null;
+  asked_dtype: Model["asked_dtype"];
   digest: string;
   decoder: Decoder;
   device: Model["device"];
@@ -51,6 +52,7 @@ const DRAIN: Rules<{ signal?: AbortSignal | undefined }> = { signal: rules.signa
 export class LoadedModel implements Model {
   readonly id: string;
   readonly source: string | null;
+  readonly asked_dtype: Model["asked_dtype"];
   readonly digest: string;
   readonly spec: Model["spec"];
   readonly tokenizer: Tokenizer;
@@ -69,6 +71,7 @@ export class LoadedModel implements Model {
     this.#parts = parts;
     this.id = parts.id;
     this.source = parts.source;
+    this.asked_dtype = parts.asked_dtype;
     this.digest = parts.digest;
     this.spec = parts.decoder.spec;
     this.tokenizer = parts.tokenizer;

@@ -14,7 +14,7 @@ let is_listening = false;
  * abort it rejects with the signal's reason, and `work` is left to itself.
  *
  * @example
- * await unlessStuck(judge(response), () => new Error("the judge never answers"), signal);
+ * await unlessStuck(Promise.resolve(3), () => new Error("the judge never answers"));
  */
 export async function unlessStuck<T>(
   work: T | Promise<T>,
@@ -28,13 +28,16 @@ export async function unlessStuck<T>(
     end = reject;
   });
   const onIdle = () => end?.(stuck());
-  const onAbort = () => end?.(signal!.reason);
+  // A signal of this wait's own: of one with many listeners Node warns.
+  const own = signal === undefined ? undefined : AbortSignal.any([signal]);
+  const onAbort = () => end?.(own!.reason);
+  if (own?.aborted) onAbort();
   waits.push(onIdle);
-  signal?.addEventListener("abort", onAbort, { once: true });
+  own?.addEventListener("abort", onAbort, { once: true });
   try {
     return await Promise.race([work, ended]);
   } finally {
-    signal?.removeEventListener("abort", onAbort);
+    own?.removeEventListener("abort", onAbort);
     const at = waits.indexOf(onIdle);
     if (at >= 0) waits.splice(at, 1);
   }

@@ -1,6 +1,6 @@
 /** The experiment: collect, fit, cap, project, evaluate, and the files between them. */
 
-export { Axis, checkFits, type MadeOn, type RolePoint, readAxis } from "./axis/axis.ts";
+export { Axis, checkDtype, checkFits, type MadeOn, type RolePoint, readAxis } from "./axis/axis.ts";
 export type { FitOptions } from "./axis/fit.ts";
 export { countThatFits, type LeftOut } from "./axis/scored_roles.ts";
 export { type CapOptions, Caps, cap, randomControl, readCaps } from "./caps/caps.ts";

@@ -1,12 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { JUDGE, NAMES, OPTIONS, ROLES } from "../../testing/fakes/fake_experiment.ts";
 import { D_MODEL, fakeModel, N_LAYERS, plantedAxis } from "../../testing/fakes/fake_model.ts";
-import { Axis, checkFits, readAxis } from "./axis/axis.ts";
+import type { Model } from "../types.ts";
+import { Axis, checkDtype, checkFits, readAxis } from "./axis/axis.ts";
 import { fit as fitAxis } from "./axis/fit.ts";
 import { cap, randomControl, readCaps } from "./caps/caps.ts";
 import { type CollectOptions, collect } from "./collect/collect.ts";
 import { publishedRange } from "./layers.ts";
 import { cosine } from "./numbers/vectors.ts";
+import { drift } from "./project/drift.ts";
+import { project } from "./project/project.ts";
 import type { Run } from "./run/run.ts";
 import { memoryStore, type RunStore } from "./run/store.ts";
 
@@ -235,6 +238,30 @@ describe("cap", () => {
     expect(below / values.length).toBeCloseTo(0.3, 1);
     expect(control.data.vectors).not.toEqual(randomControl(axis, caps, 2).data.vectors);
     expect(() => randomControl(axis, caps, 5)).toThrow(/an index below 5/);
+  });
+});
+
+describe("the precision that an axis was measured in", () => {
+  it("goes with axis and caps, and another one is a warning", async () => {
+    const q8: Model = { ...model, asked_dtype: "q8", device: { ...model.device, dtype: "q8" } };
+    const run = await collect(q8, OPTIONS);
+    expect(run.manifest.model).toMatchObject({ id: model.id, dtype: "q8" });
+    const own = await fitAxis(run, { min_count: 4 });
+    const caps = await readCaps(cap(own).toBytes());
+    expect([own.dtype, caps.dtype, caps.model.dtype]).toEqual(["q8", "q8", "q8"]);
+    for (const file of [own, caps]) {
+      expect(checkDtype(q8, file)).toEqual([]);
+      expect(checkDtype(model, file)).toEqual([
+        expect.stringMatching(/in q8, and .* runs in f32.*--dtype q8/),
+      ]);
+    }
+    const talk = [{ role: "user", content: "hello" }];
+    expect((await project(model, talk, { axis: own })).warnings).toHaveLength(1);
+    expect((await project(q8, talk, { axis: own })).warnings).toEqual([]);
+    const played = await drift(model, { name: "x", turns: ["hello"] }, { axis: own, caps, layer: 3 });
+    expect(played.warnings).toHaveLength(1);
+    // Older files do not say.
+    expect(checkDtype(model, { dtype: undefined })).toEqual([]);
   });
 });
 

@@ -150,6 +150,7 @@ export function fakeModel(options: FakeOptions = {}): Model {
   const model: Model = {
     id: options.id ?? "fake",
     source: null,
+    asked_dtype: "auto",
     n_ctx: options.n_ctx ?? Number.POSITIVE_INFINITY,
     digest: options.digest ?? "sha256:fake",
     spec: SPEC,

@@ -101,7 +101,7 @@ async function showDrift(talk: Talk, argument: string): Promise<undefined> {
   // One layer for caps on and off, so that the two can be compared.
   const { layer, note } = readingLayer(axis, talk.cap?.caps.hooks ?? [], undefined, "/drift");
   const result = await project(model, messages, { axis, hooks, layer, signal: io.signal });
-  for (const warning of result.warnings) await io.note(`capstan: ${warning}`);
+  for (const warning of result.warnings) await io.warn(warning);
   const why = note === undefined ? "" : `; at its own layer ${axis.target_layer} the caps change nothing`;
   await io.print(`on ${path}${hooks.length > 0 ? ", under the caps" : ""}${why}`);
   await printTurns(io, result);

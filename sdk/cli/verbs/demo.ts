@@ -125,7 +125,7 @@ async function runDemo(io: Io, model: Model, options: Options, began: number): P
   const seconds = (performance.now() - began) / 1000;
   await io.print(`Wrote, in ${duration(seconds)}:`);
   for (const path of files) await io.print(`  ${shortPath(path)}`);
-  const named = modelArguments(model);
+  const named = argumentsOf(model, options);
   const cap_path = pathArgument(shortPath(file("cap.safetensors")));
   await io.print(`\nNext: ${nextCommand("chat", ...named, "--cap", cap_path)}`);
   if (evaluation !== null) await io.print(`Next: ${nextCommand("evaluate", ...named)}`);
@@ -214,6 +214,15 @@ async function tryCap(io: Io, model: Model, axis: Axis, caps: Caps, { limit }: O
 
 /** A file of the embedded model, whose roles and conversations serve models without their own. */
 const embedded = (name: string) => packageFile(`models/${DEFAULT_MODEL}/${name}`);
+
+/** How the model was loaded, for the next command. */
+function argumentsOf(model: Model, { device = "auto", dtype = "auto", n_ctx }: Options): string[] {
+  return [
+    ...modelArguments({ id: model.id, source: model.source, ...(dtype === "auto" ? {} : { dtype }) }),
+    ...(device === "auto" ? [] : ["--device", device]),
+    ...(n_ctx === undefined ? [] : ["--n_ctx", String(n_ctx)]),
+  ];
+}
 
 /** What collect is given: the recipe's, where the model has one and nothing else was asked for. */
 async function collecting(io: Io, recipe: Recipe, options: Options): Promise<CollectOptions> {

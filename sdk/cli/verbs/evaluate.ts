@@ -74,6 +74,7 @@ The format of suites: docs/formats.md.`,
           signal: io.signal,
           on_progress: showProgress(io),
         });
+        for (const warning of result.warnings) await io.warn(warning);
         await printEvaluation(io, result);
         if (result.out !== null) await io.print(`replies kept in ${result.out}`);
         await io.result(result);

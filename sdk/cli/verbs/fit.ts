@@ -34,11 +34,15 @@ export function addFit(program: Command): void {
     .action(
       verb(async (io, options: Options, run: string) => {
         await checkReplaces(options.out, "capstan.axis");
+        const warnings: string[] = [];
         const axis = await fit(run, {
           ...(options.judge_id === undefined ? {} : { judge_id: options.judge_id }),
           ...(options.min_count === undefined ? {} : { min_count: options.min_count }),
           ...(options.target_layer === undefined ? {} : { target_layer: options.target_layer }),
-          on_warning: (text) => void io.note(`capstan: ${text}`),
+          on_warning: (text) => {
+            warnings.push(text);
+            void io.warn(text);
+          },
           signal: io.signal,
         });
         await axis.save(options.out);
@@ -46,7 +50,7 @@ export function addFit(program: Command): void {
         const next = command("cap", pathArgument(options.out));
         await io.print(`wrote ${options.out}`);
         await io.print(`Next: ${next}`);
-        await io.result({ out: options.out, ...axisSummary(axis), next });
+        await io.result({ out: options.out, ...axisSummary(axis), warnings, next });
         return undefined;
       }),
     );

@@ -63,11 +63,17 @@ Examples:
           return undefined;
         }
         const run = await judge(folder, given);
-        for (const warning of run.warnings) await io.note(`capstan: ${warning}`);
+        for (const warning of run.warnings) await io.warn(warning);
         const next = afterRun(run, folder);
         await printScores(io, run, folder);
         await io.print(next === undefined ? NOTHING : `Next: ${next}`);
-        await io.result({ run: folder, ...scoresOf(run), judges: run.judges, next: next ?? null });
+        await io.result({
+          run: folder,
+          ...scoresOf(run),
+          judges: run.judges,
+          warnings: run.warnings,
+          next: next ?? null,
+        });
         return undefined;
       }),
     );

@@ -55,7 +55,7 @@ export function addProject(program: Command): void {
           signal: io.signal,
           on_progress: showProgress(io),
         });
-        for (const warning of result.warnings) await io.note(`capstan: ${warning}`);
+        for (const warning of result.warnings) await io.warn(warning);
         await printTurns(io, result);
         await io.result(result);
         return undefined;

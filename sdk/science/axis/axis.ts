@@ -49,6 +49,11 @@ export class Axis {
     return this.#digest;
   }
 
+  /** How that model's weights were stored when the responses were made. */
+  get dtype(): string {
+    return this.data.made.dtype;
+  }
+
   /** Layers of that model. */
   get n_layers(): number {
     return this.data.n_layers;
@@ -235,5 +240,23 @@ export function checkFits(
   if (file.model.digest === model.digest) return [];
   return [
     `the ${what} was made on ${file.model.id} (${file.model.digest}), not on ${model.id} (${model.digest})`,
+  ];
+}
+
+/**
+ * Compares how a model stores its weights with how they were stored when an axis or caps were measured: a floor that was
+ * measured on q8 is another one on bf16. Gives a warning to show where they differ.
+ * @example
+ * for (const warning of checkDtype(model, axis)) console.warn(warning);
+ */
+export function checkDtype(
+  model: { id: string; device: { dtype: string } },
+  file: { dtype?: string | undefined },
+): string[] {
+  const { dtype } = model.device;
+  if (file.dtype === undefined || file.dtype === dtype) return [];
+  return [
+    `the axis was measured with weights in ${file.dtype}, and ${model.id} runs in ${dtype}: projections and floors are not ` +
+      `quite the same. dtype ${file.dtype} (--dtype ${file.dtype}) makes them alike`,
   ];
 }

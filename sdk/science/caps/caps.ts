@@ -37,6 +37,8 @@ const OPTIONS: Rules<CapOptions> = {
 /** What caps hold, as `*.cap.safetensors` keeps it. */
 export interface CapsData {
   model: Manifest["model"];
+  /** How the weights were stored when the axis was measured; absent in files of an older version. */
+  dtype?: string;
   n_layers: number;
   d_model: number;
   /** The capped layers, [n]. */
@@ -106,6 +108,11 @@ export class Caps {
   /** The model they were made for. */
   get model(): CapsData["model"] {
     return this.data.model;
+  }
+
+  /** How that model's weights were stored when the axis was measured; undefined where the file does not say. */
+  get dtype(): string | undefined {
+    return this.data.dtype;
   }
 
   /** Layers of that model. */
@@ -236,6 +243,7 @@ function capsOf(
   for (const [i, vector] of vectors.entries()) all.set(vector, i * axis.d_model);
   return new Caps({
     model: axis.model,
+    dtype: axis.dtype,
     n_layers: axis.n_layers,
     d_model: axis.d_model,
     layers: Int32Array.from(layers),
@@ -282,6 +290,7 @@ export async function readCaps(input: FileInput): Promise<Caps> {
   const d_model = file.json<number>("d_model", rules.whole(1));
   const data: CapsData = {
     model: file.json("model", MODEL),
+    ...(file.hasMetadata("dtype") ? { dtype: file.json<string>("dtype", rules.text) } : {}),
     n_layers: file.json("n_layers", rules.whole(1)),
     d_model,
     layers: file.i32("layers", [n]),

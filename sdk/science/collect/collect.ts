@@ -246,7 +246,12 @@ function manifestOf(
   return {
     format: "capstan.run",
     format_version: 1,
-    model: { id: model.id, digest: model.digest, ...(model.source ? { source: model.source } : {}) },
+    model: {
+      id: model.id,
+      digest: model.digest,
+      ...(model.source ? { source: model.source } : {}),
+      ...(model.asked_dtype === "auto" ? {} : { dtype: model.asked_dtype }),
+    },
     dtype: model.device.dtype,
     site: "hook_resid_post",
     n_layers: model.spec.n_layers,

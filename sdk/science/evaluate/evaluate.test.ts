@@ -267,6 +267,12 @@ describe("an evaluation in a folder", () => {
     await truncate(join(folder, "judgements.jsonl"), 20);
     await evaluate(model, { ...options, out: folder });
     expect(await contents()).toEqual(expected);
+    await writeFile(path, text.replace('"reply":', '"ripley":'));
+    const repaired = await evaluate(model, { ...options, out: folder });
+    expect(repaired.warnings).toEqual([
+      expect.stringContaining("replies.jsonl has 1 damaged line: left out"),
+    ]);
+    expect(await contents()).toEqual(expected);
     await writeFile(join(folder, "evaluation.json"), "{}");
     await expect(evaluate(model, { ...options, out: folder })).rejects.toThrow(
       /need format "capstan\.evaluation"/,

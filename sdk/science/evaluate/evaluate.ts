@@ -3,7 +3,7 @@ import { readOptions } from "../../common/options.ts";
 import { checkModel } from "../../inference/check_model.ts";
 import { joinPath } from "../../platform/index.ts";
 import type { Model } from "../../types.ts";
-import { type Axis, checkFits } from "../axis/axis.ts";
+import { type Axis, checkDtype, checkFits } from "../axis/axis.ts";
 import { fit as fitAxis } from "../axis/fit.ts";
 import { type Caps, cap } from "../caps/caps.ts";
 import { collect } from "../collect/collect.ts";
@@ -67,7 +67,7 @@ export async function evaluate(model: Model, given: EvaluateOptions = {}): Promi
   const warnings = [
     ...new Set([
       ...(axis === null ? [] : checkFits(model, axis, "axis")),
-      ...(caps === null ? [] : checkFits(model, caps, "caps")),
+      ...(caps === null ? [] : [...checkFits(model, caps, "caps"), ...checkDtype(model, caps)]),
     ]),
   ];
   const conditions = conditionsOf(axis, caps, controlsOf(options.controls, axis, caps));
@@ -87,7 +87,9 @@ export async function evaluate(model: Model, given: EvaluateOptions = {}): Promi
     warnings,
   };
   await folder.finish(replies, result);
-  return { ...result, out: typeof options.out === "string" ? options.out : null };
+  // Of the folder as it was found, which has no place in what it becomes.
+  const said = [...warnings, ...folder.warnings];
+  return { ...result, warnings: said, out: typeof options.out === "string" ? options.out : null };
 }
 
 const needsJudge = (items: readonly SuiteItem[]) =>

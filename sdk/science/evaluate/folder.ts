@@ -24,6 +24,8 @@ const SUMMARY = "summary.json";
  * that an evaluation has the same bytes however often it was interrupted.
  */
 export class EvaluationFolder implements AsyncDisposable {
+  /** What is odd about its files, a sentence each. */
+  readonly warnings: readonly string[];
   readonly replies: Map<string, ReplyRecord>;
   readonly judgements: Map<string, JudgementRecord>;
   readonly #store: RunStore;
@@ -31,12 +33,8 @@ export class EvaluationFolder implements AsyncDisposable {
   readonly #reply_lines: Gathering<ReplyRecord>;
   readonly #judgement_lines: Gathering<JudgementRecord>;
 
-  private constructor(
-    store: RunStore,
-    lock: AsyncDisposable,
-    replies: ReplyRecord[],
-    judgements: JudgementRecord[],
-  ) {
+  private constructor(store: RunStore, lock: AsyncDisposable, { replies, judgements, warnings }: Begun) {
+    this.warnings = warnings;
     this.#store = store;
     this.#lock = lock;
     this.replies = new Map(replies.map((record) => [keyOf(record), record]));
@@ -58,8 +56,7 @@ export class EvaluationFolder implements AsyncDisposable {
     const lock = await store.lock();
     try {
       await removeLeftovers(store);
-      const [replies, judgements] = await begin(store, manifest);
-      return new EvaluationFolder(store, lock, replies, judgements);
+      return new EvaluationFolder(store, lock, await begin(store, manifest));
     } catch (error) {
       await lock[Symbol.asyncDispose]();
       throw error;
@@ -105,19 +102,23 @@ export class EvaluationFolder implements AsyncDisposable {
   }
 }
 
+interface Begun {
+  replies: ReplyRecord[];
+  judgements: JudgementRecord[];
+  warnings: string[];
+}
+
 /** What a folder holds of an evaluation; its manifest is there afterwards. */
-async function begin(
-  store: RunStore,
-  manifest: EvaluationManifest,
-): Promise<[ReplyRecord[], JudgementRecord[]]> {
+async function begin(store: RunStore, manifest: EvaluationManifest): Promise<Begun> {
   const bytes = await store.read(MANIFEST);
   if (bytes === undefined && (await store.size(REPLIES)) !== undefined) throw lacksManifest(store);
   const whole =
     bytes === undefined ? manifest : continued(parseEvaluation(bytes, store.name), manifest, store.name);
   const text = `${JSON.stringify(whole, null, 2)}\n`;
   if (bytes === undefined || new TextDecoder().decode(bytes) !== text) await store.write(MANIFEST, text);
-  const replies = await readWhole(store, REPLIES, isReply);
-  return [replies, await readWhole(store, JUDGEMENTS, isJudgement)];
+  const warnings: string[] = [];
+  const replies = await readWhole(store, REPLIES, isReply, warnings);
+  return { replies, judgements: await readWhole(store, JUDGEMENTS, isJudgement, warnings), warnings };
 }
 
 /** Appends records to a file as lines with checksums. */
@@ -125,15 +126,25 @@ function appender<T extends object>(store: RunStore, file: string): Gathering<T>
   return new Gathering((records) => store.append(file, records.map(toLine).join("\n")));
 }
 
-/** The whole records of a file. What was cut stays as a line that nobody reads until `finish`. */
+/**
+ * The whole records of a file. What was cut by a kill stays as a line that nobody reads until `finish`; other damage is said.
+ */
 async function readWhole<T extends object>(
   store: RunStore,
   file: string,
   isRecord: (value: unknown) => value is T,
+  warnings: string[],
 ): Promise<T[]> {
   const records: T[] = [];
-  for await (const { record } of readLines(store, file)) {
+  const size = await store.size(file);
+  let damaged = 0;
+  for await (const { record, end } of readLines(store, file)) {
     if (record !== undefined && isRecord(record)) records.push(record);
+    else if (end !== size) damaged += 1;
+  }
+  if (damaged > 0) {
+    const lines = damaged === 1 ? "1 damaged line" : `${damaged} damaged lines`;
+    warnings.push(`${store.name}/${file} has ${lines}: left out; what was there is made again.`);
   }
   return records;
 }

@@ -5,7 +5,7 @@ import { checkModel } from "../../inference/check_model.ts";
 import { generate } from "../../inference/generate.ts";
 import { readText } from "../../platform/index.ts";
 import type { Message, Model, TemplateArgs } from "../../types.ts";
-import { type Axis, checkFits } from "../axis/axis.ts";
+import { type Axis, checkDtype, checkFits } from "../axis/axis.ts";
 import type { Caps } from "../caps/caps.ts";
 import { hasSystemRole } from "../collect/plan.ts";
 import { checkCheck, passes, type TextCheck } from "../evaluate/checks.ts";
@@ -98,8 +98,13 @@ export async function drift(model: Model, script: DriftScript, given: DriftOptio
   await checkScript(script, "the script", "bad_request");
   const { caps } = options;
   const { layer, note } = readingLayer(axis, caps?.hooks ?? [], options.layer, "drift");
-  const warnings = [...checkFits(model, axis, "axis"), ...(note === undefined ? [] : [note])];
-  if (caps !== undefined) warnings.push(...checkFits(model, caps, "caps"));
+  const warnings = [
+    ...checkFits(model, axis, "axis"),
+    ...(caps === undefined ? [] : checkFits(model, caps, "caps")),
+    ...checkDtype(model, axis),
+    ...(caps === undefined ? [] : checkDtype(model, caps)),
+    ...(note === undefined ? [] : [note]),
+  ];
   const total = (script.turns.length + (script.ask === undefined ? 0 : 1)) * (caps === undefined ? 1 : 2);
   const meter = new ProgressMeter("drift", total, 0, options.on_progress);
   const sides = [[], ...(caps === undefined ? [] : [caps.hooks])];

@@ -4,7 +4,7 @@ import { type Rules, readOptions } from "../../common/options.ts";
 import { checkModel } from "../../inference/check_model.ts";
 import { readText } from "../../platform/index.ts";
 import type { Message, Model, QueueOptions, Span, TemplateArgs } from "../../types.ts";
-import { type Axis, checkFits } from "../axis/axis.ts";
+import { type Axis, checkDtype, checkFits } from "../axis/axis.ts";
 import { checkAxis } from "../inputs.ts";
 import { residPost } from "../layers.ts";
 import type { OnProgress } from "../progress.ts";
@@ -89,7 +89,11 @@ export async function project(
   const axis = checkAxis(options.axis, "project");
   const messages = await readTranscript(transcript);
   const { layer, note } = readingLayer(axis, options.hooks ?? [], options.layer, "project");
-  const warnings = [...checkFits(model, axis, "axis"), ...(note === undefined ? [] : [note])];
+  const warnings = [
+    ...checkFits(model, axis, "axis"),
+    ...checkDtype(model, axis),
+    ...(note === undefined ? [] : [note]),
+  ];
   const threshold = options.threshold ?? axis.percentile(layer, 25);
   const window = checkWindow(options.window ?? model.n_ctx, model.n_ctx);
   const windows = windowsOf(messages, window, (part) =>

@@ -66,6 +66,13 @@ export async function readContents(store: RunStore, repair: boolean): Promise<Co
   return contents;
 }
 
+/** By file: what brings back what a damaged line held. */
+const REMADE: Readonly<Record<string, string>> = {
+  [RESPONSES]: "capstan collect with the same settings makes again what was there",
+  [SCORES]: "capstan judge scores again what was there",
+  [SKIPPED]: "capstan collect notes again what it skips",
+};
+
 async function readRecords<T extends object>(
   store: RunStore,
   file: string,
@@ -86,11 +93,12 @@ async function readRecords<T extends object>(
     else damaged += 1;
   }
   if (damaged > 0) {
-    const what = repair ? "removed; what they held is made again" : "left out";
-    warnings.push(
-      `${store.name}/${file} has ${damaged} damaged ${damaged === 1 ? "line" : "lines"}: ${what}.`,
-    );
+    const lines = damaged === 1 ? "1 damaged line" : `${damaged} damaged lines`;
+    warnings.push(`${store.name}/${file} has ${lines}: ${repair ? "removed" : "left out"}; ${REMADE[file]}.`);
   }
+  // Its writer goes on from there; whoever only reads has less than was meant.
+  if (is_cut && !repair)
+    warnings.push(`${store.name}/${file} is cut in its last line: left out; ${REMADE[file]}.`);
   if (!repair || (damaged === 0 && !is_cut)) return;
   await store.write(file, wholeLines(store, file, isWhole));
   await readRecords(store, file, isRecord, false, [], take);

@@ -8,6 +8,7 @@ import { OPTIONS as EXPERIMENT } from "../../../testing/fakes/fake_experiment.ts
 import { calls, fakeModel } from "../../../testing/fakes/fake_model.ts";
 import { fit as fitAxis } from "../axis/fit.ts";
 import { type CollectOptions, collect } from "../collect/collect.ts";
+import { judge } from "../judge/judge_run.ts";
 import { toLine } from "./lines.ts";
 import { Run } from "./run.ts";
 import { memoryStore, type RunStore } from "./store.ts";
@@ -130,12 +131,36 @@ describe("a shard", () => {
 
 it("damaged lines in the middle are said, left out by readers and made again by collect", async () => {
   const found = await outcome((damaged) => flip(damaged.get("responses.jsonl")!, 200, 1));
-  expect(found.opened.warnings).toContain("run in memory/responses.jsonl has 1 damaged line: left out.");
-  expect(found.again.warnings).toEqual([
-    "run in memory/responses.jsonl has 1 damaged line: removed; what they held is made again.",
-  ]);
+  const remedy = "capstan collect with the same settings makes again what was there.";
+  const said = "run in memory/responses.jsonl has 1 damaged line:";
+  expect(found.opened.warnings).toContain(`${said} left out; ${remedy}`);
+  expect(found.again.warnings).toEqual([`${said} removed; ${remedy}`]);
   expect(found.made).toBe(1);
   expect(found.repaired).toEqual(axis);
+});
+
+it("judge says of damaged lines what brings them back, and scores again what is its own", async () => {
+  const damaged = copy();
+  flip(damaged.get("responses.jsonl")!, 200, 1);
+  flip(damaged.get("scores.jsonl")!, 20, 1);
+  const n = (await Run.open(memoryStore(copy()))).scores.size;
+  const run = await judge(memoryStore(damaged), { judge: EXPERIMENT.judge! });
+  expect(run.warnings.slice(0, 2)).toEqual([
+    "run in memory/responses.jsonl has 1 damaged line: removed; capstan collect with the same settings makes again what was there.",
+    "run in memory/scores.jsonl has 1 damaged line: removed; capstan judge scores again what was there.",
+  ]);
+  expect(run.scores.size).toBe(n);
+});
+
+it("a last line that is cut is nothing to its writer, and said to a reader", async () => {
+  const found = await outcome((files) => {
+    files.set("responses.jsonl", files.get("responses.jsonl")!.slice(0, -20));
+  });
+  expect(found.opened.warnings).toContain(
+    "run in memory/responses.jsonl is cut in its last line: left out; capstan collect with the same settings makes again what was there.",
+  );
+  expect(found.again.warnings).toEqual([]);
+  expect(found.made).toBe(1);
 });
 
 describe("a folder", () => {

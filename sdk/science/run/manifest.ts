@@ -6,8 +6,8 @@ import type { Recipe } from "../recipe/recipe.ts";
 export interface Manifest {
   format: "capstan.run";
   format_version: 1;
-  /** `source` is what was loaded, as a command would name it; read, not compared. */
-  model: { id: string; digest: string; source?: string };
+  /** `source` and `dtype` are what was loaded, as a command would name them (absent: `auto`); read, not compared. */
+  model: { id: string; digest: string; source?: string; dtype?: string };
   /** How the weights were stored on the device; mixing two in one run would mix two sets of numbers. */
   dtype: string;
   /** Where activations were read, in every layer. */
