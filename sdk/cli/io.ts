@@ -159,7 +159,8 @@ async function reportError(io: Io, stop: Interruption, error: unknown): Promise<
   const message = interrupted ? "interrupted; files written so far are complete" : text;
   // It may be stdout itself that fails.
   await io.result({ error: { code: interrupted ? "aborted" : code, message } }).catch(() => {});
-  await io.note(`capstan: ${message}`);
+  // It may have been said as a warning already.
+  await io.warn(message);
   if (code === "internal" && error instanceof Error && !interrupted) await io.note(error.stack ?? "");
   return stop.code ?? (code === "bad_request" ? EXIT.usage : EXIT.failed);
 }

@@ -115,6 +115,13 @@ export function wholeNumber(text: string): number {
   throw new InvalidArgumentError("A whole number from 0 is needed.");
 }
 
+/** As many of something as there must be one of. */
+export function wholeNumberFrom1(text: string): number {
+  const value = wholeNumber(text);
+  if (value >= 1) return value;
+  throw new InvalidArgumentError("A whole number from 1 is needed.");
+}
+
 /** Where a server listens. */
 export function portNumber(text: string): number {
   const value = wholeNumber(text);

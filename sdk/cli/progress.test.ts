@@ -89,3 +89,17 @@ function terminalLine(text: string): string {
   for (const part of text.split("\r")) shown = part + shown.slice(part.length);
   return shown;
 }
+
+it("sizes are shown below 1000 of their unit", () => {
+  const sizes = [0, 999_949, 999_950, 999_960, 1_000_000, 999_949_999, 999_950_000, 1_500_000_000];
+  expect(sizes.map(bytes)).toEqual([
+    "0.0 kB",
+    "999.9 kB",
+    "1.0 MB",
+    "1.0 MB",
+    "1.0 MB",
+    "999.9 MB",
+    "1.00 GB",
+    "1.50 GB",
+  ]);
+});

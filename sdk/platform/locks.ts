@@ -1,5 +1,5 @@
-import { abortedError } from "../../models/index.ts";
-import { attempt, makeFolder } from "./files.ts";
+import { abortedError, CapstanError } from "../../models/index.ts";
+import { attempt, fileKind, makeFolder } from "./files.ts";
 import { dirname, resolvePath } from "./paths.ts";
 import { system } from "./system.ts";
 
@@ -113,6 +113,11 @@ async function removeStale(
   path: string,
   isStale: (lock: SeenLock) => boolean,
 ): Promise<LockHolder | "nameless" | null> {
+  if ((await fileKind(path)) === "folder") {
+    const fix = "Remove it: the file that keeps a second writer out belongs there.";
+    const parts = { action: `lock ${path}`, need: "no folder of that name", found: "one", fix };
+    throw new CapstanError("bad_file", parts);
+  }
   return await attempt("unlock", path, async (fs) => {
     const look = async (file: string): Promise<SeenLock> => {
       const { mtimeMs } = await fs.stat(file);

@@ -73,7 +73,9 @@ export class TensorFile {
   static async read(input: FileInput, what: string, fix?: string): Promise<TensorFile> {
     if (typeof input === "string") {
       if ((await fileKind(input)) === "none") throw noFile(input, fix);
-      return new TensorFile(await readFile(input), input);
+      const bytes = await readFile(input);
+      if (bytes.length === 0) throw emptyFile(input, what, fix);
+      return new TensorFile(bytes, input);
     }
     if (input instanceof Uint8Array) return new TensorFile(input, what);
     const size = await input.files.size(input.name);
@@ -171,6 +173,11 @@ export class TensorFile {
     const parts = { action: `read ${this.name}`, need, found };
     return new CapstanError("bad_file", fix === undefined ? parts : { ...parts, fix });
   }
+}
+
+function emptyFile(name: string, what: string, fix: string | undefined): CapstanError {
+  const parts = { action: `read ${name}`, need: `a file such as ${what}`, found: "an empty one" };
+  return new CapstanError("bad_file", fix === undefined ? parts : { ...parts, fix });
 }
 
 function noFile(name: string, fix: string | undefined): CapstanError {

@@ -82,6 +82,13 @@ describe("project", () => {
     expect(turns[3]!.alert).toBe(true);
   });
 
+  it("takes a role of the family's own where its template names it, and no other", async () => {
+    const said = [{ role: "narrator", content: "once" }, ...talk];
+    await expect(project(model, said, { axis })).rejects.toThrow(/found "narrator" in message 0/);
+    const own = fakeModel({ chat_template: "{% if m.role == 'narrator' %}{% endif %}" });
+    expect((await project(own, said, { axis })).turns[0]!.role).toBe("narrator");
+  });
+
   it("refuses what is no conversation", async () => {
     await expect(project(model, {} as never, { axis })).rejects.toThrow(/need messages, or/);
     await expect(project(model, [{ role: "user" }] as never, { axis })).rejects.toThrow(

@@ -2,6 +2,7 @@
 import type { FileSource, Tokenizer } from "../types.ts";
 
 export { contentText } from "./chat/content.ts";
+export { checkRoles } from "./chat/roles.ts";
 export { streamDecoder } from "./stream/stream.ts";
 
 /**

@@ -1,6 +1,7 @@
 import { CapstanError, show } from "../../../models/index.ts";
 import { nearestName } from "../../common/options.ts";
 import { dirname, exists, fileSize, joinPath, writeFileAtomic } from "../../platform/index.ts";
+import { checkRoles } from "../../text/index.ts";
 import { readCapsFor } from "../caps.ts";
 import { printTurns } from "../turns.ts";
 import type { Talk } from "./talk.ts";
@@ -147,7 +148,9 @@ async function checkConversation(path: string): Promise<void> {
 
 async function load(talk: Talk, path: string): Promise<undefined> {
   const { readTranscript } = await import("../../science/experiment.ts");
-  talk.messages = await readTranscript(path);
+  const messages = await readTranscript(path);
+  checkRoles(messages, talk.model.tokenizer.chat_template, `/load ${path}`);
+  talk.messages = messages;
   await talk.io.print(`${countOf(talk)} of ${path}`);
   if (talk.messages.at(-1)!.role === "user") await talk.answer();
 }

@@ -27,7 +27,14 @@ import { collectingOf, items } from "../collecting.ts";
 import { type Io, verb } from "../io.ts";
 import { addJudgingOptions, type JudgingOptions, judgeOf } from "../judging.ts";
 import { modelArguments, command as nextCommand, pathArgument } from "../next.ts";
-import { addModelOptions, DEFAULT_MODEL, loadModel, type ModelOptions, wholeNumber } from "../options.ts";
+import {
+  addModelOptions,
+  DEFAULT_MODEL,
+  loadModel,
+  type ModelOptions,
+  wholeNumber,
+  wholeNumberFrom1,
+} from "../options.ts";
 import { count, duration } from "../progress.ts";
 import { showProgress } from "../science.ts";
 import { summarize } from "./collect.ts";
@@ -66,7 +73,7 @@ export function addDemo(program: Command): void {
     .command("demo")
     .description("the whole experiment: collect, fit, cap, generate, evaluate, plot")
     .option("--out <folder>", "where its files go", "capstan-demo")
-    .option("--limit <n>", "prompts of each group in the table", wholeNumber, 30)
+    .option("--limit <n>", "prompts of each group in the table", wholeNumberFrom1, 30)
     .option(
       "--roles <from...>",
       `as in collect; names and ranges without a folder are of the embedded model's (default: the recipe's, else ${FEW_ROLES.length} of those)`,
@@ -118,7 +125,12 @@ async function runDemo(io: Io, model: Model, options: Options, began: number): P
   await caps.save(file("cap.safetensors"));
 
   const replies = await compareReplies(io, model, caps);
-  const evaluation = recipe.suites?.test === undefined ? null : await tryCap(io, model, axis, caps, options);
+  const has_suite = recipe.suites?.test !== undefined;
+  if (!has_suite)
+    await io.print(
+      "No table of what the cap does: the model's capstan.json names no suite test (capstan evaluate --suites)\n",
+    );
+  const evaluation = has_suite ? await tryCap(io, model, axis, caps, options) : null;
   const drifts = await playDrift(io, model, recipe, axis, caps, options);
   const pictures = await drawPictures(io, axis, drifts, evaluation, model, options.out);
   const files = [file("axis.safetensors"), file("cap.safetensors"), ...pictures];

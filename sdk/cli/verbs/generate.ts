@@ -3,6 +3,7 @@ import { CapstanError } from "../../../models/index.ts";
 import { generate } from "../../inference/generate.ts";
 import { readText } from "../../platform/index.ts";
 import type { Caps } from "../../science/index.ts";
+import { checkRoles } from "../../text/index.ts";
 import type { Message, Model, Prompt } from "../../types.ts";
 import { readCapsFor } from "../caps.ts";
 import { type Io, verb } from "../io.ts";
@@ -64,6 +65,7 @@ Examples:
       const prompt = await readPrompt(io, withArgument(options, argument));
       const model = await loadModel(io, options);
       try {
+        if (isChat(prompt)) checkRoles(prompt, model.tokenizer.chat_template, "generate");
         const caps = options.cap === undefined ? undefined : await readCapsFor(io, model, options.cap);
         await run(io, model, prompt, options, caps);
       } finally {
@@ -71,6 +73,10 @@ Examples:
       }
     }),
   );
+}
+
+function isChat(prompt: Prompt): prompt is readonly Message[] {
+  return Array.isArray(prompt) && prompt.some((one) => typeof one === "object");
 }
 
 async function run(
@@ -140,6 +146,12 @@ async function readPrompt(io: Io, options: Options): Promise<Prompt> {
   const given = options.prompt === DASH ? await io.stdin.text("--prompt -") : options.prompt;
   // The line break that a shell adds is not part of what somebody says; of a rendered chat every one counts.
   const text = options.prompt === DASH && !is_rendered ? given.trimEnd() : given;
+  if (text.trim() === "") {
+    const fix =
+      "A shell makes that of a variable that is not set. An empty message is sent by --messages FILE.";
+    const parts = { action: "generate", need: "a prompt", found: "an empty text", fix };
+    throw new CapstanError("bad_request", parts);
+  }
   if (options.raw === true || is_rendered) return text;
   const system: Message[] = options.system === undefined ? [] : [{ role: "system", content: options.system }];
   return [...system, { role: "user", content: text }];

@@ -60,7 +60,9 @@ export function continued(
 /** Reads `evaluation.json`. Throws `bad_file` when it is not one. */
 export function parseEvaluation(bytes: Uint8Array, name: string): EvaluationManifest {
   const fail = (need: string, found: unknown, cause?: unknown) => {
-    const parts = { action: `read evaluation.json of ${name}`, need, found: show(found) };
+    const fix =
+      "Put back a copy of the file, or give another folder: without it nobody knows what the replies are of.";
+    const parts = { action: `read evaluation.json of ${name}`, need, found: show(found), fix };
     return new CapstanError("bad_file", parts, { cause });
   };
   let value: unknown;

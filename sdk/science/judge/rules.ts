@@ -43,7 +43,7 @@ export function bandOf(rules: RuleData, role: string): { min: number; max: numbe
     action: `judge responses as ${show(role)}`,
     need: "that role among the judge's roles",
     found: "none of that name",
-    fix: 'Add its min and max to the judge\'s data, or give another judge: an endpoint, "all", a function.',
+    fix: 'Add its min and max to the judge\'s data, or give another judge: an endpoint (--judge URL --judge_model NAME), "all" (--judge all), a function.',
   });
 }
 

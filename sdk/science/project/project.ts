@@ -3,6 +3,7 @@ import * as rules from "../../common/options.ts";
 import { type Rules, readOptions } from "../../common/options.ts";
 import { checkModel } from "../../inference/check_model.ts";
 import { readText } from "../../platform/index.ts";
+import { checkRoles } from "../../text/index.ts";
 import type { Message, Model, QueueOptions, Span, TemplateArgs } from "../../types.ts";
 import { type Axis, checkDtype, checkFits } from "../axis/axis.ts";
 import { checkAxis } from "../inputs.ts";
@@ -88,6 +89,7 @@ export async function project(
   const options = readOptions("project", given, OPTIONS);
   const axis = checkAxis(options.axis, "project");
   const messages = await readTranscript(transcript);
+  checkRoles(messages, model.tokenizer.chat_template, "project");
   const { layer, note } = readingLayer(axis, options.hooks ?? [], options.layer, "project");
   const warnings = [
     ...checkFits(model, axis, "axis"),
@@ -96,9 +98,10 @@ export async function project(
   ];
   const threshold = options.threshold ?? axis.percentile(layer, 25);
   const window = checkWindow(options.window ?? model.n_ctx, model.n_ctx);
-  const windows = windowsOf(messages, window, (part) =>
-    model.encodeChat(part, { ...options.template_args, add_generation_prompt: false }),
-  );
+  const encode = (part: readonly Message[]) =>
+    model.encodeChat(part, { ...options.template_args, add_generation_prompt: false });
+  const larger = `Give a larger window (--window), up to the model's n_ctx of ${model.n_ctx}, or cut the message.`;
+  const windows = windowsOf(messages, window, encode, window < model.n_ctx ? larger : undefined);
   const probe: Hook = { kind: "project", site: residPost(layer), vector: axis.direction(layer), name: PROBE };
   const hooks = [...(options.hooks ?? []), probe];
   const report = progressOf(windows, options.on_progress);

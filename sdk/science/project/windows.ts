@@ -24,12 +24,14 @@ export interface EncodedWindow extends Window {
  * as much past as half the limit holds, and reads on as far as the limit goes: at most about twice the tokens in all.
  *
  * @param encode a chat of these messages, as the model reads it
+ * @param fix for the error: how there is more space
  * @throws CapstanError `context_overflow` for a message that does not fit with the system message alone
  */
 export function windowsOf(
   messages: readonly Message[],
   limit: number,
   encode: (messages: readonly Message[]) => EncodedChat,
+  fix = "Load the model with a larger n_ctx (--n_ctx), or cut the message.",
 ): EncodedWindow[] {
   const system = messages[0]?.role === "system" ? [0] : [];
   const read = (context: number, start: number, end: number): EncodedWindow => {
@@ -49,7 +51,7 @@ export function windowsOf(
       .map((at) => read(at, start, start + 1))
       .find((window) => fits(window, limit));
     if (first === undefined)
-      throw tooLong(messages, start, limit, read(start, start, start + 1).encoded.tokens.length);
+      throw tooLong(messages, start, limit, read(start, start, start + 1).encoded.tokens.length, fix);
     windows.push(
       longest(
         first,
@@ -95,11 +97,17 @@ function longest(
   return best;
 }
 
-function tooLong(messages: readonly Message[], turn: number, limit: number, tokens: number): CapstanError {
+function tooLong(
+  messages: readonly Message[],
+  turn: number,
+  limit: number,
+  tokens: number,
+  fix: string,
+): CapstanError {
   return new CapstanError("context_overflow", {
     action: "project",
     need: `messages of at most ${limit} tokens each, the system message among them`,
     found: `${tokens} at turn ${turn} (${messages[turn]!.role})`,
-    fix: "Load the model with a larger n_ctx, or cut the message.",
+    fix,
   });
 }

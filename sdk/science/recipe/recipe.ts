@@ -73,9 +73,14 @@ export function parseJson(text: string, name: string): unknown {
 
 /** JSON lines of a file; blank lines are skipped. Throws `bad_file` with the line's number. */
 export function parseJsonLines(text: string, name: string): unknown[] {
+  return parsedLines(text, name).map(({ value }) => value);
+}
+
+/** The same, each with the place that an error of it names: `questions.jsonl line 3`. */
+export function parsedLines(text: string, name: string): { value: unknown; where: string }[] {
   return text
     .split("\n")
     .map((line, index) => ({ line, where: `${name} line ${index + 1}` }))
     .filter(({ line }) => line.trim() !== "")
-    .map(({ line, where }) => parseJson(line, where));
+    .map(({ line, where }) => ({ value: parseJson(line, where), where }));
 }

@@ -1,9 +1,9 @@
-import { CapstanError, show } from "../../../models/index.ts";
+import { CapstanError, isObject, show } from "../../../models/index.ts";
 import { basename, fileKind, joinPath, listFolder, readText } from "../../platform/index.ts";
 import type { FileSource, Model } from "../../types.ts";
 import { checkData } from "../schemas/index.ts";
 import { DEFAULT_ROLE } from "./default_role.ts";
-import { parseJson, parseJsonLines, type Recipe, readJson, readModelText } from "./recipe.ts";
+import { parsedLines, parseJson, type Recipe, readJson, readModelText } from "./recipe.ts";
 import { chooseFrom, type Subset } from "./subset.ts";
 
 /** A role in the published format: five system prompts, and what a judge is asked. */
@@ -81,21 +81,27 @@ export async function readRoles(
     }
   }
   if (bad.length > 0 && (on_bad === undefined || bad.some(({ role }) => role === DEFAULT_ROLE)))
-    throw badRoles(bad);
+    throw badRoles(bad, roles.size > 1);
   for (const one of bad) on_bad?.(one);
-  if (bad.length > 0 && roles.size === 1) throw badRoles(bad);
+  if (bad.length > 0 && roles.size === 1) throw badRoles(bad, false);
   if (roles.size === 1) throw noRoles("at least one role beside the default", "none");
   return roles;
 }
 
-/** The first bad role's error, which names the others too. */
-function badRoles(bad: readonly BadRole[]): CapstanError {
-  const [first, ...others] = bad;
+/** The first bad role's error, which names the others too. @param has_good whether there are roles beside */
+function badRoles(bad: readonly BadRole[], has_good: boolean): CapstanError {
+  // Without the default role nothing goes on.
+  const at = bad.findIndex(({ role }) => role === DEFAULT_ROLE);
+  const first = bad[at < 0 ? 0 : at];
+  const others = bad.filter((one) => one !== first);
   const { code, parts } = first!.error;
   const some = others.slice(0, 5).map(({ role }) => role);
-  const also = others.length === 0 ? "" : `Also bad: ${some.join(", ")}${others.length > 5 ? ", ..." : ""}. `;
-  const fix = `${also}skip_bad_roles (--skip_bad_roles) goes on with the others.`;
-  return new CapstanError(code, { ...parts, fix }, { cause: first!.error });
+  const also =
+    others.length === 0 ? [] : [`Also bad: ${some.join(", ")}${others.length > 5 ? ", ..." : ""}.`];
+  const skip = has_good && at < 0 ? ["skip_bad_roles (--skip_bad_roles) goes on with the others."] : [];
+  const own = parts.fix === undefined || skip.length > 0 ? [] : [parts.fix];
+  const fix = [...own, ...also, ...skip].join(" ");
+  return new CapstanError(code, fix === "" ? parts : { ...parts, fix }, { cause: first!.error });
 }
 
 /** A role's name, and what reads its definition. */
@@ -141,7 +147,8 @@ async function recipeSources(
 ): Promise<RoleSource[]> {
   const { files } = model;
   if (files === null || recipe.roles === undefined) {
-    throw noRoles("roles: a folder of <role>.json, or definitions", "a model whose capstan.json names none");
+    const need = "roles: a folder of <role>.json, or definitions";
+    throw noRoles(need, "a model whose capstan.json names none", GIVE);
   }
   const fileOf = (name: string) => `${recipe.roles}/${name}.json`;
   const known = recipe.role_names ?? (await heldRoles(await judgedRoles(model, recipe), files, fileOf));
@@ -182,9 +189,15 @@ function checkRole(value: unknown, where: string): RoleDefinition {
   return value as RoleDefinition;
 }
 
-function noRoles(need: string, found: string): CapstanError {
-  return new CapstanError("bad_request", { action: "collect", need, found });
+function noRoles(need: string, found: string, fix?: string): CapstanError {
+  const parts = { action: "collect", need, found };
+  return new CapstanError("bad_request", fix === undefined ? parts : { ...parts, fix });
 }
+
+/** What a model that brings no experiment of its own is to be collected with. */
+const GIVE =
+  "Give roles and questions: on the command line, --roles FOLDER --questions FILE.jsonl (formats: docs/formats.md; " +
+  "examples: examples/experiment of the package).";
 
 /** The questions asked of every role. Throws `bad_request` when there are none, `bad_file` for a bad line. */
 export async function readQuestions(
@@ -194,7 +207,7 @@ export async function readQuestions(
   only?: Subset,
 ): Promise<Question[]> {
   const raw = await rawQuestions(input, model, recipe);
-  const all = raw.map((value, index) => checkQuestion(value, index));
+  const all = raw.map(({ value, where }, index) => checkQuestion(value, index, where));
   const questions = chooseFrom(all, ({ id }) => id, only, "questions");
   if (questions.length === 0) throw noRoles("at least one question", "none");
   const repeated = questions.find(({ id }, i) => questions.findIndex((other) => other.id === id) !== i);
@@ -207,18 +220,28 @@ async function rawQuestions(
   input: QuestionsInput | undefined,
   model: Pick<Model, "files">,
   recipe: Recipe,
-): Promise<readonly unknown[]> {
-  if (typeof input === "string") return parseJsonLines(await readText(input), input);
-  if (input !== undefined) return input;
+): Promise<readonly { value: unknown; where: string }[]> {
+  if (typeof input === "string") return parsedLines(await readText(input), input);
+  if (input !== undefined) return input.map((value, index) => ({ value, where: `question ${index}` }));
   if (model.files === null || recipe.questions === undefined) {
-    throw noRoles("questions: a file of JSON lines, or a list", "a model whose capstan.json names none");
+    const need = "questions: a file of JSON lines, or a list";
+    throw noRoles(need, "a model whose capstan.json names none", GIVE);
   }
-  return parseJsonLines(await readModelText(model.files, recipe.questions), recipe.questions);
+  return parsedLines(await readModelText(model.files, recipe.questions), recipe.questions);
 }
 
-function checkQuestion(value: unknown, index: number): Question {
+function checkQuestion(value: unknown, index: number, where: string): Question {
   if (typeof value === "string") return { id: index, question: value };
-  checkData(value, "question", `question ${index}`);
+  if (isObject(value) && typeof value.question === "string" && value.id === undefined) {
+    const fix = `Such as ${JSON.stringify({ id: index, question: value.question })}: responses are kept by it.`;
+    throw new CapstanError("bad_file", {
+      action: `read ${where}`,
+      need: "an id of its own",
+      found: "none",
+      fix,
+    });
+  }
+  checkData(value, "question", where);
   const { id, question } = value as Question;
   return { id, question };
 }

@@ -118,13 +118,15 @@ function isObject(value: unknown): value is Record<string, unknown> {
 /** Reads `manifest.json`. Throws `bad_file` when it is not one. */
 export function parseManifest(bytes: Uint8Array, name: string): Manifest {
   const action = `read manifest.json of ${name}`;
+  const fix =
+    "Put back a copy of the file, or collect into another folder: without it nobody knows what the run is of.";
   const fail = (need: string, found: string, cause?: unknown) =>
-    new CapstanError("bad_file", { action, need, found }, { cause });
+    new CapstanError("bad_file", { action, need, found, fix }, { cause });
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder().decode(bytes));
   } catch (cause) {
-    throw fail("JSON", "text that is not", cause);
+    throw fail("JSON", "text that is cut or damaged", cause);
   }
   if (!isObject(value) || value.format !== "capstan.run")
     throw fail('format "capstan.run"', show(isObject(value) ? (value.format ?? "none") : value));
