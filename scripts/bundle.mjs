@@ -49,6 +49,7 @@ const UNITS = {
     "sdk/common/abort.ts",
     "sdk/common/sha256.ts",
     "sdk/checkpoint/source/secrets.ts",
+    "sdk/text/chat/roles.ts",
   ],
   core: ["sdk/index.ts"],
   run: [
