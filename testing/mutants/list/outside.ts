@@ -14,7 +14,7 @@ export const OUTSIDE: readonly Mutant[] = [
     ["seconds without a second digit", 'padStart(2, "0")', 'padStart(1, "0")'],
     ["hours of minutes", "Math.floor(whole / 60)", "Math.round(whole / 60)"],
     ["kilobytes of 1024", "(n / 1e3).toFixed(1)", "(n / 1024).toFixed(1)"],
-    ["megabytes of a thousand megabytes", "n < 1e9 ?", "n < 1e12 ?"],
+    ["megabytes of a thousand megabytes", "n < 999_950_000 ?", "n < 1e12 ?"],
   ]),
   ...faultsOf("sdk/cli/progress.ts", lines, [
     ["the rest of a longer line stays", "text.padEnd(this.#length)", "text"],

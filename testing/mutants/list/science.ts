@@ -4,6 +4,7 @@ const plots = "sdk/science/plots/spec.test.ts";
 const defaults = "sdk/science/defaults.test.ts";
 const science = "sdk/science/science.test.ts";
 const progress = "sdk/science/progress.test.ts";
+const use = "sdk/science/use.test.ts";
 
 const damage = "sdk/science/damage.test.ts";
 
@@ -100,6 +101,14 @@ export const SCIENCE: readonly Mutant[] = [
   ]),
   ...faultsOf("sdk/science/project/project.ts", defaults, [
     ["alerts below percentile 50", "axis.percentile(layer, 25)", "axis.percentile(layer, 50)"],
+  ]),
+  ...faultsOf("sdk/science/project/project.ts", use, [
+    ["alerts by rounding", "mean < threshold - rounding(threshold)", "mean < threshold"],
+  ]),
+  ...faultsOf("sdk/science/project/reading.ts", use, [
+    ["the axis's layer in any case", "acting.size === 0 || first <= wanted", "first >= 0"],
+    ["the first capped layer", "axis.layers.findLast(", "axis.layers.find("],
+    ["readings count as hooks", 'hook.kind !== "project"', 'hook.kind !== "cap?"'],
   ]),
   ...faultsOf("sdk/science/project/drift.ts", defaults, [
     [
