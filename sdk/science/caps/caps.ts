@@ -37,8 +37,6 @@ const OPTIONS: Rules<CapOptions> = {
 /** What caps hold, as `*.cap.safetensors` keeps it. */
 export interface CapsData {
   model: Manifest["model"];
-  /** How the weights were stored when the axis was measured; absent in files of an older version. */
-  dtype?: string;
   n_layers: number;
   d_model: number;
   /** The capped layers, [n]. */
@@ -112,7 +110,7 @@ export class Caps {
 
   /** How that model's weights were stored when the axis was measured; undefined where the file does not say. */
   get dtype(): string | undefined {
-    return this.data.dtype;
+    return this.data.axis?.made.dtype;
   }
 
   /** Layers of that model. */
@@ -243,7 +241,6 @@ function capsOf(
   for (const [i, vector] of vectors.entries()) all.set(vector, i * axis.d_model);
   return new Caps({
     model: axis.model,
-    dtype: axis.dtype,
     n_layers: axis.n_layers,
     d_model: axis.d_model,
     layers: Int32Array.from(layers),
@@ -290,7 +287,6 @@ export async function readCaps(input: FileInput): Promise<Caps> {
   const d_model = file.json<number>("d_model", rules.whole(1));
   const data: CapsData = {
     model: file.json("model", MODEL),
-    ...(file.hasMetadata("dtype") ? { dtype: file.json<string>("dtype", rules.text) } : {}),
     n_layers: file.json("n_layers", rules.whole(1)),
     d_model,
     layers: file.i32("layers", [n]),

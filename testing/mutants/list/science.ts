@@ -102,7 +102,7 @@ export const SCIENCE: readonly Mutant[] = [
   ...faultsOf("sdk/science/project/project.ts", defaults, [
     ["alerts below percentile 50", "axis.percentile(layer, 25)", "axis.percentile(layer, 50)"],
   ]),
-  ...faultsOf("sdk/science/project/project.ts", use, [
+  ...faultsOf("sdk/science/project/turns.ts", use, [
     ["alerts by rounding", "mean < threshold - rounding(threshold)", "mean < threshold"],
   ]),
   ...faultsOf("sdk/science/project/reading.ts", use, [
