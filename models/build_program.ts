@@ -1,3 +1,4 @@
+import { itemAt, present } from "./certain.ts";
 import { type Site, type SiteId, type SiteKind, siteId } from "./hooks.ts";
 import type { BufferName, Op, Program, WeightId, WeightSlot } from "./program.ts";
 import type {
@@ -22,7 +23,7 @@ export function buildProgram({ spec, tensors }: Decoder): Program {
   build.ops.push({ op: "gather", in: "h", out: "last" });
   build.norm(tensors.final_norm, "last", "x");
   const weight = spec.tied_embeddings ? embed : build.matrix([tensors.head]);
-  const bias = build.vector(tensors.head_bias && [tensors.head_bias]);
+  const bias = build.optional(tensors.head_bias && [tensors.head_bias]);
   const { logit_scale: scale, logit_softcap: softcap } = spec;
   build.ops.push(
     { op: "logits", in: "x", out: "logits", weight, bias, scale, softcap },
@@ -55,9 +56,9 @@ class Builder {
     if (parallel) this.norm(names.mlp_norm, "h", mlp_read);
     this.#add(layer, "hook_attn_out", parallel ? [] : [this.site(layer, "hook_resid_mid")]);
     if (!parallel) this.norm(names.mlp_norm, "h", mlp_read);
-    const { experts } = this.#spec.layers[layer]!;
+    const { experts } = itemAt(this.#spec.layers, layer);
     if ("out_bias" in names.mlp) this.#dense(names.mlp, mlp_read);
-    else this.#experts(names.mlp, experts!);
+    else this.#experts(names.mlp, present(experts, `the experts of layer ${layer}`));
     this.norm(names.mlp_post_norm, "delta", "delta");
     const is_last = layer + 1 === this.#spec.n_layers;
     // After the last add of a layer comes the next one's hook_resid_pre.
@@ -68,13 +69,13 @@ class Builder {
   norm(names: NormTensors | null, from: BufferName, out: BufferName): void {
     if (names === null) return;
     const { kind, eps } = this.#spec.norm;
-    const weight = this.vector([names.weight])!;
-    const bias = names.bias === null ? null : this.vector([names.bias]);
+    const weight = this.vector([names.weight]);
+    const bias = this.optional(names.bias && [names.bias]);
     this.ops.push({ op: "norm", kind, in: from, out, columns: null, weight, bias, eps });
   }
 
   matrix(parts: TensorSpec[], count = 1): WeightId {
-    const [, cols] = matrixSize(parts[0]!);
+    const [, cols] = matrixSize(itemAt(parts, 0));
     const rows = parts.reduce((sum, part) => sum + matrixSize(part)[0], 0);
     return this.weights.push({ kind: "matrix", count, rows: rows / count, cols, parts }) - 1;
   }
@@ -84,21 +85,25 @@ class Builder {
     return siteId(this.#spec, name);
   }
 
-  vector(parts: TensorSpec[] | null): WeightId | null {
-    if (parts === null) return null;
+  vector(parts: TensorSpec[]): WeightId {
     const cols = parts.reduce((sum, part) => sum + vectorSize(part), 0);
     return this.weights.push({ kind: "vector", count: 1, rows: 1, cols, parts }) - 1;
   }
 
+  optional(parts: TensorSpec[] | null): WeightId | null {
+    return parts === null ? null : this.vector(parts);
+  }
+
   #attention(layer: number, names: LayerTensors, read: BufferName): void {
     const { n_heads, n_kv_heads, d_head, norm, rope_layout: layout, attn_softcap, q_scale } = this.#spec;
-    const { rope, window, attn_scale = this.#spec.attn_scale } = this.#spec.layers[layer]!;
+    const { rope, window, attn_scale = this.#spec.attn_scale } = itemAt(this.#spec.layers, layer);
     this.#matmul(read, "qkv", names.qkv, names.qkv_bias);
-    const [q, k] = [this.vector(names.q_norm), this.vector(names.k_norm)];
+    const [q, k] = [this.optional(names.q_norm), this.optional(names.k_norm)];
     const by_row = this.#spec.qk_norm === "row";
     if (by_row) {
-      this.#columnNorm(q!, { start: 0, end: n_heads * d_head });
-      this.#columnNorm(k!, { start: n_heads * d_head, end: (n_heads + n_kv_heads) * d_head });
+      this.#columnNorm(present(q, "a norm of q"), { start: 0, end: n_heads * d_head });
+      const end = (n_heads + n_kv_heads) * d_head;
+      this.#columnNorm(present(k, "a norm of k"), { start: n_heads * d_head, end });
     }
     const [q_norm, k_norm] = by_row ? [null, null] : [q, k];
     const { kind, eps } = norm;
@@ -143,7 +148,7 @@ class Builder {
 
   #matmul(from: BufferName, out: BufferName, parts: TensorSpec[], bias: TensorSpec[] | null): void {
     const weight = this.matrix(parts);
-    this.ops.push({ op: "matmul", in: from, out, weight, bias: this.vector(bias) });
+    this.ops.push({ op: "matmul", in: from, out, weight, bias: this.optional(bias) });
   }
 
   #add(layer: number, in_kind: SiteKind, sites: SiteId[]): void {
@@ -155,7 +160,8 @@ class Builder {
 
 /** [rows, cols] of a matrix once it is loaded. */
 function matrixSize({ shape, transposed, rows }: TensorSpec): [number, number] {
-  const [height, width] = transposed ? [shape[1]!, shape[0]!] : [shape[0]!, shape[1]!];
+  const [first, second] = [itemAt(shape, 0), itemAt(shape, 1)];
+  const [height, width] = transposed ? [second, first] : [first, second];
   return [rows === undefined ? height : rows.end - rows.start, width];
 }
 

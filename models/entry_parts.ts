@@ -1,4 +1,5 @@
 import { concatFloats } from "./arrays.ts";
+import { itemAt, lastOf } from "./certain.ts";
 import type { StepEntry, StepResult } from "./device.ts";
 
 /**
@@ -27,8 +28,8 @@ export function cutEntry(entry: StepEntry, start: number, end: number): StepEntr
 
 /** The result of an entry of `n_tokens` from its parts' results, in order. One part's own is given as it is. */
 export function joinResults(parts: readonly StepResult[], n_tokens: number): StepResult {
-  if (parts.length === 1) return parts[0]!;
-  const last = parts.at(-1)!;
+  const last = lastOf(parts);
+  if (parts.length === 1) return last;
   const logits = parts.flatMap((part) => (part.logits === null ? [] : [part.logits]));
   const n_words = parts.reduce((sum, { projections }) => sum + projections.length, 0);
   const n_projections = n_words / n_tokens;
@@ -42,7 +43,7 @@ export function joinResults(parts: readonly StepResult[], n_tokens: number): Ste
     ...last,
     non_finite: parts.find(({ non_finite }) => non_finite !== null)?.non_finite ?? null,
     logits: logits.length === 0 ? null : concatFloats(logits),
-    captures: last.captures.map((_, i) => concatFloats(parts.map(({ captures }) => captures[i]!))),
+    captures: last.captures.map((_, i) => concatFloats(parts.map(({ captures }) => itemAt(captures, i)))),
     projections: concatFloats(rows.flat()),
   };
 }

@@ -1,3 +1,4 @@
+import { itemAt } from "./certain.ts";
 import { CapstanError, show } from "./errors.ts";
 import { isObject } from "./json.ts";
 import type { DecoderSpec } from "./spec.ts";
@@ -95,7 +96,7 @@ export function siteId(spec: DecoderSpec, site: string, action = "use a hook"): 
   const kind = match === null ? -1 : SITE_KINDS.indexOf(match[2] as SiteKind);
   const layer = match === null ? -1 : Number(match[1]);
   const kinds = siteKinds(spec);
-  if (kind >= 0 && layer < spec.n_layers && kinds.includes(SITE_KINDS[kind]!))
+  if (kind >= 0 && layer < spec.n_layers && kinds.includes(match?.[2] as SiteKind))
     return layer * SITE_KINDS.length + kind;
   throw new CapstanError("bad_hook", {
     action,
@@ -111,7 +112,7 @@ function siteKinds({ block }: DecoderSpec): SiteKind[] {
 
 /** A site's name by its number. */
 export function siteName(id: SiteId): Site {
-  return `blocks.${Math.floor(id / SITE_KINDS.length)}.${SITE_KINDS[id % SITE_KINDS.length]!}`;
+  return `blocks.${Math.floor(id / SITE_KINDS.length)}.${itemAt(SITE_KINDS, id % SITE_KINDS.length)}`;
 }
 
 /** Every site of a model, in the order of a forward pass. */

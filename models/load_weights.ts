@@ -123,7 +123,7 @@ export function storedDtypes(
   for (const { slot, stored } of matrices) {
     values.set(stored, (values.get(stored) ?? 0) + slot.count * slot.rows * slot.cols);
   }
-  return [...values.keys()].sort((a, b) => values.get(b)! - values.get(a)!);
+  return [...values].sort(([, a], [, b]) => b - a).map(([stored]) => stored);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { itemAt } from "./certain.ts";
 import type { ConfigReader } from "./config.ts";
 import { frequencies, ROPE_TYPES, type RopeType, scaleRope } from "./rope_types.ts";
 import type { RopeSpec } from "./spec.ts";
@@ -174,8 +175,11 @@ export function ropeRowsByLength(
   lengths: Int32Array,
 ): { cos: Float32Array; sin: Float32Array } {
   let inv_freq = rope.inv_freq;
+  let of_length: number | undefined;
   return rows(rope, position, lengths.length, (token) => {
-    if (token === 0 || lengths[token] !== lengths[token - 1]) inv_freq = frequenciesAt(rope, lengths[token]!);
+    const length = itemAt(lengths, token);
+    if (length !== of_length) inv_freq = frequenciesAt(rope, length);
+    of_length = length;
     return inv_freq;
   });
 }

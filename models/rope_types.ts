@@ -1,3 +1,4 @@
+import { itemAt } from "./certain.ts";
 import type { ConfigReader } from "./config.ts";
 import type { RopeSpec } from "./spec.ts";
 
@@ -105,7 +106,7 @@ function longrope(scaling: ConfigReader, { d_rot, ...base }: Base, plain: Float6
   const factor = scaling.positive("factor", base.trained / length);
   const by = (name: "long_factor" | "short_factor") => {
     const factors = scaling.numbers(name, d_rot / 2);
-    return plain.map((freq, j) => Math.fround(freq / factors[j]!));
+    return plain.map((freq, j) => Math.fround(freq / itemAt(factors, j)));
   };
   const [long, short] = [by("long_factor"), by("short_factor")];
   const own = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(length));

@@ -1,3 +1,5 @@
+import { itemAt } from "./certain.ts";
+
 /** Bits of an id that name the slot; those above count its uses, from 1: an id is never 0 and fits an Int32Array. */
 const SLOT_BITS = 20;
 const MOST_SLOTS = 1 << SLOT_BITS;
@@ -34,7 +36,7 @@ export class Slots {
   /** Ids of `count` vacant slots; the caller has checked that there are as many. */
   take(count: number): number[] {
     return this.#vacant.splice(0, count).map((slot) => {
-      const uses = (this.#uses[slot]! % LAST_USE) + 1;
+      const uses = (itemAt(this.#uses, slot) % LAST_USE) + 1;
       this.#uses[slot] = uses;
       this.#in_use[slot] = true;
       return uses * MOST_SLOTS + slot;

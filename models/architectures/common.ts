@@ -1,3 +1,4 @@
+import { entryOf } from "../certain.ts";
 import type { ConfigReader } from "../config.ts";
 import { show } from "../errors.ts";
 import type {
@@ -162,20 +163,22 @@ export function refuseBidirectional(config: ConfigReader): void {
     config.refuse("use_bidirectional_attention", true, "false");
 }
 
-const ACTIVATIONS: Record<string, Activation> = {
-  silu: "silu",
-  swish: "silu",
-  gelu: "gelu",
-  gelu_new: "gelu_tanh",
-  gelu_fast: "gelu_tanh",
-  gelu_pytorch_tanh: "gelu_tanh",
-  relu: "relu",
-  relu2: "relu2",
-};
+const ACTIVATIONS = new Map<string, Activation>(
+  Object.entries({
+    silu: "silu",
+    swish: "silu",
+    gelu: "gelu",
+    gelu_new: "gelu_tanh",
+    gelu_fast: "gelu_tanh",
+    gelu_pytorch_tanh: "gelu_tanh",
+    relu: "relu",
+    relu2: "relu2",
+  }),
+);
 
 /** The activation under the names transformers gives it. */
 export function readActivation(config: ConfigReader, field: string, fallback: string): Activation {
-  return ACTIVATIONS[config.oneOf(field, Object.keys(ACTIVATIONS), fallback)]!;
+  return entryOf(ACTIVATIONS, config.oneOf(field, [...ACTIVATIONS.keys()], fallback));
 }
 
 /**
