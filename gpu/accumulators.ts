@@ -1,3 +1,4 @@
+import { itemAt } from "../models/certain.ts";
 import type { AccumulatorId } from "../models/device.ts";
 import { unknownId } from "../models/errors.ts";
 import type { SiteId } from "../models/hooks.ts";
@@ -91,7 +92,7 @@ export class Accumulators {
     this.clearFresh(encoder);
     this.#readback.read(encoder, ranges).then(
       (parts) => {
-        for (const [i, { resolve }] of asked.entries()) resolve(new Float32Array(parts[i]!));
+        for (const [i, { resolve }] of asked.entries()) resolve(new Float32Array(itemAt(parts, i)));
       },
       (error: unknown) => {
         for (const { reject } of asked) reject(error);

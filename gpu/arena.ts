@@ -1,3 +1,4 @@
+import { itemAt } from "../models/certain.ts";
 import { type Gpu, outOfMemory } from "./context.ts";
 
 /** Ranges of a buffer that grows, allocated and freed: first fit among what was freed, else at the end. Counts u32s. */
@@ -24,7 +25,7 @@ export class Arena {
   take(length: number): number {
     const found = this.#holes.findIndex((hole) => hole.length >= length);
     if (found >= 0) {
-      const hole = this.#holes[found]!;
+      const hole = itemAt(this.#holes, found);
       const at = hole.at;
       hole.at += length;
       hole.length -= length;
@@ -50,7 +51,7 @@ export class Arena {
   }
 
   #join(index: number): void {
-    const [hole, next] = [this.#holes[index]!, this.#holes[index + 1]];
+    const [hole, next] = [itemAt(this.#holes, index), this.#holes[index + 1]];
     if (next === undefined || hole.at + hole.length !== next.at) return;
     hole.length += next.length;
     this.#holes.splice(index + 1, 1);

@@ -1,3 +1,4 @@
+import { entryOf, itemAt, present } from "../models/certain.ts";
 import type { SampleParams, StepEntry } from "../models/device.ts";
 import { SITE_KINDS } from "../models/hooks.ts";
 import type { Program } from "../models/program.ts";
@@ -65,7 +66,7 @@ export function packBatch(batch: readonly StepEntry[], options: PackOptions): Pa
   for (const [index, entry] of batch.entries()) {
     const n = entry.tokens.length;
     writeRows(packed, rows_at + ROW.stride * row, entry, index, options);
-    const values = entryValues(packed, entry, row, results.entries[index]!, options);
+    const values = entryValues(packed, entry, row, itemAt(results.entries, index), options);
     ENTRY.write(packed, entries_at + ENTRY.stride * index, values);
     for (let first = 0; first < n; first += options.tile)
       tiles.push({ first_row: row + first, n_rows: Math.min(options.tile, n - first) });
@@ -76,10 +77,10 @@ export function packBatch(batch: readonly StepEntry[], options: PackOptions): Pa
   }
   const gathered_at = packed.u32s(gathered_rows);
   const tiles_at = packed.list(TILE, tiles);
-  const samples = batch.flatMap(({ sample }, index) => {
-    if (sample === null) return [];
-    const { start, count } = gathered[index]!;
-    return [sampleValues(packed, sample, batch[index]!, start + count - 1, index, results, options)];
+  const samples = batch.flatMap((entry, index) => {
+    if (entry.sample === null) return [];
+    const { start, count } = itemAt(gathered, index);
+    return [sampleValues(packed, entry.sample, entry, start + count - 1, index, results, options)];
   });
   const samples_at = packed.list(SAMPLE, samples);
   const sums = packSums(packed, batch, results, options);
@@ -157,13 +158,13 @@ function sampleValues(
   results: ResultsPlan,
   { drawn_to, drawn_from, places }: PackOptions,
 ): Values<typeof SAMPLE.fields> {
-  const { drawn_at, saved_at, flag_at } = results.entries[index]!;
+  const { drawn_at, saved_at, flag_at } = itemAt(results.entries, index);
   const penalises = changesLogits(sample);
   const adjusted = penalises || sample.logit_bias.length > 0 ? adjustments(sample) : [];
   const { temperature, top_logprobs, seed, draw } = sample;
   const others = {
     row,
-    slot: drawn_to + places[index]!,
+    slot: drawn_to + itemAt(places, index),
     inverse_temperature: temperature === 0 ? 0 : nearestF32(1 / temperature),
     random: uniform(seed, draw),
     n_top: top_logprobs < 0 ? null : top_logprobs,
@@ -216,7 +217,7 @@ function packSums(
         const sum_at = at + i * d_model;
         const spans = sums.get(sum_at) ?? [];
         sums.set(sum_at, spans);
-        const tap = results.entries[index]!.taps.get(site)!;
+        const tap = entryOf(itemAt(results.entries, index).taps, site);
         if (start < end) spans.push({ rows_at: tap + start * d_model, n_rows: end - start });
       }
     }
@@ -238,7 +239,7 @@ function packRotations(
   const at = packed.length;
   for (const rope of ropes_by_length) {
     for (const { position, rope_lengths } of batch)
-      packed.f32s(rotationsOf(ropeRowsByLength(rope, position, rope_lengths!)));
+      packed.f32s(rotationsOf(ropeRowsByLength(rope, position, present(rope_lengths, "the calls' lengths"))));
   }
   return at;
 }

@@ -1,3 +1,4 @@
+import { entryOf, itemAt, present } from "../models/certain.ts";
 import type { Program } from "../models/program.ts";
 import { ropeRows } from "../models/rope.ts";
 import type { RopeSpec } from "../models/spec.ts";
@@ -74,7 +75,8 @@ export class Buffers {
   }
 
   activation(name: ActivationName): GPUBuffer {
-    return name === "logits" ? this.#logits! : this.#activations[this.#place.get(name)!]!;
+    if (name === "logits") return present(this.#logits, "a buffer of logits");
+    return itemAt(this.#activations, entryOf(this.#place, name));
   }
 
   get results(): GPUBuffer {
@@ -83,7 +85,7 @@ export class Buffers {
 
   /** The table of a rope by position alone. */
   rope(index: number): GPUBuffer {
-    return this.#rope_tables[index]!;
+    return itemAt(this.#rope_tables, index);
   }
 
   /** Ropes whose rows come with each step, in the order of their tables there. */
@@ -93,7 +95,7 @@ export class Buffers {
 
   /** Rotations of a row in the tables before that of a rope by length; null for one by position alone. */
   ropeByLength(index: number): number | null {
-    if (this.#ropes[index]!.beyond === undefined) return null;
+    if (itemAt(this.#ropes, index).beyond === undefined) return null;
     const before = this.#ropes.slice(0, index).filter(({ beyond }) => beyond !== undefined);
     return before.reduce((sum, { d_rot }) => sum + d_rot / 2, 0);
   }
@@ -200,6 +202,6 @@ export function rotationsOf({
 function expertWidth({ ops, weights }: Program): number {
   return Math.max(
     0,
-    ...ops.map((op) => (op.op === "experts" ? op.top_k * padded(weights[op.gate_up]!.rows / 2) : 0)),
+    ...ops.map((op) => (op.op === "experts" ? op.top_k * padded(itemAt(weights, op.gate_up).rows / 2) : 0)),
   );
 }

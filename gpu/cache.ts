@@ -1,3 +1,4 @@
+import { itemAt } from "../models/certain.ts";
 import type { BlockId } from "../models/device.ts";
 import { unknownId } from "../models/errors.ts";
 import type { Program } from "../models/program.ts";
@@ -54,11 +55,11 @@ export class Cache {
   }
 
   keys(layer: number): GPUBuffer {
-    return this.#keys[layer]!;
+    return itemAt(this.#keys, layer);
   }
 
   values(layer: number): GPUBuffer {
-    return this.#values[layer]!;
+    return itemAt(this.#values, layer);
   }
 
   /** The longest free go first: a block named after it was freed is then seldom another sequence's already. */
@@ -128,7 +129,7 @@ export class Cache {
     const old = [...this.#keys, ...this.#values];
     const grown = [...made.keys, ...made.values];
     for (const [i, buffer] of old.entries()) {
-      encoder.copyBufferToBuffer(buffer, 0, grown[i]!, 0, buffer.size);
+      encoder.copyBufferToBuffer(buffer, 0, itemAt(grown, i), 0, buffer.size);
     }
     this.#gpu.submit(encoder);
     for (const buffer of old) this.#gpu.release(buffer);

@@ -1,3 +1,4 @@
+import { itemAt } from "../models/certain.ts";
 import { HOOK_OPS } from "../models/codes.ts";
 import type { HookSetId } from "../models/device.ts";
 import { unknownId } from "../models/errors.ts";
@@ -75,7 +76,7 @@ export class HookStore {
     for (let site = 0, next = 0; site <= this.#n_sites; site++) {
       u32[site] = at + hook_at;
       for (; site < this.#n_sites && sorted[next]?.site === site; next++, hook_at += HOOK.stride) {
-        const hook = sorted[next]!;
+        const hook = itemAt(sorted, next);
         const { floor, ceiling } = hook.op === "clamp" ? hook : { floor: 0, ceiling: 0 };
         HOOK.write({ u32, f32 }, hook_at, {
           op: HOOK_OPS[hook.op],

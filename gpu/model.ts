@@ -1,3 +1,4 @@
+import { itemAt } from "../models/certain.ts";
 import { type BatchLimits, checkBatch, checkSites } from "../models/check_batch.ts";
 import type {
   AccumulatorId,
@@ -187,7 +188,7 @@ export class GpuModel implements WebGpuModel {
     // All of it before anything changes: what cannot be packed is refused.
     const packed = sub_batches.map((sub_batch) => this.#pack(sub_batch, drawn_from, drawn_to));
     this.#half = 1 - this.#half;
-    this.#drew = new Set([...batch.keys()].filter((i) => batch[i]!.sample !== null));
+    this.#drew = new Set(batch.flatMap(({ sample }, i) => (sample === null ? [] : [i])));
     for (const { accumulate } of batch) {
       for (const { id, start, end } of accumulate) this.#resources.accumulators.get(id)!.count += end - start;
     }
@@ -229,7 +230,7 @@ export class GpuModel implements WebGpuModel {
     this.#runner.encode(encoder, sizes);
     const parts = await this.#readback.read(encoder, this.#readRanges(packed));
     const logits = this.#logitsOf(entries, parts.slice(1));
-    return readResults(entries, results, parts[0]!, logits, this.#program);
+    return readResults(entries, results, itemAt(parts, 0), logits, this.#program);
   }
 
   #pack({ entries, places }: SubBatch, drawn_from: number, drawn_to: number): PackedSubBatch {
@@ -268,7 +269,7 @@ export class GpuModel implements WebGpuModel {
     const row_bytes = 4 * buffers.stride("logits");
     for (const [i, { logits }] of entries.entries()) {
       if (logits === "none") continue;
-      const { start, count } = gathered[i]!;
+      const { start, count } = itemAt(gathered, i);
       ranges.push({
         buffer: buffers.activation("logits"),
         start: start * row_bytes,
@@ -284,7 +285,7 @@ export class GpuModel implements WebGpuModel {
     let next = 0;
     return entries.map(({ logits }) => {
       if (logits === "none") return null;
-      const rows = new Float32Array(parts[next++]!);
+      const rows = new Float32Array(itemAt(parts, next++));
       if (stride === d_vocab) return rows;
       const packed = new Float32Array((rows.length / stride) * d_vocab);
       for (let r = 0; r * stride < rows.length; r++) {

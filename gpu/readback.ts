@@ -1,3 +1,4 @@
+import { itemAt } from "../models/certain.ts";
 import { MAP_READ_MODE, USAGE } from "./constants.ts";
 import { type Gpu, lostError } from "./context.ts";
 
@@ -61,7 +62,7 @@ export class Readback {
     const found = this.#idle.findIndex(({ size }) => size >= bytes);
     let buffer: GPUBuffer;
     if (found >= 0) {
-      buffer = this.#idle.splice(found, 1)[0]!;
+      buffer = itemAt(this.#idle.splice(found, 1), 0);
     } else {
       // What is too small is released, so that staging does not pile up.
       this.#gpu.release(this.#idle.shift());

@@ -1,3 +1,4 @@
+import { entryOf, itemAt } from "../models/certain.ts";
 import { NON_FINITE } from "../models/codes.ts";
 import type { StepEntry, StepResult } from "../models/device.ts";
 import type { SiteId } from "../models/hooks.ts";
@@ -62,19 +63,19 @@ export function planResults(
     };
   });
   for (const [index, { captures, tokens }] of batch.entries()) {
-    const { taps } = entries[index]!;
+    const { taps } = itemAt(entries, index);
     for (const site of captures) if (!taps.has(site)) taps.set(site, take(tokens.length * d_model));
   }
   const read_end = end;
   for (const [index, { accumulate, tokens, sample }] of batch.entries()) {
-    const { taps } = entries[index]!;
+    const { taps } = itemAt(entries, index);
     for (const { id } of accumulate) {
       for (const site of accumulators.get(id)!.sites)
         if (!taps.has(site)) taps.set(site, take(tokens.length * d_model));
     }
     if (sample === null) continue;
     const most_adjustments = (sample.history?.length ?? 0) + sample.logit_bias.length;
-    entries[index]!.saved_at = take(SAVED.stride + most_adjustments);
+    itemAt(entries, index).saved_at = take(SAVED.stride + most_adjustments);
   }
   const n_rows = batch.reduce((sum, { tokens }) => sum + tokens.length, 0);
   const routes_at = take(ROUTE.stride * routes_per_row * n_rows);
@@ -99,7 +100,7 @@ export function readResults(
   const packed = { u32: new Uint32Array(bytes), f32: new Float32Array(bytes) };
   const offset = (address: number) => address - plan.read_start;
   return batch.map((entry, index) => {
-    const { flag_at, drawn_at, projections_at, n_projections, taps } = plan.entries[index]!;
+    const { flag_at, drawn_at, projections_at, n_projections, taps } = itemAt(plan.entries, index);
     const flag = packed.u32[offset(flag_at)]!;
     const rows = logits[index] ?? null;
     const bad_logits = flag === NON_FINITE.logits || (rows !== null && !rows.every(Number.isFinite));
@@ -112,7 +113,7 @@ export function readResults(
       token: sample === null ? -1 : Math.min(d_vocab - 1, DRAWN.read(packed, offset(drawn_at)).token),
       logprobs: readLogprobs(entry, offset(drawn_at), packed, d_vocab),
       logits: rows,
-      captures: entry.captures.map((site) => floats(taps.get(site)!, n * d_model)),
+      captures: entry.captures.map((site) => floats(entryOf(taps, site), n * d_model)),
       projections: floats(projections_at, n_projections * n),
     };
   });

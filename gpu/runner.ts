@@ -1,3 +1,4 @@
+import { entryOf, itemAt } from "../models/certain.ts";
 import type { Program } from "../models/program.ts";
 import { UNIFORM_STRIDE, USAGE } from "./constants.ts";
 import { type Gpu, uniformBytes } from "./context.ts";
@@ -50,7 +51,7 @@ export class Runner {
     const works = await Promise.all(stages.map((stage) => buildStage(stage, resources, context)));
     const accumulate = await buildAccumulate(context);
     return new Runner(gpu, resources, [
-      ...works.map((work, i) => ({ name: nameOf(stages[i]!), work })),
+      ...works.map((work, i) => ({ name: nameOf(itemAt(stages, i)), work })),
       { name: "accumulate", work: accumulate },
     ]);
   }
@@ -95,7 +96,7 @@ export class Runner {
   #dispatch(pass: GPUComputePassEncoder, dispatch: Dispatch, sizes: StepSizes): void {
     const [x, y, z] = dispatch.groups(sizes);
     pass.setPipeline(dispatch.pipeline.pipeline);
-    pass.setBindGroup(0, this.#group(dispatch), [UNIFORM_STRIDE * this.#numbers.get(dispatch)!]);
+    pass.setBindGroup(0, this.#group(dispatch), [UNIFORM_STRIDE * entryOf(this.#numbers, dispatch)]);
     pass.dispatchWorkgroups(x, y, z);
     this.#gpu.counters.dispatches++;
   }

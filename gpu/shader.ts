@@ -1,3 +1,4 @@
+import { itemAt } from "../models/certain.ts";
 import { SNIPPETS } from "./wgsl/index.ts";
 
 /** A whole number becomes a `u32`, `{ f32 }` a float, a boolean a `bool`; texts only steer `//: if`. */
@@ -47,9 +48,10 @@ const DIRECTIVE = /^\s*\/\/: (if|each|else|end)(?: (\w+)(?: == (\w+)| (\w+))?)?\
 function expand(lines: readonly string[], constants: Constants): string[] {
   const out: string[] = [];
   for (let i = 0; i < lines.length; i++) {
-    const [, directive, name, expected, count] = DIRECTIVE.exec(lines[i]!) ?? [];
+    const line = itemAt(lines, i);
+    const [, directive, name = "", expected, count = ""] = DIRECTIVE.exec(line) ?? [];
     if (directive === undefined) {
-      out.push(lines[i]!);
+      out.push(line);
       continue;
     }
     if (directive !== "if" && directive !== "each")
@@ -58,12 +60,12 @@ function expand(lines: readonly string[], constants: Constants): string[] {
     const body = lines.slice(i + 1, middle ?? end);
     if (directive === "each") {
       const times = expand(body, constants);
-      for (let n = 0; n < countOf(constants[count!] ?? Number(count)); n++) {
+      for (let n = 0; n < countOf(constants[count] ?? Number(count)); n++) {
         out.push(
           ...times.map((line) => line.replaceAll(new RegExp(`\\$${name}(?![A-Za-z0-9])`, "g"), String(n))),
         );
       }
-    } else if (holds(name!, constants[name!], expected)) {
+    } else if (holds(name, constants[name], expected)) {
       out.push(...expand(body, constants));
     } else if (middle !== undefined) {
       out.push(...expand(lines.slice(middle + 1, end), constants));
@@ -78,7 +80,7 @@ function endOf(lines: readonly string[], start: number): { end: number; middle: 
   let depth = 0;
   let middle: number | undefined;
   for (let i = start; i < lines.length; i++) {
-    const directive = DIRECTIVE.exec(lines[i]!)?.[1];
+    const directive = DIRECTIVE.exec(itemAt(lines, i))?.[1];
     if (directive === "if" || directive === "each") depth++;
     if (directive === "else" && depth === 1) middle = i;
     if (directive === "end" && --depth === 0) return { end: i, middle };

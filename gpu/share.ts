@@ -1,3 +1,4 @@
+import { itemAt } from "../models/certain.ts";
 import type { ActivationName, Stage } from "./plan.ts";
 
 /** Live range: the stages from the one that writes a buffer to the last one that reads what was written. */
@@ -23,7 +24,7 @@ export function shareBuffers(
       !held.some((other) => ranges.some((own) => overlap(own, other)));
     let index = alone.has(name) ? -1 : places.findIndex((found) => !found.alone && fits(found));
     if (index < 0) index = places.push({ width: widths[name], held: [], alone: alone.has(name) }) - 1;
-    places[index]!.held.push(...ranges);
+    itemAt(places, index).held.push(...ranges);
     place.set(name, index);
   }
   return { place, widths: places.map(({ width }) => width) };

@@ -1,3 +1,4 @@
+import { itemAt } from "../models/certain.ts";
 import type { StepEntry, StepResult } from "../models/device.ts";
 import { cutEntry, joinResults } from "../models/entry_parts.ts";
 import type { Accumulators } from "./accumulators.ts";
@@ -77,7 +78,7 @@ export function joinSubBatches(
 ): StepResult[] {
   const parts: StepResult[][] = batch.map(() => []);
   for (const [i, { places }] of sub_batches.entries()) {
-    for (const [j, place] of places.entries()) parts[place]!.push(results[i]![j]!);
+    for (const [j, place] of places.entries()) itemAt(parts, place).push(itemAt(itemAt(results, i), j));
   }
-  return parts.map((found, place) => joinResults(found, batch[place]!.tokens.length));
+  return parts.map((found, place) => joinResults(found, itemAt(batch, place).tokens.length));
 }

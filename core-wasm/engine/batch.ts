@@ -1,3 +1,4 @@
+import { present } from "../../models/certain.ts";
 import { HOOK_OPS, LOGITS, NON_FINITE } from "../../models/codes.ts";
 import type { SampleParams, StepEntry, StepResult } from "../../models/device.ts";
 import type { DeviceHook } from "../../models/hooks.ts";
@@ -27,7 +28,8 @@ export function writeBatch(
     for (const { id, start, end } of accumulate) packed.u32(id, start, end);
     if (sample !== null) writeSample(packed, sample);
     for (const rope of by_length) {
-      const { cos, sin } = ropeRowsByLength(rope, entry.position, entry.rope_lengths!);
+      const lengths = present(entry.rope_lengths, "the calls' lengths");
+      const { cos, sin } = ropeRowsByLength(rope, entry.position, lengths);
       packed.f32s(cos).f32s(sin);
     }
   }

@@ -45,9 +45,7 @@ export async function loadWeights(
 ): Promise<ModelSizes> {
   const open = openProgramWeights(program, weights);
   const dtype = knownDtype(options.dtype, STORED_DTYPES, "wasm");
-  const ropes_by_length = [...options.ropes.keys()].filter(
-    (rope) => options.ropes[rope]!.beyond !== undefined,
-  );
+  const ropes_by_length = options.ropes.flatMap(({ beyond }, rope) => (beyond === undefined ? [] : [rope]));
   const sizes = createModel(instance, { ...program, ropes_by_length }, open, dtype);
   const chunk_bytes = Math.min(LARGEST_CHUNK, Math.max(SMALLEST_CHUNK, fileBytes(open) >> 5));
   await streamParts(open, options, (part) => stream(instance, part, chunk_bytes, options.signal));

@@ -31,6 +31,13 @@ interface Range {
   end: number;
 }
 
+/** What the module says of a tokenizer that it opened. */
+interface Described {
+  size: number;
+  added: OpenedToken[];
+  bytes: number[];
+}
+
 /** What an instance's memory may grow by before it is dropped for a new one. */
 const MOST_GROWTH = 64 * 2 ** 20;
 
@@ -52,7 +59,7 @@ export class OpenTokenizer {
 
   constructor(module: WasmModule, tables: Uint8Array, rest: Record<string, unknown>) {
     this.#source = { module, tables, settings: new TextEncoder().encode(JSON.stringify(rest)) };
-    const described = this.#open("read tokenizer.json");
+    const { described } = this.#open("read tokenizer.json");
     this.size = described.size;
     this.added = described.added.sort((a, b) => a.id - b.id);
     this.bytes = new Set(described.bytes);
@@ -97,7 +104,7 @@ export class OpenTokenizer {
     this.#source = this.#instance = undefined;
   }
 
-  #open(action: string): { size: number; added: OpenedToken[]; bytes: number[] } {
+  #open(action: string): { instance: TextInstance; described: Described } {
     if (this.#source === undefined) {
       throw new CapstanError("tokenizer", {
         action,
@@ -108,16 +115,17 @@ export class OpenTokenizer {
     const { module, tables, settings } = this.#source;
     const instance = new TextInstance(module, action);
     const length = asBytes([tables.length]);
-    const described = JSON.parse(decoder.decode(instance.call("open", [length, tables, settings])));
+    const described: Described = JSON.parse(
+      decoder.decode(instance.call("open", [length, tables, settings])),
+    );
     this.#instance = instance;
     this.#bytes = instance.bytes;
-    return described;
+    return { instance, described };
   }
 
   /** The output is a copy. */
   #call(action: string, name: TextCall, input: readonly Uint8Array[], arg: number): Uint8Array<ArrayBuffer> {
-    if (this.#instance === undefined) this.#open(action);
-    const instance = this.#instance!;
+    const instance = this.#instance ?? this.#open(action).instance;
     instance.action = action;
     try {
       return instance.call(name, input, arg).slice();

@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import type {
   Device,
   DeviceLoadOptions,
@@ -105,7 +106,7 @@ class WorkerDevice implements Device {
         0,
         length,
       );
-      const bytes = await loading.parts[weight]![part]!.read(start, end, memory);
+      const bytes = await itemAt(itemAt(loading.parts, weight), part).read(start, end, memory);
       // What a source gives of its own may be a view of what it keeps.
       const copy = bytes.length <= length ? memory.subarray(0, bytes.length) : new Uint8Array(bytes.length);
       if (bytes.buffer !== memory.buffer) copy.set(bytes);

@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import { checkSites } from "../../models/check_batch.ts";
 import type {
   AccumulatorId,
@@ -58,7 +59,7 @@ export class WorkerModel implements DeviceModel {
     const n_known = blocks.findIndex((block) => !this.#blocks.delete(block));
     const known = n_known < 0 ? blocks : blocks.slice(0, n_known);
     this.#order("free KV blocks", { method: "freeBlocks", blocks: known });
-    if (n_known >= 0) throw unknownId("free KV blocks", "block", blocks[n_known]!);
+    if (n_known >= 0) throw unknownId("free KV blocks", "block", itemAt(blocks, n_known));
   }
 
   copyBlock(from: BlockId, to: BlockId): void {

@@ -1,3 +1,4 @@
+import { entryOf, itemAt } from "../../models/certain.ts";
 import type { Device, DeviceModel, StepEntry, StepResult, WeightSource } from "../../models/device.ts";
 import { sendError } from "./errors.ts";
 import {
@@ -70,7 +71,7 @@ class Server {
   }
 
   #call(of: Exclude<Call, Load>): Promise<Answer> {
-    const model = this.#models.get(of.model)!;
+    const model = entryOf(this.#models, of.model);
     if (of.method === "dispose") this.#models.delete(of.model);
     return model.call(of);
   }
@@ -117,7 +118,7 @@ class Server {
     return {
       parts(slot) {
         const weight = program.weights.indexOf(slot);
-        return parts[weight]!.map((info, part) => {
+        return itemAt(parts, weight).map((info, part) => {
           return { ...info, read: (start, end) => read({ weight, part, start, end }), release };
         });
       },
@@ -222,13 +223,13 @@ class Ids {
   }
 
   of(own: number): number {
-    const found = this.#found.get(own)!;
+    const found = entryOf(this.#found, own);
     if ("error" in found) throw found.error;
     return found.id;
   }
 
   free(own: number, free: (id: number) => void): void {
-    const found = this.#found.get(own)!;
+    const found = entryOf(this.#found, own);
     this.#found.delete(own);
     if ("id" in found) free(found.id);
   }

@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import { CapstanError, show } from "../../models/errors.ts";
 
 /** Stands for `null` in a field of type `u32?`: no address, no number. */
@@ -127,7 +128,7 @@ class Layout<F extends Fields> implements RecordLayout<F> {
     const { u32, f32 } = to;
     // By index: a prompt's rows are written one by one.
     for (let n = 0; n < this.#fields.length; n++) {
-      const { name, scalar, offset, count } = this.#fields[n]!;
+      const { name, scalar, offset, count } = itemAt(this.#fields, n);
       const value = given[name];
       if (count === 1) {
         store(u32, f32, at + offset, scalar, value, name);

@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import { SAMPLE_NUMBERS, type SampleNumbers } from "../../models/sample_numbers.ts";
 import { nearestF32, record, type Values } from "./record.ts";
 
@@ -49,7 +50,7 @@ type SampleValues = Values<typeof SAMPLE.fields>;
 export function withNumbers(others: Omit<SampleValues, Name>, numbers: SampleNumbers): SampleValues {
   const values = others as Omit<SampleValues, Name> & Record<Name, number>;
   for (let i = 0; i < NAMES.length; i++) {
-    const name = NAMES[i]!;
+    const name = itemAt(NAMES, i);
     values[name] = IS_FLOAT[i] ? nearestF32(numbers[name]) : Math.min(numbers[name], 0xffffffff);
   }
   return values;

@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import type { StoredDtype, WeightTensor } from "../../models/device.ts";
 import { badElement, readExactly, type WeightPart } from "../../models/load_weights.ts";
 import { padded, UNIFORM_STRIDE, USAGE } from "../constants.ts";
@@ -134,7 +135,11 @@ export class Converter {
     ]);
     for (const [i, element] of new Uint32Array(part!).entries()) {
       if (element === 0xffffffff) continue;
-      throw badElement(this.#tensors[i]!, "NaN, infinity or a number too large for its dtype", element);
+      throw badElement(
+        itemAt(this.#tensors, i),
+        "NaN, infinity or a number too large for its dtype",
+        element,
+      );
     }
   }
 
@@ -181,17 +186,17 @@ export class Converter {
 
   /** The staging buffer in turn, with `count` bytes free: what fills it is submitted first, and waited for. */
   async #reserve(count: number): Promise<Staging> {
-    const current = this.#staging[this.#turn]!;
+    const current = itemAt(this.#staging, this.#turn);
     if (current.filled + count <= current.bytes.size && current.chunks.length < MOST_CHUNKS) return current;
     this.#flush();
-    const next = this.#staging[this.#turn]!;
+    const next = itemAt(this.#staging, this.#turn);
     await next.free;
     return next;
   }
 
   /** Converts what the staging buffer in turn holds, in one submit. */
   #flush(): void {
-    const staging = this.#staging[this.#turn]!;
+    const staging = itemAt(this.#staging, this.#turn);
     if (staging.chunks.length === 0) return;
     this.#gpu.write(staging.ops, 0, uniformBytes(staging.chunks.map(({ op }) => op)));
     const encoder = this.#gpu.device.createCommandEncoder();
@@ -253,6 +258,6 @@ function rowsOfChunk(row_bytes: number): number {
 /** Bytes of a tensor's largest chunk, in whole u32s. */
 function chunkBytes({ shape, byte_length }: WeightTensor): number {
   if (shape.length < 2) return padded(byte_length, 4);
-  const row_bytes = byte_length / Math.max(1, shape[0]!);
+  const row_bytes = byte_length / Math.max(1, itemAt(shape, 0));
   return padded(Math.min(byte_length, rowsOfChunk(row_bytes) * row_bytes), 4);
 }

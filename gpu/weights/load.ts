@@ -1,3 +1,4 @@
+import { entryOf, itemAt } from "../../models/certain.ts";
 import type { DeviceLoadOptions, StoredDtype, WeightSource } from "../../models/device.ts";
 import { CapstanError } from "../../models/errors.ts";
 import {
@@ -74,7 +75,7 @@ export async function loadWeights(
       const { slot } = weight;
       if (slot.kind !== "matrix") continue;
       if (storage.among_vectors.has(id)) {
-        matrices.set(id, amongVectors(slot, vector_buffer, vectors.at.get(id)!));
+        matrices.set(id, amongVectors(slot, vector_buffer, entryOf(vectors.at, id)));
         continue;
       }
       const chosen = dtype === "auto" ? autoDtype(weight) : dtype;
@@ -89,7 +90,7 @@ export async function loadWeights(
       matrices,
       vectors: vector_buffer,
       vectors_at: vectors.at,
-      routers_rows: new Map([...storage.among_vectors].map((id) => [id, program.weights[id]!.rows])),
+      routers_rows: new Map([...storage.among_vectors].map((id) => [id, itemAt(program.weights, id).rows])),
       bytes: made.reduce((sum, { size }) => sum + size, 0),
       stored: storedDtypes(as_asked),
       dispose,
@@ -125,8 +126,8 @@ async function stream(
   try {
     await streamParts(open, options, async (part) => {
       const { weight, slot, start } = part;
-      if (slot.kind === "vector") await converter.vector(part, vectors, vectors_at.get(weight)! + start);
-      else await converter.matrix(part, matrices.get(weight)!, options.signal);
+      if (slot.kind === "vector") await converter.vector(part, vectors, entryOf(vectors_at, weight) + start);
+      else await converter.matrix(part, entryOf(matrices, weight), options.signal);
     });
     await converter.check(readback);
   } finally {

@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import { CapstanError, type Decoder, type Warn } from "../../models/index.ts";
 
 /**
@@ -11,7 +12,7 @@ export function chooseContext({ spec, tensors }: Decoder, asked: number | undefi
   if (asked === undefined || asked <= spec.n_ctx) return asked ?? spec.n_ctx;
   if (tensors.positions !== null) {
     const { shape, rows } = tensors.positions;
-    const learned = rows === undefined ? shape[0]! : rows.end - rows.start;
+    const learned = rows === undefined ? itemAt(shape, 0) : rows.end - rows.start;
     if (asked > learned) {
       const need = `n_ctx of at most ${learned}, the positions that the model has learned`;
       throw new CapstanError("bad_request", { action: "load a model", need, found: String(asked) });

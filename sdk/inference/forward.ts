@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import { CapstanError, expandSites, isObject, type Site, siteId } from "../../models/index.ts";
 import * as rules from "../common/options.ts";
 import { type Rules, readOptions } from "../common/options.ts";
@@ -73,12 +74,12 @@ export async function runForward(
     };
     const result = await runCall(runtime, sequence, call, request);
     return {
-      captures: byName(sites, (index) => result.captures[index]!),
+      captures: byName(sites, (index) => itemAt(result.captures, index)),
       means: await Promise.all(
         accumulators.map((id) => meansOf(runtime, id, mean_sites, model.spec.d_model)),
       ),
       logits: result.logits,
-      projections: byName(sequence.hooks.plan.projection_names, (index) => result.projections[index]!),
+      projections: byName(sequence.hooks.plan.projection_names, (index) => itemAt(result.projections, index)),
     };
   } catch (error) {
     // A call that failed half-way leaves the sequence as it was before.

@@ -1,3 +1,4 @@
+import { itemAt, lastOf } from "../../models/certain.ts";
 import {
   abortedError,
   CapstanError,
@@ -297,7 +298,7 @@ class GenerateTask implements Task {
     const names = this.sequence.hooks.plan.projection_names;
     if (names.length > 0) {
       token.projections = Object.fromEntries(
-        names.map((name, row) => [name, result.projections[row]!.at(-1)!]),
+        names.map((name, row) => [name, lastOf(itemAt(result.projections, row))]),
       );
     }
     return token;

@@ -1,3 +1,4 @@
+import { entryOf } from "../../../models/certain.ts";
 import type { Kernel } from "../../context.ts";
 import { EXPERTS_OP } from "../../layout/ops.ts";
 import type { Stage } from "../../plan.ts";
@@ -23,7 +24,7 @@ export async function buildExperts(
   context: BuildContext,
 ): Promise<Work> {
   const { matrices } = context.weights;
-  const [gate_up, down] = [matrices.get(op.gate_up)!, matrices.get(op.down)!];
+  const [gate_up, down] = [entryOf(matrices, op.gate_up), entryOf(matrices, op.down)];
   const inner_stride = buffers.stride("expert_act") / op.top_k;
   const first = await half(op, gate_up, inner_stride, false, context);
   const second = await half(op, down, buffers.stride(op.out), true, context);

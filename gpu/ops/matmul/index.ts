@@ -1,3 +1,4 @@
+import { entryOf, lastOf } from "../../../models/certain.ts";
 import type { AdapterReport } from "../../adapter.ts";
 import type { Gpu, Kernel, Pipeline } from "../../context.ts";
 import { MATMUL_OP } from "../../layout/ops.ts";
@@ -30,8 +31,8 @@ export async function buildMatmul(
   { buffers }: Resources,
   { gpu, weights }: BuildContext,
 ): Promise<Work> {
-  const matrix = weights.matrices.get(stage.weight)!;
-  const bias_at = stage.bias === null ? 0 : weights.vectors_at.get(stage.bias)!;
+  const matrix = entryOf(weights.matrices, stage.weight);
+  const bias_at = stage.bias === null ? 0 : entryOf(weights.vectors_at, stage.bias);
   const rowsOf = (sizes: StepSizes) => (stage.logits !== null ? sizes.n_gathered : sizes.n_rows);
   const dispatches = ({ pipeline, inputs, outputs }: Variant) =>
     matrix.chunks.map((chunk): Dispatch => {
@@ -58,7 +59,7 @@ export async function buildMatmul(
       const rows = rowsOf(sizes);
       if (rows === 0) return [];
       if (rows > MOST_FEW_ROWS && many_rows !== null) return many_rows;
-      return few_rows[FEW_ROWS.findIndex((n) => n >= rows)] ?? few_rows.at(-1)!;
+      return few_rows[FEW_ROWS.findIndex((n) => n >= rows)] ?? lastOf(few_rows);
     },
   };
 }

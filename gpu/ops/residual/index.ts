@@ -1,3 +1,4 @@
+import { entryOf, itemAt } from "../../../models/certain.ts";
 import type { WeightId } from "../../../models/program.ts";
 import type { Kernel } from "../../context.ts";
 import { EMBED_OP, RESIDUAL_OP } from "../../layout/ops.ts";
@@ -57,8 +58,8 @@ export async function buildEmbed(
   const { op, norm } = stage;
   const { gpu, weights } = context;
   const stride = resources.buffers.stride(op.out);
-  const matrix = weights.matrices.get(op.weight)!;
-  const positions = op.positions === null ? null : weights.matrices.get(op.positions)!;
+  const matrix = entryOf(weights.matrices, op.weight);
+  const positions = op.positions === null ? null : entryOf(weights.matrices, op.positions);
   const constants = {
     ...sharedConstants(stage, op.out, resources, context),
     EMBED: true,
@@ -82,7 +83,7 @@ export async function buildEmbed(
       bindings: ({ buffers, hooks }) => [
         ...sharedBindings(op.out, norm, { buffers, hooks }, weights),
         buffer,
-        ...(positions === null ? [] : [positions.chunks[0]!.buffer]),
+        ...(positions === null ? [] : [itemAt(positions.chunks, 0).buffer]),
       ],
       groups: ({ n_rows }) => [n_rows, 1, 1],
     }),
@@ -104,7 +105,7 @@ function sharedConstants(
     ...(router === null
       ? {}
       : {
-          N_EXPERTS: weights.routers_rows.get(router.weight)!,
+          N_EXPERTS: entryOf(weights.routers_rows, router.weight),
           TOP_K: router.top_k,
           RENORMALISE: router.renormalise,
         }),
@@ -129,7 +130,7 @@ function sharedValues(
     norm_bias_at: after.bias_at,
     pre_weight_at: before.weight_at,
     pre_bias_at: before.bias_at,
-    router_at: router === null ? 0 : weights.vectors_at.get(router.weight)!,
+    router_at: router === null ? 0 : entryOf(weights.vectors_at, router.weight),
   };
 }
 
@@ -149,9 +150,9 @@ export function normAddresses(
   { vectors_at }: Weights,
 ): { weight_at: number; bias_at: number | null } {
   if (norm === null) return { weight_at: 0, bias_at: null };
-  return { weight_at: vectors_at.get(norm.weight)!, bias_at: addressOf(norm.bias, vectors_at) };
+  return { weight_at: entryOf(vectors_at, norm.weight), bias_at: addressOf(norm.bias, vectors_at) };
 }
 
 function addressOf(weight: WeightId | null, at: Weights["vectors_at"]): number | null {
-  return weight === null ? null : at.get(weight)!;
+  return weight === null ? null : entryOf(at, weight);
 }

@@ -1,3 +1,4 @@
+import { entryOf, itemAt } from "../../../models/certain.ts";
 import type { WeightId } from "../../../models/program.ts";
 import { BLOCK_SIZE } from "../../cache.ts";
 import type { Kernel } from "../../context.ts";
@@ -28,13 +29,13 @@ export async function buildRopeAppend(
     BLOCK: BLOCK_SIZE,
     NORM: row_norms !== null ? "row" : rope.q_norm !== null ? "head" : "none",
     LAYER_NORM: (row_norms?.q.kind ?? rope.norm) === "layer",
-    HEAD_WEIGHTS: rope.q_norm !== null && program.weights[rope.q_norm]!.cols > d_head,
+    HEAD_WEIGHTS: rope.q_norm !== null && itemAt(program.weights, rope.q_norm).cols > d_head,
     INTERLEAVED: rope.layout === "interleaved",
     ROPE: rope.rope !== null,
     Q_SCALE: rope.q_scale !== null,
     BY_LENGTH: first_rotation !== null,
   });
-  const at = (weight: WeightId | null) => (weight === null ? null : weights.vectors_at.get(weight)!);
+  const at = (weight: WeightId | null) => (weight === null ? null : entryOf(weights.vectors_at, weight));
   return always({
     pipeline,
     op: KERNEL.op.pack({
@@ -46,7 +47,7 @@ export async function buildRopeAppend(
       n_kv_heads,
       qkv_stride: buffers.stride(rope.buffer),
       out_stride: buffers.stride(out),
-      half: rope.rope === null ? 0 : program.ropes[rope.rope]! / 2,
+      half: rope.rope === null ? 0 : itemAt(program.ropes, rope.rope) / 2,
       eps: row_norms?.q.eps ?? rope.eps,
       q_beta: rope.q_scale?.beta ?? 0,
       q_every: rope.q_scale?.every ?? 1,

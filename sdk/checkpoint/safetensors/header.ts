@@ -1,3 +1,4 @@
+import { lastOf } from "../../../models/certain.ts";
 import { CapstanError, isObject, show } from "../../../models/index.ts";
 import { type Dtype, isDtype, itemBits } from "./dtypes.ts";
 
@@ -76,8 +77,8 @@ function duplicateKey(text: string): string | undefined {
       while (text[i] !== '"') i += text[i] === "\\" ? 2 : 1;
       if (!key_next) continue;
       const key: string = JSON.parse(text.slice(start, i + 1));
-      if (open.at(-1)!.has(key)) return key;
-      open.at(-1)!.add(key);
+      if (lastOf(open).has(key)) return key;
+      lastOf(open).add(key);
       key_next = false;
     }
   }

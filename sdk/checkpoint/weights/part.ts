@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import {
   CapstanError,
   FILE_DTYPES,
@@ -51,7 +52,7 @@ function checked(tensor: WeightTensor, spec: TensorSpec): WeightTensor {
 }
 
 function rowsOf(tensor: WeightTensor, { start, end }: { start: number; end: number }): WeightTensor {
-  const row = tensor.byte_length / tensor.shape[0]!;
+  const row = tensor.byte_length / itemAt(tensor.shape, 0);
   return {
     ...tensor,
     shape: [end - start, ...tensor.shape.slice(1)],
@@ -61,7 +62,7 @@ function rowsOf(tensor: WeightTensor, { start, end }: { start: number; end: numb
 }
 
 function transposed(tensor: WeightTensor): WeightTensor {
-  const [height, width] = [tensor.shape[0]!, tensor.shape[1]!];
+  const [height, width] = [itemAt(tensor.shape, 0), itemAt(tensor.shape, 1)];
   const whole_transposed = async () => {
     const whole = (await readExactly(tensor, 0, tensor.byte_length)).slice();
     if (FILE_DTYPES[tensor.dtype].size === 2) return transpose(new Uint16Array(whole.buffer), height, width);

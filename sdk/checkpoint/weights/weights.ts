@@ -1,3 +1,4 @@
+import { entryOf, itemAt } from "../../../models/certain.ts";
 import {
   CapstanError,
   isFileDtype,
@@ -121,7 +122,7 @@ class Checkpoint {
     const repeated = new Set<string>();
     // Of a tensor in several files the last file's counts, as transformers takes it.
     for (const file of files.names) {
-      for (const [name, tensor] of opened.get(file)!) {
+      for (const [name, tensor] of entryOf(opened, file)) {
         if (tensors.has(name)) repeated.add(name);
         tensors.set(name, { tensor, file });
       }
@@ -174,7 +175,7 @@ class Checkpoint {
         ? OTHER_MODEL
         : `It was quantized with ${show(method)}; of quantized checkpoints only 8-bit floats are read: take the original one.`;
     const { names, index } = this.#files;
-    const where = index !== null ? INDEX : names.length === 1 ? names[0]! : `${names.length} shards`;
+    const where = index !== null ? INDEX : names.length === 1 ? itemAt(names, 0) : `${names.length} shards`;
     return badWeights(where, signature(spec), "no such tensor", fix);
   }
 }

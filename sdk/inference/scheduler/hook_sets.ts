@@ -1,3 +1,4 @@
+import { entryOf } from "../../../models/certain.ts";
 import type { DeviceHook, DeviceModel, HookPlan, HookSetId } from "../../../models/index.ts";
 import { Sha256 } from "../../common/sha256.ts";
 import { freeOn } from "./free_on.ts";
@@ -59,7 +60,7 @@ export class HookSets {
     const key = this.#keys.get(set);
     if (key === undefined) return;
     this.#keys.delete(set);
-    const entry = this.#sets.get(key)!;
+    const entry = entryOf(this.#sets, key);
     if (--entry.users > 0) return;
     this.#sets.delete(key);
     if (entry.id !== 0) freeOn(() => this.#device.freeHooks(entry.id));

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import { type BlockId, CapstanError } from "../../../models/index.ts";
 import type { BlockPool } from "./block_pool.ts";
 

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import {
   abortedError,
   type BlockId,
@@ -294,7 +295,7 @@ export class Scheduler {
 
   /** Waits for the oldest step and commits its results; those of what ended or was rolled back meanwhile are dropped. */
   async #commitStep(): Promise<void> {
-    const { slots, outcome } = this.#in_flight[0]!;
+    const { slots, outcome } = itemAt(this.#in_flight, 0);
     const settled = await outcome;
     this.#in_flight.shift();
     if ("error" in settled) {
@@ -303,7 +304,7 @@ export class Scheduler {
     }
     this.pool.recover();
     for (const [index, slot] of slots.entries()) {
-      if (isCurrent(slot)) this.#commit(slot, settled.results[index]!);
+      if (isCurrent(slot)) this.#commit(slot, itemAt(settled.results, index));
     }
   }
 

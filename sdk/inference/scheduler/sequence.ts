@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { BlockId, RopeLengths } from "../../../models/index.ts";
 import type { BlockPool } from "./block_pool.ts";
 import type { HookSet } from "./hook_sets.ts";
@@ -95,20 +96,20 @@ export class Sequence {
 
   /** Position after the last token of the forward call that feeds the token at `position`. */
   callEnd(position: number): number {
-    return this.#calls[this.#callOf(position)]!.end;
+    return itemAt(this.#calls, this.#callOf(position)).end;
   }
 
   /** Position after the last token that is left of that call: another one may have begun where it was truncated. */
   callKeptEnd(position: number): number {
     const call = this.#callOf(position);
-    return Math.min(this.#calls[call]!.end, this.#calls[call + 1]?.start ?? Number.POSITIVE_INFINITY);
+    return Math.min(itemAt(this.#calls, call).end, this.#calls[call + 1]?.start ?? Number.POSITIVE_INFINITY);
   }
 
   #callOf(position: number): number {
     let [low, high] = [0, this.#calls.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.#calls[middle]!.start > position) high = middle;
+      if (itemAt(this.#calls, middle).start > position) high = middle;
       else low = middle + 1;
     }
     return low - 1;
@@ -126,7 +127,7 @@ export class Sequence {
     const missing = this.#pool.blocksFor(this.end + count) - this.#blocks.length;
     if (shared !== undefined) {
       const own = blocks.shift()!;
-      this.#pool.copyInto(this.#blocks[shared]!, own);
+      this.#pool.copyInto(itemAt(this.#blocks, shared), own);
       this.#blocks[shared] = own;
     }
     if (missing > 0) this.#blocks.push(...blocks.splice(0, missing));

@@ -1,4 +1,5 @@
 import type { OpenTokenizer, TokenPlaces } from "../../../core-wasm/text/index.ts";
+import { lastOf } from "../../../models/certain.ts";
 import { CapstanError, isObject, show } from "../../../models/index.ts";
 import type { EncodedChat, Message, Span, TemplateArgs } from "../../types.ts";
 import type { Str } from "../jinja/index.ts";
@@ -88,7 +89,7 @@ export function checkChat(messages: readonly Message[], args: TemplateArgs): Tem
     throw bad("continue_final_message as true, false or the name of a field", show(continue_final_message));
   if (continue_final_message && add_generation_prompt)
     throw bad("continue_final_message or add_generation_prompt", "both");
-  const is_open = continue_final_message || messages.at(-1)!.role === "assistant";
+  const is_open = continue_final_message || lastOf(messages).role === "assistant";
   return { ...given, add_generation_prompt: add_generation_prompt ?? !is_open };
 }
 

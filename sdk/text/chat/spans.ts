@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { Source, SourceRun, Str } from "../jinja/index.ts";
 
 /** A stretch of the rendering, characters [start, end), that came from the request. */
@@ -19,7 +20,7 @@ export function locateContents(rendering: Str, n_messages: number): (Region | nu
   for (const run of rendering.runs) {
     const { turn } = run.source;
     if (turn === null) continue;
-    const own = found[turn]!;
+    const own = itemAt(found, turn);
     const pieces = own.at(-1);
     if (pieces === undefined || last_turn !== turn || !pieces.take(run)) own.push(new Pieces(run));
     last_turn = turn;

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import { children, descendants, readNames } from "../jinja/compile/walk.ts";
 import { Fault, Str, Template } from "../jinja/index.ts";
 import type { Expression, Node, Statement } from "../jinja/syntax/nodes.ts";
@@ -125,7 +126,7 @@ function bindingsOf(node: Node, nodes: readonly Node[]): Binding[] {
     case "Set":
       return bindingOf(node.target, node.value);
     case "With":
-      return node.values.flatMap((value, i) => bindingOf(node.targets[i]!, value));
+      return node.values.flatMap((value, i) => bindingOf(itemAt(node.targets, i), value));
     case "Call": {
       const { node: callee, args, named } = node;
       const macro = nodes.find(

@@ -1,3 +1,5 @@
+import { itemAt } from "../../../models/certain.ts";
+
 const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const MONTHS = "January February March April May June July August September October November December".split(
   " ",
@@ -6,8 +8,8 @@ const MONTHS = "January February March April May June July August September Octo
 /** Python's strftime in the C locale. Fields that it does not know stay as they are. */
 export function strftime(date: Date, format: string): string {
   const two = (n: number) => String(n).padStart(2, "0");
-  const day = DAYS[date.getDay()]!;
-  const month = MONTHS[date.getMonth()]!;
+  const day = itemAt(DAYS, date.getDay());
+  const month = itemAt(MONTHS, date.getMonth());
   const year = String(date.getFullYear());
   const yearday =
     Math.round(

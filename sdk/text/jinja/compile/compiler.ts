@@ -1,3 +1,4 @@
+import { entryOf, itemAt } from "../../../../models/certain.ts";
 import { spend } from "../python/budget.ts";
 import { List, Tuple } from "../python/collections.ts";
 import { Fault, typeError } from "../python/errors.ts";
@@ -203,7 +204,7 @@ export class Compiler {
     const [enter, leave] = [enterScope(inner.symbols), leaveScope(inner.symbols)];
     const bindings = node.targets.map((target, i) => ({
       bind: assign(target, inner.symbols),
-      value: this.expressions.compile(node.values[i]!, frame),
+      value: this.expressions.compile(itemAt(node.values, i), frame),
     }));
     const body = this.body(node.body, inner);
     return (at) => {
@@ -220,7 +221,7 @@ export class Compiler {
     return (at) => {
       if (node.is_required)
         throw new Fault("TemplateRuntimeError", `Required block '${node.name}' not found`);
-      const run = at.rendering.blocks.get(node.name)!;
+      const run = entryOf(at.rendering.blocks, node.name);
       const context = node.is_scoped ? at.context.derived(at.values(bound)) : at.context;
       at.print(frame.buffer, run(at.rendering, context));
       return "next";

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../../models/certain.ts";
 import { Fault } from "../python/errors.ts";
 import type { Value } from "../python/object.ts";
 import { Undefined } from "../python/undefined.ts";
@@ -73,11 +74,11 @@ function compileBody(
       signature,
       (values) => {
         const activation = new Activation(at.rendering, at.context, at);
-        for (const [i, parameter] of parameters.entries()) activation.set(parameter, values[i]!);
+        for (const [i, parameter] of parameters.entries()) activation.set(parameter, itemAt(values, i));
         activation.open(inner.buffer);
         enter(activation);
         for (const [i, fallback] of defaults.entries()) {
-          const parameter = parameters[i]!;
+          const parameter = itemAt(parameters, i);
           if (activation.get(parameter) === MISSING) activation.set(parameter, fallback(activation));
         }
         body(activation);

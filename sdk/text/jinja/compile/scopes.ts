@@ -1,3 +1,4 @@
+import { itemAt } from "../../../../models/certain.ts";
 import { Dict, Tuple } from "../python/collections.ts";
 import { Fault, valueError } from "../python/errors.ts";
 import type { Value } from "../python/object.ts";
@@ -57,7 +58,7 @@ export function assign(target: Target, symbols: Symbols): (at: Activation, value
     case "Tuple": {
       const parts = target.items.map((item) => assign(item as Target, symbols));
       return (at, value) => {
-        for (const [i, part] of unpacked(value, parts.length).entries()) parts[i]!(at, part);
+        for (const [i, part] of unpacked(value, parts.length).entries()) itemAt(parts, i)(at, part);
       };
     }
     default:

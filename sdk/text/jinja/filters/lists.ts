@@ -1,3 +1,4 @@
+import { itemAt } from "../../../../models/certain.ts";
 import { bind, positional } from "../python/calls.ts";
 import { Dict, Iter, List, Tuple } from "../python/collections.ts";
 import { Fault, isFault, typeError } from "../python/errors.ts";
@@ -97,7 +98,7 @@ const dictsort: Filter = (value, call) => {
     throw new Fault("AttributeError", `'${typeName(value)}' object has no attribute 'items'`);
   const items = Array.from(value.entries, (entry) => new Tuple(entry));
   const key = (item: Value) => {
-    const found = (item as Tuple).values[place]!;
+    const found = itemAt((item as Tuple).values, place);
     return truth(case_sensitive) ? found : ignoreCase(found);
   };
   return new List(sorted(items, key, isReverse(reverse_order)));
@@ -154,7 +155,7 @@ const groupby: Filter = (value, call) => {
     else groups.push({ key, items: [item] });
   }
   const grouper = ({ key, items }: { key: Value; items: Value[] }) =>
-    truth(case_sensitive) ? key : shown(items[0]!);
+    truth(case_sensitive) ? key : shown(itemAt(items, 0));
   return new List(groups.map((group) => new GroupTuple(grouper(group), new List(group.items))));
 };
 
@@ -250,7 +251,7 @@ const selecting =
       (function* () {
         if (!truth(value)) return;
         if (by_attribute && args.length === 0) throw argumentFault("Missing parameter for attribute name");
-        const get = by_attribute ? attributeGetter(args[0]!) : (item: Value) => item;
+        const get = by_attribute ? attributeGetter(itemAt(args, 0)) : (item: Value) => item;
         const [name, ...rest] = by_attribute ? args.slice(1) : args;
         const takes = (item: Value) =>
           name === undefined ? truth(item) : context.test(name, item, { args: rest, named });

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../../models/certain.ts";
 import { bind, positional } from "../python/calls.ts";
 import { Fault, isFault, typeError } from "../python/errors.ts";
 import {
@@ -115,7 +116,7 @@ const filesizeformat: Filter = (value, call) => {
   if (bytes < base) return new Str(`${toInteger(bytes)} Bytes`);
   const index = PREFIXES.findIndex((_, i) => bytes < base ** (i + 2));
   const power = index < 0 ? PREFIXES.length - 1 : index;
-  const prefix = truth(binary) ? `${PREFIXES[power]![0]!.toUpperCase()}iB` : PREFIXES[power];
+  const prefix = truth(binary) ? `${itemAt(PREFIXES, power)[0]!.toUpperCase()}iB` : PREFIXES[power];
   const size = (base * bytes) / Number(BigInt(base) ** BigInt(power + 2));
   if (!Number.isFinite(size)) return new Str(`${Number.isNaN(size) ? "nan" : "inf"} ${prefix}`);
   return new Str(`${fixedDigits(size, 1)} ${prefix}`);

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../../models/certain.ts";
 import { spend } from "../python/budget.ts";
 import { bind, positional } from "../python/calls.ts";
 import { Dict, Tuple } from "../python/collections.ts";
@@ -114,7 +115,7 @@ const truncate: Filter = (value, call) => {
   if (length(value) <= Number(operate("+", length_given, leeway))) return value;
   const text = textOf(value, "the value");
   const start = text.slice(null, int(indexOf(operate("-", length_given, int(length(end))))), null);
-  const kept = truth(killwords) ? start : texts.splitFromRight(start, " ", 1)[0]!;
+  const kept = truth(killwords) ? start : itemAt(texts.splitFromRight(start, " ", 1), 0);
   return operate("+", kept, end);
 };
 

@@ -1,3 +1,4 @@
+import { lastOf } from "../../../../models/certain.ts";
 import { spend } from "../python/budget.ts";
 import { valueError } from "../python/errors.ts";
 import { strip } from "../python/text/methods.ts";
@@ -30,20 +31,20 @@ export function wrapText(text: Str, options: WrapOptions): Str[] {
   const chunks = chunksOf(text, options.break_on_hyphens).reverse();
   const lines: Str[] = [];
   while (chunks.length > 0) {
-    if (isBlank(chunks.at(-1)!) && lines.length > 0) chunks.pop();
+    if (isBlank(lastOf(chunks)) && lines.length > 0) chunks.pop();
     const line: Str[] = [];
     let length = 0;
-    while (chunks.length > 0 && length + chunks.at(-1)!.length <= options.width) {
-      length += chunks.at(-1)!.length;
+    while (chunks.length > 0 && length + lastOf(chunks).length <= options.width) {
+      length += lastOf(chunks).length;
       line.push(chunks.pop()!);
       spend(0.1);
     }
     spend(1);
-    if (chunks.length > 0 && chunks.at(-1)!.length > options.width) {
+    if (chunks.length > 0 && lastOf(chunks).length > options.width) {
       breakLong(chunks, line, options.width - length, options);
       length = line.reduce((sum, chunk) => sum + chunk.length, 0);
     }
-    if (line.length > 0 && isBlank(line.at(-1)!)) line.pop();
+    if (line.length > 0 && isBlank(lastOf(line))) line.pop();
     if (line.length > 0) lines.push(line.reduce((made, chunk) => made.add(chunk), new StrBuilder()).done());
   }
   return lines;
@@ -64,7 +65,7 @@ function chunksOf(text: Str, break_on_hyphens: boolean): Str[] {
 
 /** A chunk that fits into no line: as much of it as fits, or all of it on a line of its own. */
 function breakLong(chunks: Str[], line: Str[], left: number, options: WrapOptions): void {
-  const chunk = chunks.at(-1)!;
+  const chunk = lastOf(chunks);
   if (!options.break_long_words) {
     if (line.length === 0) line.push(chunks.pop()!);
     return;

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../../models/certain.ts";
 import { positional } from "../python/calls.ts";
 import { Dict, DictView, List, type Tuple } from "../python/collections.ts";
 import { typeError, valueError } from "../python/errors.ts";
@@ -14,12 +15,12 @@ function indexIn(values: readonly Value[], call: Arguments): bigint {
     return index < 0 ? Math.max(0, index + values.length) : index;
   };
   const [first, last] = [place(start), Math.min(values.length, place(end))];
-  for (let i = first; i < last; i++) if (equal(values[i]!, sought!)) return int(i);
+  for (let i = first; i < last; i++) if (equal(itemAt(values, i), sought!)) return int(i);
   throw valueError("no such item in the list");
 }
 
 function countIn(values: Iterable<Value>, call: Arguments): bigint {
-  const sought = positional(call, "count", 1)[0]!;
+  const sought = itemAt(positional(call, "count", 1), 0);
   let count = 0;
   for (const value of values) if (equal(value, sought)) count++;
   return int(count);

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../../models/certain.ts";
 import { spendList } from "./budget.ts";
 import { Fault, typeError } from "./errors.ts";
 import { keyOf } from "./keys.ts";
@@ -29,7 +30,7 @@ abstract class Sequence extends PyObject {
   }
 
   override *reversed(): Iterator<Value> {
-    for (let i = this.values.length - 1; i >= 0; i--) yield this.values[i]!;
+    for (let i = this.values.length - 1; i >= 0; i--) yield itemAt(this.values, i);
   }
 
   override item(key: Value): Value {
@@ -44,7 +45,7 @@ abstract class Sequence extends PyObject {
   protected pick(start: Value, stop: Value, step: Value): Value[] {
     const range = sliceRange(this.values.length, start, stop, step);
     spendList(range.count);
-    return Array.from({ length: range.count }, (_, i) => this.values[range.start + i * range.step]!);
+    return Array.from({ length: range.count }, (_, i) => itemAt(this.values, range.start + i * range.step));
   }
 }
 
@@ -195,8 +196,8 @@ export class DictView extends PyObject {
     if (this.type === "dict_values") return super.has(item, equal);
     if (this.type === "dict_keys") return this.dict.has(item);
     if (!(item instanceof Tuple) || item.values.length !== 2) return false;
-    const found = this.dict.get(item.values[0]!);
-    return found !== undefined && equal(found, item.values[1]!);
+    const found = this.dict.get(itemAt(item.values, 0));
+    return found !== undefined && equal(found, itemAt(item.values, 1));
   }
 
   /** Keys and items behave as sets. */

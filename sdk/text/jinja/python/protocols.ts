@@ -1,3 +1,4 @@
+import { itemAt } from "../../../../models/certain.ts";
 import { checkList, spend, spendList, spendRead, spendText } from "./budget.ts";
 import { Dict, DictView, List, Range, Tuple } from "./collections.ts";
 import { Fault, typeError } from "./errors.ts";
@@ -115,7 +116,7 @@ function sameText(a: string, b: string): boolean {
 }
 
 function sameItems(a: readonly Value[], b: readonly Value[]): boolean {
-  return a.length === b.length && a.every((item, i) => same(item, b[i]!));
+  return a.length === b.length && a.every((item, i) => same(item, itemAt(b, i)));
 }
 
 /** What containers compare by: the same object, or an equal one. */
@@ -147,9 +148,9 @@ export function ordered(a: Value, b: Value, operator: "<" | "<=" | ">" | ">="): 
   const are_lists = (a instanceof List && b instanceof List) || (a instanceof Tuple && b instanceof Tuple);
   if (are_lists) {
     const [one, other] = [a.values, b.values];
-    const at = one.findIndex((item, i) => i >= other.length || !same(item, other[i]!));
+    const at = one.findIndex((item, i) => i >= other.length || !same(item, itemAt(other, i)));
     if (at < 0 || at >= other.length) return holds(operator, one.length, other.length);
-    return ordered(one[at]!, other[at]!, operator);
+    return ordered(itemAt(one, at), itemAt(other, at), operator);
   }
   for (const side of [a, b]) if (side instanceof Undefined) throw side.undefined_fault;
   throw typeError(`'${operator}' not supported between instances of '${typeName(a)}' and '${typeName(b)}'`);

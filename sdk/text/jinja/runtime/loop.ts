@@ -1,3 +1,4 @@
+import { itemAt } from "../../../../models/certain.ts";
 import { Builtin, positional } from "../python/calls.ts";
 import { Tuple } from "../python/collections.ts";
 import { isFault, typeError } from "../python/errors.ts";
@@ -104,7 +105,7 @@ export class Loop extends PyObject {
         return new Builtin(name, (call) => {
           const args = positional(call, name, 0, Number.POSITIVE_INFINITY);
           if (args.length === 0) throw typeError("no items for cycling given");
-          return args[this.#index0 % args.length]!;
+          return itemAt(args, this.#index0 % args.length);
         });
       case "changed":
         return new Builtin(name, (call) =>
@@ -127,7 +128,7 @@ export class Loop extends PyObject {
   }
 
   override call(call: Arguments): Value {
-    const items = positional(call, "loop", 1)[0]!;
+    const items = itemAt(positional(call, "loop", 1), 0);
     if (this.#recurse === null)
       throw typeError("The loop must have the 'recursive' marker to be called recursively.");
     return this.#recurse(items, this.#depth0 + 1);

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../../models/certain.ts";
 import { deeper } from "../python/budget.ts";
 import { Dict, Tuple } from "../python/collections.ts";
 import { typeError } from "../python/errors.ts";
@@ -46,7 +47,7 @@ export class Macro extends PyObject {
       return value === undefined ? MISSING : value;
     };
     const values: (Value | typeof MISSING)[] = names.map((key, i) =>
-      i < args.length ? args[i]! : take(key),
+      i < args.length ? itemAt(args, i) : take(key),
     );
     if (takes_caller && !names.includes("caller")) {
       const caller = take("caller");

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../../models/certain.ts";
 import { textOf } from "../filters/filter.ts";
 import { fromKeys, makeDict } from "../methods/collections.ts";
 import { Builtin, bind, positional } from "../python/calls.ts";
@@ -64,13 +65,13 @@ class Cycler extends PyObject {
   override attribute(name: string): Value | undefined {
     switch (name) {
       case "current":
-        return this.#items[this.#at]!;
+        return itemAt(this.#items, this.#at);
       case "pos":
         return int(this.#at);
       case "next":
         return new Builtin(name, (call) => {
           positional(call, name, 0);
-          const current = this.#items[this.#at]!;
+          const current = itemAt(this.#items, this.#at);
           this.#at = (this.#at + 1) % this.#items.length;
           return current;
         });
@@ -148,7 +149,8 @@ const MOST_RANGE = 100_000;
 /** The sandbox's `range`. */
 function makeRange(call: Arguments): Range {
   const args = positional(call, "range", 1, 3).map(indexOf);
-  const [start, stop, step = 1] = args.length === 1 ? [0, args[0]!] : (args as [number, number, number?]);
+  const [start, stop, step = 1] =
+    args.length === 1 ? [0, itemAt(args, 0)] : (args as [number, number, number?]);
   if (step === 0) throw valueError("range() arg 3 must not be zero");
   const made = new Range(start, stop, step);
   if (made.size() > MOST_RANGE) throw new Fault("ArithmeticError", `a range of more than ${MOST_RANGE}`);

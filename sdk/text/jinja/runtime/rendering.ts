@@ -1,3 +1,4 @@
+import { itemAt } from "../../../../models/certain.ts";
 import { charge, type Filter, type FilterContext } from "../filters/filter.ts";
 import { FILTERS } from "../filters/index.ts";
 import { TESTS } from "../filters/tests.ts";
@@ -74,11 +75,11 @@ export class Activation {
   }
 
   print(buffer: number, text: Str): void {
-    this.#buffers[buffer]!.add(text);
+    itemAt(this.#buffers, buffer).add(text);
   }
 
   printed(buffer: number): Str {
-    return this.#buffers[buffer]!.done();
+    return itemAt(this.#buffers, buffer).done();
   }
 }
 

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../../models/certain.ts";
 import { parseFloating } from "../python/numbers.ts";
 import { Str } from "../python/text/str.ts";
 import type {
@@ -95,7 +96,7 @@ export class Expressions {
     const { line } = this.#stream;
     const nodes = [this.#product()];
     while (this.#stream.skipOperator("~")) nodes.push(this.#product());
-    return nodes.length === 1 ? nodes[0]! : { kind: "Concat", nodes, line };
+    return nodes.length === 1 ? itemAt(nodes, 0) : { kind: "Concat", nodes, line };
   }
 
   #product(): Expression {
@@ -183,7 +184,7 @@ export class Expressions {
       is_tuple = true;
       line = stream.line;
     }
-    if (!is_tuple && items.length > 0) return items[0]!;
+    if (!is_tuple && items.length > 0) return itemAt(items, 0);
     if (!is_tuple && options.in_parentheses !== true)
       throw stream.fault(`Expected an expression, got '${describe(stream.current)}'`);
     return { kind: "Tuple", items, line };
@@ -261,7 +262,7 @@ export class Expressions {
       keys.push(this.#key());
     }
     this.#stream.expect("operator", "]");
-    const key: Expression = keys.length === 1 ? keys[0]! : { kind: "Tuple", items: keys, line };
+    const key: Expression = keys.length === 1 ? itemAt(keys, 0) : { kind: "Tuple", items: keys, line };
     return { kind: "Item", node, key, line };
   }
 

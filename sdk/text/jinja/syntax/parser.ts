@@ -1,3 +1,4 @@
+import { itemAt } from "../../../../models/certain.ts";
 import { isSpace } from "../python/text/unicode.ts";
 import { Expressions } from "./expressions.ts";
 import { tokenize } from "./lexer.ts";
@@ -35,7 +36,7 @@ class Parser {
     const made: Statement[] = [];
     let printed: Expression[] = [];
     const flush = () => {
-      if (printed.length > 0) made.push({ kind: "Output", nodes: printed, line: printed[0]!.line });
+      if (printed.length > 0) made.push({ kind: "Output", nodes: printed, line: itemAt(printed, 0).line });
       printed = [];
     };
     while (!stream.is("eof")) {

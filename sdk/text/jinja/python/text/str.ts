@@ -1,3 +1,4 @@
+import { itemAt } from "../../../../../models/certain.ts";
 import { LONGEST_TEXT, spend, spendRead, spendText } from "../budget.ts";
 import { Fault } from "../errors.ts";
 import { textKey } from "../keys.ts";
@@ -259,7 +260,7 @@ function cutRuns(runs: readonly SourceRun[], start: number, end: number): readon
   if (start === 0 && end >= (runs.at(-1)?.end ?? 0)) return runs;
   const cut: SourceRun[] = [];
   for (let i = firstRun(runs, start); i < runs.length; i++) {
-    const run = runs[i]!;
+    const run = itemAt(runs, i);
     if (run.start >= end) break;
     const [first, last] = [Math.max(run.start, start), Math.min(run.end, end)];
     // Copies keep their places in the source; what was made of it keeps its whole stretch.
@@ -276,7 +277,7 @@ function firstRun(runs: readonly SourceRun[], unit: number): number {
   let [low, high] = [0, runs.length];
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (runs[middle]!.end <= unit) low = middle + 1;
+    if (itemAt(runs, middle).end <= unit) low = middle + 1;
     else high = middle;
   }
   return low;
