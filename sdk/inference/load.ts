@@ -1,4 +1,4 @@
-import { itemAt } from "../../models/certain.ts";
+import { onlyOf } from "../../models/certain.ts";
 import { abortedError, type Device, type DeviceModel, type Warn } from "../../models/index.ts";
 import { resolveSource } from "../checkpoint/source/index.ts";
 import * as rules from "../common/options.ts";

@@ -1,4 +1,3 @@
-import { lastOf } from "../../../models/certain.ts";
 import { CapstanError, isObject, show } from "../../../models/index.ts";
 import { type Dtype, isDtype, itemBits } from "./dtypes.ts";
 
@@ -75,10 +74,11 @@ function duplicateKey(text: string): string | undefined {
     } else if (char === '"') {
       const start = i++;
       while (text[i] !== '"') i += text[i] === "\\" ? 2 : 1;
-      if (!key_next) continue;
+      const keys = key_next ? open.at(-1) : null;
+      if (!keys) continue;
       const key: string = JSON.parse(text.slice(start, i + 1));
-      if (lastOf(open).has(key)) return key;
-      lastOf(open).add(key);
+      if (keys.has(key)) return key;
+      keys.add(key);
       key_next = false;
     }
   }

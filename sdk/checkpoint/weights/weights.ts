@@ -1,4 +1,4 @@
-import { entryOf, itemAt } from "../../../models/certain.ts";
+import { entryOf, onlyOf } from "../../../models/certain.ts";
 import {
   CapstanError,
   isFileDtype,
@@ -175,7 +175,7 @@ class Checkpoint {
         ? OTHER_MODEL
         : `It was quantized with ${show(method)}; of quantized checkpoints only 8-bit floats are read: take the original one.`;
     const { names, index } = this.#files;
-    const where = index !== null ? INDEX : names.length === 1 ? itemAt(names, 0) : `${names.length} shards`;
+    const where = index !== null ? INDEX : names.length === 1 ? onlyOf(names) : `${names.length} shards`;
     return badWeights(where, signature(spec), "no such tensor", fix);
   }
 }

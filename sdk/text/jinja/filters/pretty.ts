@@ -1,4 +1,4 @@
-import { itemAt } from "../../../../models/certain.ts";
+import { onlyOf } from "../../../../models/certain.ts";
 import { spend } from "../python/budget.ts";
 import { Dict, List, Tuple } from "../python/collections.ts";
 import { Fault, isFault } from "../python/errors.ts";
@@ -85,7 +85,7 @@ function longText(text: Str, indent_given: number, allowance_given: number, leve
     }
     if (current !== "") chunks.push(show(current));
   }
-  if (chunks.length === 1) return itemAt(chunks, 0);
+  if (chunks.length === 1) return onlyOf(chunks);
   const made = chunks.join(`\n${" ".repeat(indent)}`);
   return is_outermost ? `(${made})` : made;
 }

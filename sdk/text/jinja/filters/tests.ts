@@ -1,4 +1,3 @@
-import { itemAt } from "../../../../models/certain.ts";
 import { bind, positional } from "../python/calls.ts";
 import { Dict, List, Range, Tuple } from "../python/collections.ts";
 import { type Arguments, integerOf, PyObject, type Value } from "../python/object.ts";
@@ -23,7 +22,7 @@ const plain =
 const compared =
   (holds: (value: Value, other: Value) => boolean): Test =>
   (value, call) =>
-    holds(value, itemAt(positional(call, "operator", 1), 0));
+    holds(value, positional(call, "operator", 1)[0]);
 
 const eq = compared(equal);
 const ne = compared((value, other) => !equal(value, other));

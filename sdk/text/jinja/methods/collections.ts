@@ -15,12 +15,12 @@ function indexIn(values: readonly Value[], call: Arguments): bigint {
     return index < 0 ? Math.max(0, index + values.length) : index;
   };
   const [first, last] = [place(start), Math.min(values.length, place(end))];
-  for (let i = first; i < last; i++) if (equal(itemAt(values, i), sought!)) return int(i);
+  for (let i = first; i < last; i++) if (equal(itemAt(values, i), sought)) return int(i);
   throw valueError("no such item in the list");
 }
 
 function countIn(values: Iterable<Value>, call: Arguments): bigint {
-  const sought = itemAt(positional(call, "count", 1), 0);
+  const [sought] = positional(call, "count", 1);
   let count = 0;
   for (const value of values) if (equal(value, sought)) count++;
   return int(count);
@@ -50,7 +50,7 @@ const view =
 export const DICT_METHODS: Readonly<Record<string, Method<Dict>>> = {
   get: (self, call) => {
     const [key, fallback = null] = positional(call, "get", 1, 2);
-    const found = self.get(key!);
+    const found = self.get(key);
     return found === undefined ? fallback : found;
   },
   keys: view("keys"),
@@ -66,7 +66,7 @@ export const DICT_METHODS: Readonly<Record<string, Method<Dict>>> = {
 /** `dict.fromkeys(keys, value)` */
 export function fromKeys(call: Arguments): Dict {
   const [keys, value = null] = positional(call, "fromkeys", 1, 2);
-  return new Dict(Array.from(each(keys!), (key) => [key, value] as const));
+  return new Dict(Array.from(each(keys), (key) => [key, value] as const));
 }
 
 /** `dict(pairs or a mapping, **named)` */

@@ -1,4 +1,3 @@
-import { itemAt } from "../../../../models/certain.ts";
 import { bind, positional } from "../python/calls.ts";
 import { Dict, List, Tuple } from "../python/collections.ts";
 import { Fault, typeError, valueError } from "../python/errors.ts";
@@ -109,7 +108,7 @@ const aligned =
   (name: string, made: (self: Str, fill: Str, width: number) => Str): StrMethod =>
   (self, call) => {
     const [width_given, fill_given = new Str(" ")] = positional(call, name, 1, 2);
-    const width = indexOf(width_given!);
+    const width = indexOf(width_given);
     const fill = given(self, fill_given);
     if (fill.length !== 1) throw typeError("The fill character must be exactly one character long");
     return made(self, fill, width);
@@ -168,7 +167,7 @@ export const STR_METHODS: Readonly<Record<string, StrMethod>> = {
     const [old, replacement, most = -1n] = positional(call, "replace", 2, 3);
     return texts.replace(self, text(old).value, given(self, replacement), indexOf(most));
   },
-  join: (self, call) => texts.join(self, [...each(itemAt(positional(call, "join", 1), 0))]),
+  join: (self, call) => texts.join(self, [...each(positional(call, "join", 1)[0])]),
   find: finder("find", "left"),
   rfind: finder("rfind", "right"),
   index: finder("index", "left"),
@@ -199,7 +198,7 @@ export const STR_METHODS: Readonly<Record<string, StrMethod>> = {
     texts.pad(self, fill, Math.max(0, width - self.length), width),
   ),
   zfill: (self, call) => {
-    const width = indexOf(itemAt(positional(call, "zfill", 1), 0));
+    const width = indexOf(positional(call, "zfill", 1)[0]);
     const sign = /^[+-]/.test(self.value) ? 1 : 0;
     const missing = Math.max(0, width - self.length);
     const filled = texts.pad(self.part(sign, self.value.length), new Str("0"), missing, width - sign);
@@ -210,13 +209,13 @@ export const STR_METHODS: Readonly<Record<string, StrMethod>> = {
     return texts.expandTabs(self, indexOf(size));
   },
   translate: (self, call) => {
-    const table = itemAt(positional(call, "translate", 1), 0);
+    const [table] = positional(call, "translate", 1);
     if (!(table instanceof Dict)) throw typeError(`'${typeName(table)}' object is no table of characters`);
     return texts.translate(self, table);
   },
   format: (self, call, lookup) => formatBraces(self, call, lookup),
   format_map: (self, call, lookup) => {
-    const table = itemAt(positional(call, "format_map", 1), 0);
+    const [table] = positional(call, "format_map", 1);
     if (!(table instanceof Dict)) throw typeError("format_map() needs a mapping");
     const named = new Map<string, Value>();
     for (const [key, value] of table.entries) if (key instanceof Str) named.set(key.value, value);

@@ -61,16 +61,22 @@ export function bind<const R extends readonly string[], const O extends readonly
 }
 
 /** Arguments of a function that takes them by position alone. */
-export function positional(
+export function positional<Least extends number>(
   { args, named }: Arguments,
   name: string,
-  least: number,
+  least: Least,
   most: number = least,
-): readonly Value[] {
+): AtLeast<Least> {
   if (named.size > 0) throw typeError(`${name}() takes no keyword arguments`);
   if (args.length < least || args.length > most)
     throw typeError(
       `${name}() takes ${least === most ? least : `${least} to ${most}`} arguments (${args.length} given)`,
     );
-  return args;
+  return args as readonly Value[] as AtLeast<Least>;
 }
+
+type AtLeast<Count extends number> = Count extends 1
+  ? readonly [Value, ...Value[]]
+  : Count extends 2
+    ? readonly [Value, Value, ...Value[]]
+    : readonly Value[];

@@ -128,7 +128,7 @@ export class Loop extends PyObject {
   }
 
   override call(call: Arguments): Value {
-    const items = itemAt(positional(call, "loop", 1), 0);
+    const [items] = positional(call, "loop", 1);
     if (this.#recurse === null)
       throw typeError("The loop must have the 'recursive' marker to be called recursively.");
     return this.#recurse(items, this.#depth0 + 1);

@@ -1,4 +1,4 @@
-import { itemAt } from "../../../../models/certain.ts";
+import { itemAt, onlyOf } from "../../../../models/certain.ts";
 import { parseFloating } from "../python/numbers.ts";
 import { Str } from "../python/text/str.ts";
 import type {
@@ -96,7 +96,7 @@ export class Expressions {
     const { line } = this.#stream;
     const nodes = [this.#product()];
     while (this.#stream.skipOperator("~")) nodes.push(this.#product());
-    return nodes.length === 1 ? itemAt(nodes, 0) : { kind: "Concat", nodes, line };
+    return nodes.length === 1 ? onlyOf(nodes) : { kind: "Concat", nodes, line };
   }
 
   #product(): Expression {
@@ -262,7 +262,7 @@ export class Expressions {
       keys.push(this.#key());
     }
     this.#stream.expect("operator", "]");
-    const key: Expression = keys.length === 1 ? itemAt(keys, 0) : { kind: "Tuple", items: keys, line };
+    const key: Expression = keys.length === 1 ? onlyOf(keys) : { kind: "Tuple", items: keys, line };
     return { kind: "Item", node, key, line };
   }
 
