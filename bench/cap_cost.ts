@@ -34,14 +34,15 @@ export async function measureCapCost(
   const engines = [await ourEngine("plain", "f32", model), await ourEngine("capped", "f32", model, hooks)];
   /** The capped one's time over the plain one's, both of this turn. */
   const ratio = async (turn: number, feed: (engine: BenchEngine) => Promise<unknown>) => {
-    const times = [0, 0];
-    for (const e of turn % 2 === 0 ? [0, 1] : [1, 0]) {
+    const timed = async (engine: BenchEngine) => {
       signal.throwIfAborted();
       const start = cpuTime();
-      await feed(engines[e]!);
-      times[e] = cpuTime() - start;
-    }
-    return times[1]! / times[0]!;
+      await feed(engine);
+      return cpuTime() - start;
+    };
+    const first = turn % 2 === 0 ? await timed(plain) : undefined;
+    const of_capped = await timed(capped);
+    return of_capped / (first ?? (await timed(plain)));
   };
   const random = new Random(1000);
   const prefill: number[] = [];
@@ -54,7 +55,7 @@ export async function measureCapCost(
     const token = random.below(model.spec.d_vocab);
     decode.push(await ratio(turn, (engine) => engine.next(token)));
   }
-  for (const engine of engines) await engine.dispose();
+  for (const engine of [plain, capped]) await engine.dispose();
   return { layers: hooks.length, prefill: medianRange(prefill), decode: medianRange(decode) };
 }
 

@@ -1,4 +1,5 @@
 import { Random } from "../conformance/contract/random.ts";
+import { itemAt } from "../models/certain.ts";
 import { cpuTime } from "../sdk/platform/index.ts";
 import type { BenchDtype, BenchEngine } from "./engine.ts";
 
@@ -71,7 +72,7 @@ export async function measure(
     tok_s: rate(turns[e]!, load, "wall"),
     tok_cpu_s: rate(turns[e]!, load, "cpu"),
   }));
-  return { speeds, logits_error };
+  return { speeds, logits_error: runs.map(({ error }) => error) };
 }
 
 /** Milliseconds of one engine's turn, by either clock. */
@@ -107,14 +108,16 @@ async function once(
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  return sorted.length % 2 === 1
+    ? itemAt(sorted, middle)
+    : (itemAt(sorted, middle - 1) + itemAt(sorted, middle)) / 2;
 }
 
 /** A median and the range it lies in with 95 % (by order statistics; the whole range where values are few). */
 export function medianRange(values: readonly number[]): { median: number; low: number; high: number } {
   const sorted = [...values].sort((a, b) => a - b);
   const reach = 0.98 * Math.sqrt(sorted.length);
-  const at = (place: number) => sorted[Math.min(sorted.length - 1, Math.max(0, Math.round(place)))]!;
+  const at = (place: number) => itemAt(sorted, Math.min(sorted.length - 1, Math.max(0, Math.round(place))));
   const middle = (sorted.length - 1) / 2;
   return { median: median(values), low: at(middle - reach), high: at(middle + reach) };
 }

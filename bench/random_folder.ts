@@ -1,4 +1,5 @@
 import { Random } from "../conformance/contract/random.ts";
+import { itemAt, lastOf } from "../models/certain.ts";
 import { buildProgram, readDecoder, type TensorSpec, tensorSpecs } from "../models/index.ts";
 import type { FileSource } from "../sdk/types.ts";
 import type { Shape } from "./shape.ts";
@@ -19,7 +20,7 @@ export function randomFolder({ config, seed }: Shape): FileSource {
     "config.json": new TextEncoder().encode(JSON.stringify(config)),
   };
   const weights = "model.safetensors";
-  const n_bytes = header.length + placed.at(-1)!.end;
+  const n_bytes = header.length + lastOf(placed).end;
   const values = new RandomValues(seed);
   return {
     size: async (name) => (name === weights ? n_bytes : texts[name]?.length),
@@ -72,7 +73,7 @@ class RandomValues {
 
   /** A tensor's bytes from `offset` on. */
   fill(bytes: Uint8Array, { name, shape }: TensorSpec, offset: number): void {
-    const deviation = shape.length === 1 ? 0 : name.includes("embed") ? 1 : 1 / Math.sqrt(shape[1]!);
+    const deviation = shape.length === 1 ? 0 : name.includes("embed") ? 1 : 1 / Math.sqrt(itemAt(shape, 1));
     const block = this.#block(deviation);
     for (let at = 0; at < bytes.length; ) {
       const from = (offset + at) % block.length;

@@ -1,4 +1,5 @@
 import { Random } from "../conformance/contract/random.ts";
+import { itemAt } from "../models/certain.ts";
 import type { RawConfig } from "../models/index.ts";
 import {
   buildProgram,
@@ -138,7 +139,7 @@ function shardsOf({ config }: Shape): Map<string, TensorSpec[]> {
 function randomTensor({ name, shape }: TensorSpec, random: Random) {
   const data = new Float32Array(shape.reduce((product, n) => product * n, 1));
   if (name.endsWith("norm.weight")) return { dtype: "F32" as const, shape, data: data.fill(1) };
-  const half_width = Math.sqrt(3) * (name.includes("embed") ? 1 : 1 / Math.sqrt(shape[1]!));
+  const half_width = Math.sqrt(3) * (name.includes("embed") ? 1 : 1 / Math.sqrt(itemAt(shape, 1)));
   for (let i = 0; i < data.length; i++) data[i] = (2 * random.next() - 1) * half_width;
   return { dtype: "F32" as const, shape, data };
 }

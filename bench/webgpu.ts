@@ -3,6 +3,7 @@ import { GREEDY } from "../conformance/contract/params.ts";
 import { Random } from "../conformance/contract/random.ts";
 import { shareOf } from "../conformance/share.ts";
 import type { StageTime, WebGpuDevice, WebGpuModel } from "../gpu/index.ts";
+import { entryOf, itemAt } from "../models/certain.ts";
 import { type Hook, planHooks, type StepEntry, type StoredDtype } from "../models/index.ts";
 import { generate } from "../sdk/index.ts";
 import { loadOn } from "../sdk/inference/load.ts";
@@ -118,7 +119,7 @@ export function figuresOf(
 ): Omit<DtypeReport, "dtype"> {
   const read = median(bandwidths.map((one) => one.read));
   const decode_tok_s = 1 / median(plain.map(({ seconds }) => seconds));
-  const { per_token } = plain[0]!;
+  const { per_token } = itemAt(plain, 0);
   const in_kernels = kernels?.decode.reduce((sum, { microseconds }) => sum + microseconds / 1e6, 0);
   return {
     weight_bytes,
@@ -130,8 +131,8 @@ export function figuresOf(
     per_token,
     caps: {
       layers: n_capped,
-      dispatches: capped[0]!.per_token.dispatches - per_token.dispatches,
-      time: medianRange(capped.map(({ seconds }, i) => seconds / plain[i]!.seconds)),
+      dispatches: itemAt(capped, 0).per_token.dispatches - per_token.dispatches,
+      time: medianRange(capped.map(({ seconds }, i) => seconds / itemAt(plain, i).seconds)),
     },
     kernels,
   };
@@ -228,9 +229,9 @@ async function profile(made: WebGpuModel, entry: StepEntry): Promise<KernelTime[
   }
   const total = (times: readonly StageTime[]) =>
     times.reduce((sum, time) => sum + time.nanoseconds, 0) / 1000;
-  return [...runs[0]!]
+  return [...itemAt(runs, 0)]
     .map(([name, { length: count }]) => {
-      return { name, count, microseconds: median(runs.map((run) => total(run.get(name)!))) };
+      return { name, count, microseconds: median(runs.map((run) => total(entryOf(run, name)))) };
     })
     .sort((a, b) => b.microseconds - a.microseconds);
 }

@@ -20,7 +20,7 @@ describe("the plan of a program", () => {
   );
 
   it("refuses ops in an order that no kernel takes", () => {
-    const program = buildProgram(TINIES[0]!.decoder);
+    const program = buildProgram(TINIES[0].decoder);
     const ops = program.ops.filter(({ op }) => op !== "kv_append");
     expect(() => planStages({ ...program, ops })).toThrow(
       /WebGPU.*order that its kernels know, found .*rope/,
@@ -28,7 +28,7 @@ describe("the plan of a program", () => {
   });
 
   it("puts buffers that are never needed together into one", () => {
-    const program = buildProgram(TINIES[0]!.decoder);
+    const program = buildProgram(TINIES[0].decoder);
     const widths = { ...program.buffers, expert_act: 0 };
     const { place, widths: places } = shareBuffers(planStages(program), widths, new Set(["logits"]));
     // h; qkv with act; x with attn and delta; logits.

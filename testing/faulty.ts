@@ -1,4 +1,5 @@
 import { createTruthDevice } from "../conformance/truth/index.ts";
+import { itemAt } from "../models/certain.ts";
 import type {
   Device,
   DeviceLoadOptions,
@@ -32,7 +33,7 @@ export function faultyTruth(fault: Fault): () => Promise<Device> {
         const step = model.step.bind(model);
         model.step = async (batch) => {
           const results = await step(batch.map(fault.entry ?? ((entry) => entry)));
-          for (const [i, result] of results.entries()) fault.result?.(result, batch[i]!, i);
+          for (const [i, result] of results.entries()) fault.result?.(result, itemAt(batch, i), i);
           return results;
         };
         fault.model?.(model);

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { relativeBound, rowError } from "../conformance/bounds.ts";
+import { entryOf, itemAt } from "../models/certain.ts";
 import { decodeSafetensors } from "../sdk/checkpoint/safetensors/index.ts";
 import type { Message } from "../sdk/index.ts";
 
@@ -36,7 +37,7 @@ export function tensors(
 ): (tensor: string) => { shape: readonly number[]; values: Float32Array } {
   const file = decodeSafetensors(readFileSync(join(folder, `${name}.safetensors`)));
   return (tensor) => {
-    const found = file.tensors.get(tensor)!;
+    const found = entryOf(file.tensors, tensor);
     return { shape: found.shape, values: found.float32() };
   };
 }
@@ -55,19 +56,18 @@ export function logitsError(
   rows: readonly Float32Array[],
   bound: number,
 ): number {
-  const [sample, best, ids, norm] = ["sample", "best", "best_ids", "norm"].map((kind) =>
-    of(`${name}.${kind}`),
-  );
-  const [n_rows = 0, n_best = 0] = best!.shape;
+  const [sample, best] = [of(`${name}.sample`), of(`${name}.best`)];
+  const [ids, norm] = [of(`${name}.best_ids`), of(`${name}.norm`)];
+  const [n_rows = 0, n_best = 0] = best.shape;
   if (rows.length !== n_rows) throw new Error(`${name}: need ${n_rows} rows, found ${rows.length}`);
   const errors = rows.flatMap((row, k) => {
     const sampled = row.filter((_, id) => id % kept.stride === 0);
-    const likeliest = ids!.values.slice(k * n_best, (k + 1) * n_best);
-    const got = likeliest.map((id) => row[id]!);
+    const likeliest = ids.values.slice(k * n_best, (k + 1) * n_best);
+    const got = likeliest.map((id) => itemAt(row, id));
     return [
-      rowError(sample!.values.subarray(k * sampled.length), sampled, 0, sampled.length),
-      rowError(best!.values.subarray(k * n_best), got, 0, n_best),
-      rowError(norm!.values.subarray(k), [normOf(row)], 0, 1),
+      rowError(sample.values.subarray(k * sampled.length), sampled, 0, sampled.length),
+      rowError(best.values.subarray(k * n_best), got, 0, n_best),
+      rowError(norm.values.subarray(k), [normOf(row)], 0, 1),
     ].map(({ relative_error }) => relative_error / bound);
   });
   return Math.max(...errors);

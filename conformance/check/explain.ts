@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import {
   allSites,
   type BufferName,
@@ -123,12 +124,12 @@ function outOf(op: Op): BufferName | null {
 }
 
 function describeOp({ weights }: Program, op: Op): string {
-  const ids: (WeightId | null)[] = [];
+  const ids: WeightId[] = [];
   for (const name of ["weight", "bias", "positions", "q_norm", "k_norm", "gate_up", "down"] as const) {
     const value = (op as Partial<Record<typeof name, unknown>>)[name];
     if (typeof value === "number") ids.push(value);
   }
-  const tensors = ids.flatMap((id) => weights[id!]!.parts.map((part) => part.name));
+  const tensors = ids.flatMap((id) => itemAt(weights, id).parts.map((part) => part.name));
   const [first, ...more] = new Set(tensors);
   if (first === undefined) return op.op;
   return `${op.op} (${more.length > 3 ? `${first} and ${more.length} more` : [first, ...more].join(", ")})`;

@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import { SITE_KINDS, type StepResult, siteName } from "../../models/index.ts";
 import { relativeBound, rowNorm, worstRow } from "../bounds.ts";
 import { check } from "./assert.ts";
@@ -13,7 +14,7 @@ export async function compareResults(
   check(device.length === asks.length, `${device.length} results for ${asks.length} entries`);
   for (const [i, ask] of asks.entries()) {
     const where = `${twin.tiny.name}: entry ${i}`;
-    const [got, expected] = [device[i]!, truth[i]!];
+    const [got, expected] = [itemAt(device, i), itemAt(truth, i)];
     check(
       got.non_finite === expected.non_finite,
       `${where}: non_finite ${got.non_finite}, expected ${expected.non_finite}`,
@@ -38,7 +39,13 @@ function compareRows(twin: Twin, ask: Ask, got: StepResult, expected: StepResult
   for (const [i, site] of sites.entries()) {
     const layer = Math.floor(site / SITE_KINDS.length);
     const bound = relativeBound(twin.kind, twin.dtype, layer);
-    checkRows(expected.captures[i]!, got.captures[i]!, d_model, bound, `${where}, ${siteName(site)}`);
+    checkRows(
+      itemAt(expected.captures, i),
+      itemAt(got.captures, i),
+      d_model,
+      bound,
+      `${where}, ${siteName(site)}`,
+    );
   }
   check(
     (got.logits === null) === (expected.logits === null),
@@ -115,8 +122,8 @@ function compareDraw(twin: Twin, ask: Ask, got: StepResult, expected: StepResult
   const top = got.logprobs.top;
   check(top.length === expected.logprobs.top.length, `${where}: ${top.length} top log-probabilities`);
   for (const [i, { logprob }] of expected.logprobs.top.entries()) {
-    const off = Math.abs(top[i]!.logprob - logprob);
-    check(off < 1e-3, `${where}: top log-probability ${i} is ${top[i]!.logprob}, expected ${logprob}`);
+    const off = Math.abs(itemAt(top, i).logprob - logprob);
+    check(off < 1e-3, `${where}: top log-probability ${i} is ${itemAt(top, i).logprob}, expected ${logprob}`);
   }
   if (got.token === expected.token) {
     const off = Math.abs(got.logprobs.token - expected.logprobs.token);
@@ -129,9 +136,9 @@ function isCertain(twin: Twin, { logits }: StepResult): boolean {
   if (logits === null) return true;
   const { d_vocab, n_layers } = twin.program;
   const last = logits.subarray(logits.length - d_vocab);
-  const [first, second] = Float32Array.from(last).sort().reverse();
+  const [first = Number.NaN, second = Number.NEGATIVE_INFINITY] = Float32Array.from(last).sort().reverse();
   const tolerance = relativeBound(twin.kind, twin.dtype, n_layers) * rowNorm(last, 0, d_vocab);
-  return first! - second! > tolerance || first === second;
+  return first - second > tolerance || first === second;
 }
 
 async function compareMeans(twin: Twin, { device, truth, sites }: TwinAccumulator): Promise<void> {

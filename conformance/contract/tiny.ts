@@ -1,3 +1,4 @@
+import { entryOf, itemAt, onlyOf, present } from "../../models/certain.ts";
 import {
   buildProgram,
   type Decoder,
@@ -67,7 +68,7 @@ export const BY_LENGTH: readonly Tiny[] = [
 ];
 
 /** The decoders that the contract runs over: each is the smallest that has what its name says. */
-export const TINIES: readonly Tiny[] = [
+export const TINIES = [
   tiny("gqa, f32", "F32", BASE),
   tiny("odd sizes, biases, tied, one kv head, f32", "F32", {
     ...BASE,
@@ -188,7 +189,7 @@ export const TINIES: readonly Tiny[] = [
   }),
   twoRopes(tiny("two ropes, a layer without positions, gelu, f32", "F32", { ...BASE, hidden_act: "gelu" })),
   ...BY_LENGTH,
-];
+] as const satisfies readonly Tiny[];
 
 /** A decoder of a config with random weights; its name seeds them. */
 export function tiny(name: string, dtype: FileDtype, config: RawConfig, fill: Fill = randomFill): Tiny {
@@ -205,19 +206,21 @@ function longer(made: Tiny, change: (spec: DecoderSpec) => DecoderSpec = (spec) 
 
 /** A rope by length, one by position and another by length, each of a layer. */
 function staticToo(spec: DecoderSpec): DecoderSpec {
-  const [rope] = spec.ropes;
-  const { beyond, ...by_position } = rope!;
-  const late = { ...rope!, beyond: { ...beyond!, length: beyond!.length + 7 } };
+  const rope = onlyOf(spec.ropes);
+  const { beyond, ...by_position } = rope;
+  const longer_by = present(beyond, "a rope by length");
+  const late = { ...rope, beyond: { ...longer_by, length: longer_by.length + 7 } };
   const layers = spec.layers.map((layer, i) => ({ ...layer, rope: i % 3 }));
-  return { ...spec, ropes: [rope!, by_position, late], layers };
+  return { ...spec, ropes: [rope, by_position, late], layers };
 }
 
 /** Ropes that differ by layer, and a layer with none. */
 function twoRopes(made: Tiny): Tiny {
   const { spec } = made.decoder;
-  const slow = { ...spec.ropes[0]!, inv_freq: spec.ropes[0]!.inv_freq.map((f) => Math.fround(f / 3)) };
-  const layers = spec.layers.map((layer, i) => ({ ...layer, rope: [0, null, 1][i]! }));
-  return { ...made, decoder: { ...made.decoder, spec: { ...spec, ropes: [spec.ropes[0]!, slow], layers } } };
+  const rope = onlyOf(spec.ropes);
+  const slow = { ...rope, inv_freq: rope.inv_freq.map((f) => Math.fround(f / 3)) };
+  const layers = spec.layers.map((layer, i) => ({ ...layer, rope: itemAt([0, null, 1], i) }));
+  return { ...made, decoder: { ...made.decoder, spec: { ...spec, ropes: [rope, slow], layers } } };
 }
 
 /** Matrices keep the size of what they multiply, vectors of norms are about 1, biases small. */
@@ -225,12 +228,11 @@ export function randomFill({ name, shape, transposed }: TensorSpec, random: Rand
   const count = shape.reduce((product, n) => product * n, 1);
   if (name.endsWith("bias")) return random.vector(count, 0.2);
   if (isNorm(name, shape)) return random.vector(count, 0.2).map((x) => 1 + x);
-  const [inputs] = transposed ? shape : shape.slice(1);
-  if (!isEmbedding(name)) return random.vector(count, 1.2 / Math.sqrt(inputs!));
+  const [rows = 1, cols = 1] = shape;
+  if (!isEmbedding(name)) return random.vector(count, 1.2 / Math.sqrt(transposed ? rows : cols));
   const values = random.vector(count);
   // Token 0 is tiny: it shows a device that drops float16's subnormal values.
-  for (let i = 0; i < shape[1]!; i++) values[i]! *= 2 ** -16;
-  return values;
+  return values.map((value, i) => (i < cols ? value * 2 ** -16 : value));
 }
 
 function isNorm(name: string, shape: readonly number[]): boolean {
@@ -257,7 +259,7 @@ function makeTensors(decoder: Decoder, dtype: FileDtype, fill: Fill, seed: numbe
       return {
         name,
         dtype,
-        shape: shapes.get(name)!,
+        shape: entryOf(shapes, name),
         byte_length: bytes.length,
         read: async (start, end) => bytes.slice(start, end),
       };
@@ -267,8 +269,7 @@ function makeTensors(decoder: Decoder, dtype: FileDtype, fill: Fill, seed: numbe
 
 /** Little-endian bytes; the narrower types cut the fraction off (any rounding will do for random weights). */
 function encode(values: ArrayLike<number>, dtype: FileDtype): Uint8Array {
-  const floats = new Float32Array(values.length);
-  for (let i = 0; i < values.length; i++) floats[i] = values[i]!;
+  const floats = Float32Array.from(values);
   if (dtype === "F32") return new Uint8Array(floats.buffer);
   const words = new Uint32Array(floats.buffer);
   const narrow = dtype === "BF16" ? (bits: number) => bits >>> 16 : halfBits;

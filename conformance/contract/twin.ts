@@ -1,3 +1,4 @@
+import { itemAt, onlyOf } from "../../models/certain.ts";
 import {
   buildProgram,
   type Device,
@@ -109,10 +110,8 @@ export class Twin {
     const copy = { ...sequence, device: [...sequence.device], truth: [...sequence.truth] };
     const shared = Math.floor(sequence.n_tokens / this.device.block_size);
     for (let k = shared; k < sequence.device.length; k++) {
-      copy.device[k] = (await this.device.allocBlocks(1))[0]!;
-      copy.truth[k] = (await this.truth.allocBlocks(1))[0]!;
-      this.device.copyBlock(sequence.device[k]!, copy.device[k]!);
-      this.truth.copyBlock(sequence.truth[k]!, copy.truth[k]!);
+      await copyBlock(this.device, sequence.device, copy.device, k);
+      await copyBlock(this.truth, sequence.truth, copy.truth, k);
     }
     return copy;
   }
@@ -134,18 +133,21 @@ export class Twin {
    *
    * @throws ContractError naming the entry, the place, the token and the element that differs
    */
-  async step(asks: readonly Ask[]): Promise<TwinResult[]> {
+  async step<const Asks extends readonly Ask[]>(
+    asks: Asks,
+  ): Promise<{ -readonly [Place in keyof Asks]: TwinResult }> {
     for (const ask of asks) await this.#reserve(ask);
     const device = await this.device.step(asks.map((ask) => this.#entry(ask, "device")));
     const truth = await this.truth.step(asks.map((ask) => this.#entry(ask, "truth")));
     await compareResults(this, asks, device, truth);
     for (const { sequence, tokens } of asks) sequence.n_tokens += tokens.length;
-    return asks.map((_, i) => ({ device: device[i]!, truth: truth[i]! }));
+    const results = asks.map((_, i) => ({ device: itemAt(device, i), truth: itemAt(truth, i) }));
+    return results as { -readonly [Place in keyof Asks]: TwinResult };
   }
 
   /** One entry alone. */
   async run(ask: Ask): Promise<TwinResult> {
-    return (await this.step([ask]))[0]!;
+    return (await this.step([ask]))[0];
   }
 
   async dispose(): Promise<void> {
@@ -197,4 +199,11 @@ function toEntry(
     ...wants,
     rope_lengths,
   });
+}
+
+/** Puts a copy of block `k` of a table at its place in another. */
+async function copyBlock(model: DeviceModel, from: number[], to: number[], k: number): Promise<void> {
+  const copy = onlyOf(await model.allocBlocks(1));
+  to[k] = copy;
+  model.copyBlock(itemAt(from, k), copy);
 }

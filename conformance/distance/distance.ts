@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import { rowError } from "../bounds.ts";
 
 /** Relative L2 errors of rows: |row - truth| / |truth|. */
@@ -81,7 +82,7 @@ export function summarise(cases: readonly CaseDistance[]): Summary {
   const of = (which: keyof RowErrors) => {
     const ratios = cases.map(({ ratio }) => ratio[which]);
     const { mean, worst } = rowErrors(ratios);
-    return { mean, worst, worst_case: cases[ratios.indexOf(worst)]!.case };
+    return { mean, worst, worst_case: itemAt(cases, ratios.indexOf(worst)).case };
   };
   const mean = of("mean");
   return {

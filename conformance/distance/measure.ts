@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import type { Site } from "../../models/index.ts";
 import { resolveSource } from "../../sdk/checkpoint/source/index.ts";
 import { runtimeName } from "../../sdk/platform/index.ts";
@@ -52,7 +53,7 @@ export async function measureCase(
   const on = device === undefined ? options : { ...options, device };
   return await withModel(files, found, on, async (model) => {
     for (const [i, run] of found.runs.entries()) {
-      const { reference, truth } = truths[i]!;
+      const { reference, truth } = itemAt(truths, i);
       for (const pass of ["prefill", "stepwise"] as const) {
         if (whyNot(run, pass) !== null) continue;
         on_progress?.({ case: found.name, run: run.name, pass });

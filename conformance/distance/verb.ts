@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { itemAt } from "../../models/certain.ts";
 import { EXIT } from "../../sdk/cli/exit.ts";
 import { type Io, verb } from "../../sdk/cli/io.ts";
 import { caseFolders, inFolder } from "../check/folders.ts";
@@ -57,7 +58,7 @@ async function run(io: Io, paths: readonly string[], { device }: Options): Promi
   const cases = measured.map(({ distance }) => distance);
   const summary = summarise(cases);
   await io.print(`\n${summaryText(summary)}`);
-  const { device: on, runtime } = measured[0]!;
+  const { device: on, runtime } = itemAt(measured, 0);
   await io.result({ device: on, runtime, ...summary, cases });
   return summary.reached ? EXIT.done : EXIT.fell_short;
 }

@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import { explained, judgeOf } from "../check/explained.ts";
 import type { CaseReport, Cell, GreedyReport, Pass, QuantisationLoss } from "../check/report.ts";
 import { groupBy, type HeatCell, type HeatColumn, heatColumns, heatRow, shareOf } from "./heat.ts";
@@ -19,7 +20,7 @@ export function htmlReport(reports: readonly CaseReport[]): string {
   );
   const sections = [...devices].flatMap(([device, of]) => [
     element("h2", {}, escapeMarkup(device)),
-    element("p", {}, `Held to ${escapeMarkup(judgeOf(of[0]!.dtype))}.`),
+    element("p", {}, `Held to ${escapeMarkup(judgeOf(itemAt(of, 0).dtype))}.`),
     heatMap(of),
     ...lossSection(of),
   ]);
@@ -80,7 +81,7 @@ function heatHeads(columns: readonly HeatColumn[]): string[] {
     element(
       "th",
       { class: "site", ...(of.length > 1 ? { colspan: String(of.length) } : {}) },
-      Number.isFinite(of[0]!.block) ? String(of[0]!.block) : "logits",
+      Number.isFinite(itemAt(of, 0).block) ? String(itemAt(of, 0).block) : "logits",
     ),
   );
   const first = element("tr", {}, "<th>architecture</th><th>case</th><th></th>", ...heads);
@@ -137,8 +138,8 @@ function lossSection(reports: readonly CaseReport[]): string[] {
     .sort((a, b) => b.worst.relative_error - a.worst.relative_error)
     .slice(0, N_WORST);
   if (lines.length === 0) return [];
-  const { dtype } = reports[0]!;
-  const compared_with = lines[0]!.compared_with.toExponential();
+  const { dtype } = itemAt(reports, 0);
+  const compared_with = itemAt(lines, 0).compared_with.toExponential();
   return [
     element("h3", {}, `What ${escapeMarkup(dtype)} itself costs`),
     element(

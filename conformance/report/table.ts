@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import { groupBy, shareOf } from "./heat.ts";
 import type { ReadCase } from "./read.ts";
 
@@ -34,7 +35,7 @@ export function conformanceTable(runs: readonly (readonly ReadCase[])[]): string
 
 /** `wasm f32, node`: a device, a dtype and, without its version, a runtime. */
 function columnOf({ device, dtype, runtime }: ReadCase): string {
-  return [`${device.kind} ${dtype}`, ...(runtime === null ? [] : [runtime.split(" ")[0]!])].join(", ");
+  return [`${device.kind} ${dtype}`, ...(runtime === null ? [] : [itemAt(runtime.split(" "), 0)])].join(", ");
 }
 
 function line(cells: readonly string[]): string {

@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import { CapstanError, type Program } from "../../models/index.ts";
 
 /** One block: for each layer keys and values, [block_size, n_kv_heads * d_head] each. */
@@ -60,8 +61,8 @@ export class Cache {
     const source = this.#block(from);
     const target = this.#block(to);
     for (let layer = 0; layer < this.#n_layers; layer++) {
-      target.keys[layer]!.set(source.keys[layer]!);
-      target.values[layer]!.set(source.values[layer]!);
+      itemAt(target.keys, layer).set(itemAt(source.keys, layer));
+      itemAt(target.values, layer).set(itemAt(source.values, layer));
     }
   }
 
@@ -70,8 +71,8 @@ export class Cache {
     const block = this.#block(table[Math.floor(position / this.block_size)] ?? -1);
     const start = (position % this.block_size) * this.width;
     return {
-      key: block.keys[layer]!.subarray(start, start + this.width),
-      value: block.values[layer]!.subarray(start, start + this.width),
+      key: itemAt(block.keys, layer).subarray(start, start + this.width),
+      value: itemAt(block.values, layer).subarray(start, start + this.width),
     };
   }
 

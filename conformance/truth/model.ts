@@ -1,3 +1,4 @@
+import { entryOf } from "../../models/certain.ts";
 import {
   type BatchLimits,
   CapstanError,
@@ -131,7 +132,7 @@ export class TruthModel implements DeviceModel {
     const run = this.#begin(batch);
     for (const op of this.#program.ops) runOp(run, op);
     for (const { accumulate } of batch) {
-      for (const { id, start, end } of accumulate) this.#accumulators.get(id)!.count += end - start;
+      for (const { id, start, end } of accumulate) entryOf(this.#accumulators, id).count += end - start;
     }
     this.#drawn = run.entries.map(({ result }) => result.token);
     return run.entries.map(({ result }) => result);
@@ -142,7 +143,7 @@ export class TruthModel implements DeviceModel {
   }
 
   #begin(batch: readonly StepEntry[]): StepRun {
-    const hooks = (id: HookSetId) => (id === 0 ? [] : this.#hooks.get(id)!);
+    const hooks = (id: HookSetId) => (id === 0 ? [] : entryOf(this.#hooks, id));
     const on = {
       program: this.#program,
       weights: this.#weights,

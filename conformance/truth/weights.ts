@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import {
   badElement,
   type DeviceLoadOptions,

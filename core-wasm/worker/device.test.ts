@@ -21,7 +21,7 @@ import { serveDevice } from "./serve.ts";
  * device is the truth, or one that fails as a test wants it, at the other end of a channel in the same thread.
  */
 
-const tiny = TINIES[0]!;
+const tiny = TINIES[0];
 const wide = TINIES.find(({ name }) => name.startsWith("wide"))!;
 const open: MessagePort[] = [];
 afterEach(() => {

@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import { Axis } from "../../sdk/science/axis/axis.ts";
 import { pca } from "../../sdk/science/axis/pca.ts";
 import { hashSeed, randomDirection, uniforms } from "../../sdk/science/numbers/random.ts";
@@ -21,14 +22,11 @@ export function fakeAxis(n_roles: number, d_model = 32): Axis {
   const assistant = along.map((x) => -2 * x);
   const axis = Float32Array.from(subtract(assistant, meanOf(rows)));
   const space = pca(rows);
-  const turned = dot(space.components[0]!, axis) < 0 ? -1 : 1;
-  const kept = Math.min(space.components.length, 8);
-  const components = new Float32Array(kept * d_model);
-  for (let k = 0; k < kept; k++) {
-    components.set(
-      space.components[k]!.map((x) => (k === 0 ? turned * x : x)),
-      k * d_model,
-    );
+  const turned = dot(itemAt(space.components, 0), axis) < 0 ? -1 : 1;
+  const kept = space.components.slice(0, 8);
+  const components = new Float32Array(kept.length * d_model);
+  for (const [k, component] of kept.entries()) {
+    components.set(k === 0 ? component.map((x) => turned * x) : component, k * d_model);
   }
   const names = rows.map((_, i) => `${groups[Math.floor((4 * i) / n_roles)]}_role_${i}`);
   const direction = unit(axis);
@@ -43,13 +41,13 @@ export function fakeAxis(n_roles: number, d_model = 32): Axis {
     default: assistant,
     roles: {
       names,
-      groups: Object.fromEntries(names.map((name) => [name, name.split("_")[0]!])),
+      groups: Object.fromEntries(names.map((name) => [name, name.replace(/_.*/, "")])),
       vectors,
       counts: {},
       left_out: {},
     },
     pca: {
-      n_components: kept,
+      n_components: kept.length,
       scale_unit: false,
       components,
       mean: Float32Array.from(space.mean),

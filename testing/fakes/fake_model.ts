@@ -1,3 +1,4 @@
+import { itemAt, lastOf, onlyOf } from "../../models/certain.ts";
 import { CapstanError, type DecoderSpec, type Hook, readDecoder, type Site } from "../../models/index.ts";
 import { hashSeed, randomDirection, uniforms } from "../../sdk/science/numbers/random.ts";
 import { dot, unit } from "../../sdk/science/numbers/vectors.ts";
@@ -246,7 +247,7 @@ function forward(tokens: number[], options: ForwardOptions = {}): ForwardResult 
     });
     for (const [i, { start, end }] of (options.mean?.spans ?? []).entries()) {
       const own = rows.slice(start, end);
-      means[i]![site] = Float32Array.from({ length: D_MODEL }, (_, k) => {
+      itemAt(means, i)[site] = Float32Array.from({ length: D_MODEL }, (_, k) => {
         return own.reduce((sum, h) => sum + h[k]!, 0) / Math.max(1, own.length);
       });
     }
@@ -307,14 +308,14 @@ async function reply(model: Model, prompt: Prompt, options: GenerateOptions): Pr
     usage,
     projections: {},
     caps: {},
-    means: means[0]!,
+    means: onlyOf(means),
   };
 }
 
 /** The distance that is left at the last layer once its hooks have acted. */
 function distanceUnder(tokens: number[], hooks: readonly Hook[]): number {
   const layer = N_LAYERS - 1;
-  const h = residual(statesOf(tokens).at(-1)!, layer);
+  const h = residual(lastOf(statesOf(tokens)), layer);
   hooked(h, `blocks.${layer}.hook_resid_post`, hooks, () => {});
   return -dot(h, plantedAxis(layer)) / GAIN;
 }

@@ -1,5 +1,6 @@
 /** Changes to files, each drawn from a seed alone, so that a number is enough to make an input again. */
 
+import { itemAt } from "../../models/certain.ts";
 import { concatBytes } from "../../models/index.ts";
 
 /** Numbers in [0, 1) that depend on the seed (mulberry32). */
@@ -19,7 +20,7 @@ export class Random {
     return Math.floor(this.next() * end);
   }
   pick<T>(list: readonly T[]): T {
-    return list[this.below(list.length)]!;
+    return itemAt(list, this.below(list.length));
   }
   chance(p: number): boolean {
     return this.next() < p;
@@ -109,7 +110,7 @@ function placesOf(root: Json, places: Place[] = [], depth = 0): Place[] {
   const keys: (string | number)[] = Array.isArray(root) ? [...root.keys()] : Object.keys(root);
   const step = Math.max(1, Math.floor(keys.length / 12));
   for (let i = 0; i < keys.length; i += step) {
-    const key = keys[i]!;
+    const key = itemAt(keys, i);
     places.push({ parent: root, key });
     placesOf((root as Record<string | number, Json>)[key]!, places, depth + 1);
   }

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { itemAt } from "../../models/certain.ts";
 import { CapstanError } from "../../models/index.ts";
 import { encodeSafetensors, type TensorData } from "../../sdk/checkpoint/safetensors/index.ts";
 import { memorySource } from "../../sdk/checkpoint/source/index.ts";
@@ -207,7 +208,7 @@ export const TARGETS: readonly Target[] = [
     name: "template",
     weight: 2,
     make(random) {
-      const fixture = FIXTURES[0]!;
+      const fixture = itemAt(FIXTURES, 0);
       const template = random.chance(0.5)
         ? randomTemplate(random)
         : mutateText(random.pick(FIXTURES).template, random);

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { itemAt } from "../../models/certain.ts";
 import { root } from "../runtimes/runtimes.ts";
 import type { KilledVerb } from "./verbs.ts";
 
@@ -69,7 +70,7 @@ export async function killAtRandom(verb: KilledVerb, options: KillOptions): Prom
     await verb.prepare?.(folder);
     // The same folder several times, until a call comes to its end by itself; the last one is left to.
     for (let own = 0; ; own++) {
-      const ending = options.endings[report.killed % options.endings.length]!;
+      const ending = itemAt(options.endings, report.killed % options.endings.length);
       const is_last = report.killed >= options.count || own >= MOST_A_FOLDER;
       const after_s = is_last ? undefined : random() * report.seconds;
       const ended = await call(

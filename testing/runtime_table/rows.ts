@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CONTRACT } from "../../conformance/contract/index.ts";
+import { onlyOf } from "../../models/certain.ts";
 import type { Part } from "../parts.ts";
 import type { ChildRuntime, TestRuntime } from "../runtimes/runtimes.ts";
 import type { TaskResult } from "../runtimes/tasks.ts";
@@ -127,13 +128,10 @@ export const ROWS: readonly Row[] = [
     needs_gpu: true,
     cell: (opened) =>
       tried(async () => {
-        const [report] = await opened.runtime.run("cases", {
-          device: "webgpu",
-          dtype: "f32",
-          sources: [caseOf(opened, "phi")],
-        });
-        if ("error" in report!) throw new Error(report.error);
-        return yes(report!.passed);
+        const sources = [caseOf(opened, "phi")];
+        const report = onlyOf(await opened.runtime.run("cases", { device: "webgpu", dtype: "f32", sources }));
+        if ("error" in report) throw new Error(report.error);
+        return yes(report.passed);
       }),
   },
 ];

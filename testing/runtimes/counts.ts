@@ -4,6 +4,7 @@ import { Random } from "../../conformance/contract/random.ts";
 import { TINIES } from "../../conformance/contract/tiny.ts";
 import { shareOf } from "../../conformance/share.ts";
 import { type Counters, openWebGpu, type WebGpuDevice } from "../../gpu/index.ts";
+import { itemAt } from "../../models/certain.ts";
 import {
   buildProgram,
   type DeviceModel,
@@ -21,7 +22,7 @@ import type { GenerateOptions, Model } from "../../sdk/types.ts";
 /** What a piece of work added to a device's counters. */
 export type Cost = Record<keyof Counters, number>;
 
-const TINY = TINIES[0]!;
+const TINY = TINIES[0];
 const N_STEPS = 4;
 
 /** What the WebGPU device does for a step, with and without hooks: by name, the cost of each piece of work. */
@@ -83,7 +84,7 @@ async function stepCost(
   const position = changes.map(() => 0);
   const step = () => {
     const batch = changes.map((change, i) => {
-      const entry = { tokens: Int32Array.of(i), position: position[i]!, blocks: blocks[i]! };
+      const entry = { tokens: Int32Array.of(i), position: itemAt(position, i), blocks: itemAt(blocks, i) };
       return stepEntry({ ...entry, sample: GREEDY, logits: "none", ...change });
     });
     for (const [i, { tokens }] of batch.entries()) position[i]! += tokens.length;

@@ -1,4 +1,4 @@
-import { stepEntry } from "../../conformance/contract/entry.ts";
+import { stepAlone, stepEntry } from "../../conformance/contract/entry.ts";
 import { CONTRACT, runCheck } from "../../conformance/contract/index.ts";
 import { GREEDY } from "../../conformance/contract/params.ts";
 import { TINIES } from "../../conformance/contract/tiny.ts";
@@ -51,10 +51,8 @@ async function loss(source: string): Promise<{
   uninterrupted: number[];
   buffers: number;
 }> {
-  const prompts = [
-    [1, 2, 3, 4, 5],
-    [9, 8, 7],
-  ];
+  const prompt = [1, 2, 3, 4, 5];
+  const prompts = [prompt, [9, 8, 7]];
   const options = { temperature: 0, max_tokens: 12 };
   const gpu = await requireWebGpu("lose a device");
   const open = async () => {
@@ -62,7 +60,7 @@ async function loss(source: string): Promise<{
     return { device, model: await loadOn(source, {}, async () => device) };
   };
   const first = await open();
-  const whole = await generate(first.model, prompts[0]!, options).result;
+  const whole = await generate(first.model, prompt, options).result;
   const seen: number[] = [];
   const errors = await Promise.all(
     prompts.map((prompt, i) =>
@@ -75,13 +73,13 @@ async function loss(source: string): Promise<{
     ),
   );
   const later = [
-    await errorOf(() => generate(first.model, prompts[0]!, options).result),
+    await errorOf(() => generate(first.model, prompt, options).result),
     await errorOf(() => first.model.forward(Int32Array.of(1))),
   ];
   await first.model.dispose();
   const second = await open();
   const rest = { ...options, max_tokens: options.max_tokens - seen.length };
-  const { tokens } = await generate(second.model, [...prompts[0]!, ...seen], rest).result;
+  const { tokens } = await generate(second.model, [...prompt, ...seen], rest).result;
   await second.model.dispose();
   return {
     errors,
@@ -98,13 +96,13 @@ async function memory(): Promise<{ error: string; works_on: boolean }> {
     at_most: { binding_bytes: 64 << 10 },
   });
   try {
-    const { decoder, weights } = TINIES[0]!;
+    const { decoder, weights } = TINIES[0];
     const options = { dtype: "auto" as const, n_ctx: 64, ropes: decoder.spec.ropes };
     const model = await device.load(buildProgram(decoder), weights, options);
     const error = await errorOf(async () => model.allocBlocks(1000));
     const blocks = Int32Array.from(await model.allocBlocks(2));
-    const [result] = await model.step([stepEntry({ tokens: Int32Array.of(1, 2), blocks })]);
-    return { error, works_on: result!.logits!.every(Number.isFinite) };
+    const { logits } = await stepAlone(model, stepEntry({ tokens: Int32Array.of(1, 2), blocks }));
+    return { error, works_on: logits?.every(Number.isFinite) === true };
   } finally {
     await device.dispose();
   }
@@ -150,7 +148,7 @@ async function weights(): Promise<string> {
   const device = await openWebGpu(await requireWebGpu("run out of memory"), {
     at_most: { binding_bytes: 64 },
   });
-  const { decoder, weights } = TINIES[0]!;
+  const { decoder, weights } = TINIES[0];
   const options = { dtype: "auto" as const, n_ctx: 64, ropes: decoder.spec.ropes };
   const error = await errorOf(() => device.load(buildProgram(decoder), weights, options));
   await device.dispose();
@@ -167,7 +165,7 @@ async function brokenShader(): Promise<string> {
     create(
       wanted.label === "attention" ? { ...wanted, code: `${wanted.code}\nlet broken: nonsense;` } : wanted,
     );
-  const { decoder, weights } = TINIES[0]!;
+  const { decoder, weights } = TINIES[0];
   const options = { dtype: "auto" as const, n_ctx: 64, ropes: decoder.spec.ropes };
   const error = await errorOf(() => device.load(buildProgram(decoder), weights, options));
   await device.dispose();
@@ -177,7 +175,7 @@ async function brokenShader(): Promise<string> {
 /** A step with a number that no record holds, between two that draw a token: the second follows the first all the same. */
 async function refused(): Promise<{ error: string; token: number; expected: number; counted: number }> {
   const device = await openWebGpu(await requireWebGpu("refuse a step"));
-  const { decoder, weights } = TINIES[0]!;
+  const { decoder, weights } = TINIES[0];
   const options = { dtype: "auto" as const, n_ctx: 64, ropes: decoder.spec.ropes };
   const model = await device.load(buildProgram(decoder), weights, options);
   const blocks = Int32Array.from(await model.allocBlocks(1));
@@ -185,15 +183,15 @@ async function refused(): Promise<{ error: string; token: number; expected: numb
   const accumulate = [{ id: accumulator, start: 0, end: 1 }];
   const prompt = stepEntry({ tokens: Int32Array.of(1, 2, 3), blocks, sample: GREEDY });
   const next = { tokens: Int32Array.of(0), blocks, position: 3, sample: GREEDY, accumulate };
-  const [drawn] = await model.step([prompt]);
-  const [expected] = await model.step([stepEntry({ ...next, tokens: Int32Array.of(drawn!.token) })]);
+  const drawn = await stepAlone(model, prompt);
+  const expected = await stepAlone(model, stepEntry({ ...next, tokens: Int32Array.of(drawn.token) }));
   await model.step([prompt]);
   const wrong = { ...GREEDY, top_p: Number.NaN };
   const error = await errorOf(() => model.step([stepEntry({ ...next, follows: 0, sample: wrong })]));
-  const [found] = await model.step([stepEntry({ ...next, follows: 0 })]);
+  const found = await stepAlone(model, stepEntry({ ...next, follows: 0 }));
   const { count } = await model.readAccumulator(accumulator);
   await device.dispose();
-  return { error, token: found!.token, expected: expected!.token, counted: count };
+  return { error, token: found.token, expected: expected.token, counted: count };
 }
 
 /** A few claims of every sort on a device of smaller limits. */

@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
+import { itemAt, lastOf } from "../../models/certain.ts";
 import { bun_path, deno_path, vulkan_icds } from "../parts.ts";
 import type { TaskArgs, TaskName, TaskResult } from "./tasks.ts";
 
@@ -52,7 +53,7 @@ function childRuntime(
   return {
     async run(name, args) {
       const output = await outputOf([...runtime, tasks, name, JSON.stringify(args)], icd);
-      return JSON.parse(output.trimEnd().split("\n").at(-1)!);
+      return JSON.parse(lastOf(output.trimEnd().split("\n")));
     },
     capstan: (...args) => outputOf([...runtime, command, ...args], icd),
     [Symbol.asyncDispose]: async () => {},
@@ -63,7 +64,11 @@ function childRuntime(
 async function outputOf(command: readonly string[], icd: keyof typeof vulkan_icds): Promise<string> {
   // Vulkan's loader complains where XDG_RUNTIME_DIR is not set.
   const env = { XDG_RUNTIME_DIR: "/tmp", ...process.env, VK_ICD_FILENAMES: vulkan_icds[icd] };
-  const child = spawn(command[0]!, command.slice(1), { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(itemAt(command, 0), command.slice(1), {
+    cwd: root,
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { CONTRACT } from "../../conformance/contract/index.ts";
+import { entryOf, itemAt } from "../../models/certain.ts";
 import { CASES, reference } from "../cases.ts";
 import type { TestRuntime } from "./runtimes.ts";
 import type { TaskResult } from "./tasks.ts";
@@ -36,11 +37,11 @@ export function describeCases(
       await using runtime = open();
       const sources = names.map((name) => join(reference, name));
       const reports = await runtime.run("cases", { device, dtype, sources });
-      for (const [i, name] of names.entries()) results.set(name, reports[i]!);
+      for (const [i, name] of names.entries()) results.set(name, itemAt(reports, i));
     }, PATIENCE);
 
     it.each(names)("%s: within the bounds", (name) => {
-      const report = results.get(name)!;
+      const report = entryOf(results, name);
       if ("error" in report) throw new Error(report.error);
       expect(report).toMatchObject({ case: name, dtype, device: { kind: "webgpu" } });
       expect(report.device.description).toContain("software");

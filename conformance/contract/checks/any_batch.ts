@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import { itemAt, lastOf } from "../../../models/certain.ts";
 import type { Check } from "../check.ts";
 import { GREEDY, sampling } from "../params.ts";
 import { Random } from "../random.ts";
@@ -7,7 +8,7 @@ import type { Ask, Twin, TwinHooks, TwinSequence } from "../twin.ts";
 import { everyKind, everySite, residualSites } from "./sites.ts";
 
 /** A property: whatever ragged batches come one after the other, the device agrees with the truth. */
-export const anyBatchChecks: Check[] = [...TINIES.slice(0, 5), TINIES[7]!, TINIES[8]!].map((tiny) => ({
+export const anyBatchChecks: Check[] = [...TINIES.slice(0, 5), TINIES[7], TINIES[8]].map((tiny) => ({
   name: `any ragged batches agree with the truth (${tiny.name})`,
   tiny,
   run: anyBatches,
@@ -53,7 +54,7 @@ async function anyBatches(twin: Twin): Promise<void> {
       const before = lines.map(({ sequence }) => sequence);
       const asks: Ask[] = [];
       for (const [n, chosen] of moves.entries()) {
-        const line = lines[n]!;
+        const line = itemAt(lines, n);
         line.sequence = await prepare(twin, line.sequence, before[n - 1], chosen);
         if (chosen.length > 0) asks.push(toAsk(twin, line.sequence, line.hooks, chosen));
       }
@@ -67,8 +68,13 @@ function someHooks(twin: Twin, seed: number): TwinHooks | undefined {
   if (seed % 3 === 0) return undefined;
   const sites = residualSites(twin);
   const pick = (n: number) => {
-    const kinds = everyKind(twin, sites[(seed + 2 * n) % sites.length]!, seed + n, n === 1 ? "last" : "all");
-    return kinds[(seed + 3 * n) % kinds.length]!;
+    const kinds = everyKind(
+      twin,
+      itemAt(sites, (seed + 2 * n) % sites.length),
+      seed + n,
+      n === 1 ? "last" : "all",
+    );
+    return itemAt(kinds, (seed + 3 * n) % kinds.length);
   };
   const vector = new Random(seed).vector(twin.program.d_model);
   return twin.hooks(pick(0), pick(1), { kind: "project", site: "blocks.1.hook_mlp_out", vector }, pick(2));
@@ -93,7 +99,7 @@ async function prepare(
 function toAsk(twin: Twin, sequence: TwinSequence, hooks: TwinHooks | undefined, chosen: Move): Ask {
   const { length, seed, draw } = chosen;
   const sites = everySite(twin);
-  const some = [sites[seed % sites.length]!, sites.at(-1)!];
+  const some = [itemAt(sites, seed % sites.length), lastOf(sites)];
   const accumulator = chosen.mean ? twin.accumulator(some) : undefined;
   return {
     sequence,

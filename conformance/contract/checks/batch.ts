@@ -1,3 +1,4 @@
+import { itemAt, present } from "../../../models/certain.ts";
 import { rowError } from "../../bounds.ts";
 import { check } from "../assert.ts";
 import type { Check } from "../check.ts";
@@ -7,7 +8,7 @@ import { TINIES } from "../tiny.ts";
 import type { Ask, Twin } from "../twin.ts";
 import { everyKind, everySite, residualSites } from "./sites.ts";
 
-const [gqa, odd, windowed] = [TINIES[0]!, TINIES[1]!, TINIES[2]!];
+const [gqa, odd, windowed] = [TINIES[0], TINIES[1], TINIES[2]];
 
 export const batchChecks: Check[] = [
   ...[gqa, odd, windowed].map(
@@ -37,7 +38,9 @@ async function mixedBatch(twin: Twin): Promise<void> {
     hooks:
       n === 0
         ? undefined
-        : twin.hooks(everyKind(twin, sites[n % sites.length]!, n, n % 2 === 0 ? "all" : "last")[n]!),
+        : twin.hooks(
+            itemAt(everyKind(twin, itemAt(sites, n % sites.length), n, n % 2 === 0 ? "all" : "last"), n),
+          ),
   }));
   const lengths = [
     [5, 1, 17, 0, 2, 33],
@@ -47,7 +50,7 @@ async function mixedBatch(twin: Twin): Promise<void> {
   ];
   for (const [s, step] of lengths.entries()) {
     const asks = lines.flatMap(({ sequence, hooks }, n): Ask[] => {
-      const length = step[n]!;
+      const length = itemAt(step, n);
       if (length === 0) return [];
       return [
         {
@@ -55,7 +58,7 @@ async function mixedBatch(twin: Twin): Promise<void> {
           hooks,
           tokens: random.tokens(length, d_vocab),
           ends_call: (n + s) % 3 !== 0,
-          logits: (["none", "last", "all"] as const)[(n + s) % 3]!,
+          logits: itemAt(["none", "last", "all"] as const, (n + s) % 3),
           captures: n % 2 === 0 ? everySite(twin) : [],
           sample: n === 1 ? GREEDY : null,
         },
@@ -71,7 +74,8 @@ async function aloneOrTogether(twin: Twin): Promise<void> {
   const together = await twin.step(asks.map((ask) => ({ ...ask, sequence: twin.sequence(), logits: "all" })));
   for (const [i, ask] of asks.entries()) {
     const alone = await twin.run({ ...ask, sequence: twin.sequence(), logits: "all" });
-    const [a, b] = [alone.device.logits!, together[i]!.device.logits!];
+    const a = present(alone.device.logits, "logits");
+    const b = present(itemAt(together, i).device.logits, "logits");
     check(rowError(a, b, 0, a.length).relative_error < 2e-6, `entry ${i} alone and in a batch`);
   }
 }
@@ -134,7 +138,7 @@ async function shuffledTables(twin: Twin): Promise<void> {
   const sequence = twin.sequence();
   sequence.device = (await twin.device.allocBlocks(6)).reverse();
   sequence.truth = await twin.truth.allocBlocks(6);
-  const swap = (list: number[]) => ([list[1], list[4]] = [list[4]!, list[1]!]);
+  const swap = (list: number[]) => ([list[1], list[4]] = [itemAt(list, 4), itemAt(list, 1)]);
   swap(sequence.device);
   const random = new Random(89);
   const length = 5 * twin.device.block_size + 1;

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { SampleParams } from "../../../models/index.ts";
 import { type Fill, type Tiny, tiny } from "../tiny.ts";
 import type { Twin } from "../twin.ts";
@@ -54,7 +55,7 @@ export async function drawEach(twin: Twin, params: readonly SampleParams[], toke
       sequences.map((sequence, i) => ({
         sequence,
         tokens: [token],
-        sample: params[start + i]!,
+        sample: itemAt(params, start + i),
         logits: "none",
       })),
     );

@@ -1,7 +1,8 @@
+import { itemAt, lastOf, present } from "../../../models/certain.ts";
 import type { SampleParams, StepEntry, StepResult } from "../../../models/index.ts";
 import { check, checkRefused, checkSame } from "../assert.ts";
 import type { Check } from "../check.ts";
-import { stepEntry } from "../entry.ts";
+import { stepAlone, stepEntry } from "../entry.ts";
 import { GREEDY, sampling } from "../params.ts";
 import { Random } from "../random.ts";
 import { TINIES } from "../tiny.ts";
@@ -10,10 +11,10 @@ import { everySite } from "./sites.ts";
 
 /** Tokens that are fed before anybody has read them. */
 export const followChecks: Check[] = [
-  { name: "followed tokens are those drawn, whatever the entries' places", tiny: TINIES[0]!, run: chains },
-  { name: "a followed token counts in penalties, as the reply's", tiny: TINIES[0]!, run: penalties },
-  { name: "an entry that drew nothing cannot be followed", tiny: TINIES[0]!, run: nothingToFollow },
-  { name: "what a step names may be freed while it is under way", tiny: TINIES[0]!, run: freedMeanwhile },
+  { name: "followed tokens are those drawn, whatever the entries' places", tiny: TINIES[0], run: chains },
+  { name: "a followed token counts in penalties, as the reply's", tiny: TINIES[0], run: penalties },
+  { name: "an entry that drew nothing cannot be followed", tiny: TINIES[0], run: nothingToFollow },
+  { name: "what a step names may be freed while it is under way", tiny: TINIES[0], run: freedMeanwhile },
 ];
 
 /** One line of a chain: a prompt, how to draw, and the draws so far. */
@@ -29,71 +30,74 @@ type Order = readonly (readonly number[])[];
 /** A chain fed as a caller would who reads every token, or by following. */
 type Feeding = "given" | "followed";
 
-/** What each line drew in all, and the logits after it, step by step. */
-async function runChain(twin: Twin, lines: readonly Line[], order: Order, feeding: Feeding) {
-  const { device } = twin;
-  const n_steps = order.length;
-  const blocks: Int32Array[] = [];
-  for (const { prompt } of lines) {
-    const n_blocks = Math.ceil((prompt.length + n_steps) / device.block_size);
-    blocks.push(Int32Array.from(await device.allocBlocks(n_blocks)));
-  }
-  const fed = lines.map(() => 0);
-  const drawn: number[][] = lines.map(() => []);
-  const logits: Float32Array[][] = lines.map(() => []);
-  const entryOf = (n: number, last: readonly number[]): StepEntry => {
-    const { prompt, params, hooks } = lines[n]!;
-    const begins = fed[n] === 0;
-    const history = params.history === null ? null : Int32Array.from([...params.history, ...drawn[n]!]);
-    return {
-      tokens: begins ? prompt : Int32Array.of(feeding === "given" ? drawn[n]!.at(-1)! : 0),
-      follows: begins || feeding === "given" ? null : last.indexOf(n),
-      position: begins ? 0 : prompt.length + fed[n]! - 1,
-      rope_lengths: null,
-      blocks: blocks[n]!,
-      hooks,
-      ends_call: true,
-      sample: { ...params, history, draw: fed[n]! },
-      logits: "last",
-      captures: [],
-      accumulate: [],
-    };
-  };
-  const land = (places: readonly number[], results: readonly StepResult[]) => {
-    for (const [place, n] of places.entries()) {
-      drawn[n]!.push(results[place]!.token);
-      logits[n]!.push(results[place]!.logits!);
-    }
-  };
-  const flights: { places: readonly number[]; results: Promise<StepResult[]> }[] = [];
-  const most = feeding === "followed" ? Math.min(2, device.n_in_flight) : 1;
-  for (const [step, places] of order.entries()) {
-    if (flights.length === most) await landFirst();
-    const results = device.step(places.map((n) => entryOf(n, order[step - 1] ?? [])));
-    for (const n of places) fed[n]!++;
-    flights.push({ places, results });
-    if (most === 1) await landFirst();
-  }
-  while (flights.length > 0) await landFirst();
-  for (const table of blocks) device.freeBlocks([...table]);
-  return { drawn, logits };
+/** A line on its way: what it has fed, what it drew, and the logits after each step. */
+interface Chain extends Line {
+  blocks: Int32Array;
+  fed: number;
+  drawn: number[];
+  logits: Float32Array[];
+}
 
-  async function landFirst(): Promise<void> {
-    const { places, results } = flights.shift()!;
-    land(places, await results);
+async function runChains(
+  { device }: Twin,
+  lines: readonly Line[],
+  order: Order,
+  feeding: Feeding,
+): Promise<Chain[]> {
+  const chains: Chain[] = [];
+  for (const line of lines) {
+    const n_blocks = Math.ceil((line.prompt.length + order.length) / device.block_size);
+    const blocks = Int32Array.from(await device.allocBlocks(n_blocks));
+    chains.push({ ...line, blocks, fed: 0, drawn: [], logits: [] });
+  }
+  const in_flight: { batch: readonly Chain[]; results: Promise<StepResult[]> }[] = [];
+  const most = feeding === "followed" ? Math.min(2, device.n_in_flight) : 1;
+  let last: readonly Chain[] = [];
+  for (const places of order) {
+    const batch = places.map((n) => itemAt(chains, n));
+    if (in_flight.length === most) await takeFirst();
+    const results = device.step(batch.map((chain) => nextEntry(chain, feeding, last.indexOf(chain))));
+    for (const chain of batch) chain.fed++;
+    in_flight.push({ batch, results });
+    last = batch;
+    if (most === 1) await takeFirst();
+  }
+  while (in_flight.length > 0) await takeFirst();
+  for (const { blocks } of chains) device.freeBlocks([...blocks]);
+  return chains;
+
+  async function takeFirst(): Promise<void> {
+    const { batch, results } = present(in_flight.shift(), "a step in flight");
+    for (const [place, { token, logits }] of (await results).entries()) {
+      const chain = itemAt(batch, place);
+      chain.drawn.push(token);
+      chain.logits.push(present(logits, "logits"));
+    }
   }
 }
 
+/** What a chain feeds next. `place`: its place in the step before. */
+function nextEntry(chain: Chain, feeding: Feeding, place: number): StepEntry {
+  const { prompt, params, hooks, blocks, fed, drawn } = chain;
+  const history = params.history === null ? null : Int32Array.from([...params.history, ...drawn]);
+  const others = { blocks, hooks, sample: { ...params, history, draw: fed } };
+  if (fed === 0) return stepEntry({ tokens: prompt, ...others });
+  const position = prompt.length + fed - 1;
+  if (feeding === "given") return stepEntry({ tokens: Int32Array.of(lastOf(drawn)), position, ...others });
+  return stepEntry({ tokens: Int32Array.of(0), follows: place, position, ...others });
+}
+
 async function compareFeedings(twin: Twin, lines: readonly Line[], order: Order): Promise<number[][]> {
-  const given = await runChain(twin, lines, order, "given");
-  const followed = await runChain(twin, lines, order, "followed");
-  for (const [n, tokens] of given.drawn.entries()) {
-    checkSame(followed.drawn[n]!, tokens, `tokens of line ${n}, followed`);
-    for (const [step, row] of given.logits[n]!.entries()) {
-      checkSame(followed.logits[n]![step]!, row, `logits of line ${n} after its step ${step}, followed`);
+  const given = await runChains(twin, lines, order, "given");
+  const followed = await runChains(twin, lines, order, "followed");
+  for (const [n, { drawn, logits }] of followed.entries()) {
+    const expected = itemAt(given, n);
+    checkSame(drawn, expected.drawn, `tokens of line ${n}, followed`);
+    for (const [step, row] of expected.logits.entries()) {
+      checkSame(itemAt(logits, step), row, `logits of line ${n} after its step ${step}, followed`);
     }
   }
-  return followed.drawn;
+  return followed.map(({ drawn }) => drawn);
 }
 
 function linesOf(twin: Twin, all: readonly SampleParams[]): Line[] {
@@ -113,7 +117,7 @@ async function chains(twin: Twin): Promise<void> {
   ]);
   const vector = new Random(5).vector(twin.program.d_model);
   const floor = { kind: "cap", site: "blocks.1.hook_resid_post", vector, floor: 2 } as const;
-  lines[2]!.hooks = twin.hooks(floor).device;
+  const hooked = lines.with(2, { ...itemAt(lines, 2), hooks: twin.hooks(floor).device });
   // The last line begins when the others go on; then all change places, and the first one ends.
   const order = [
     [0, 1, 2],
@@ -123,7 +127,7 @@ async function chains(twin: Twin): Promise<void> {
     [2, 3, 1],
     [3, 1, 2],
   ];
-  const drawn = await compareFeedings(twin, lines, order);
+  const drawn = await compareFeedings(twin, hooked, order);
   check(new Set(drawn.map(String)).size === lines.length, "the lines say different things");
 }
 
@@ -144,7 +148,7 @@ async function penalties(twin: Twin): Promise<void> {
   const order = Array.from({ length: 6 }, (_, step) => (step % 2 === 0 ? [0, 1, 2, 3] : [3, 2, 1, 0]));
   const drawn = await compareFeedings(twin, lines, order);
   for (const [line, what] of ["frequency_penalty", "presence_penalty"].entries()) {
-    const [first, second] = drawn[line]!;
+    const [first, second] = itemAt(drawn, line);
     check(first === 7 && second !== 7, `${what}: ${first}, then ${second}; expected 7, then another`);
   }
 }
@@ -174,39 +178,38 @@ async function freedMeanwhile(twin: Twin): Promise<void> {
   const sites = everySite(twin).slice(-1);
   const vector = new Random(6).vector(twin.program.d_model);
   const random = new Random(21);
-  const prompts = [random.tokens(20, twin.program.d_vocab), random.tokens(23, twin.program.d_vocab)];
-  const begin = async (n: number) => {
-    const floor = { kind: "cap", site: "blocks.0.hook_resid_post", vector, floor: 2 + n } as const;
-    const hooks = twin.hooks(floor).device;
+  const [one, other] = [random.tokens(20, twin.program.d_vocab), random.tokens(23, twin.program.d_vocab)];
+  const begin = async (tokens: Int32Array, floor: number) => {
+    const hooks = twin.hooks({ kind: "cap", site: "blocks.0.hook_resid_post", vector, floor }).device;
     const id = device.addAccumulator(sites);
-    const blocks = await device.allocBlocks(Math.ceil(prompts[n]!.length / device.block_size));
-    const tokens = prompts[n]!;
+    const blocks = await device.allocBlocks(Math.ceil(tokens.length / device.block_size));
     const accumulate = [{ id, start: 0, end: tokens.length }];
-    const results = device.step([stepEntry({ tokens, blocks: Int32Array.from(blocks), hooks, accumulate })]);
+    const result = stepAlone(
+      device,
+      stepEntry({ tokens, blocks: Int32Array.from(blocks), hooks, accumulate }),
+    );
     const free = () => {
       device.freeBlocks(blocks);
       device.freeHooks(hooks);
       device.freeAccumulator(id);
     };
-    return { results, id, free };
+    const mean = async () => (await device.readAccumulator(id)).mean;
+    return { logits: result.then(({ logits }) => present(logits, "logits")), mean, free };
   };
-  const alone: Float32Array[] = [];
-  for (const n of [0, 1]) {
-    const { results, id, free } = await begin(n);
-    alone.push((await results)[0]!.logits!, (await device.readAccumulator(id)).mean);
+  const alone = async (tokens: Int32Array, floor: number) => {
+    const { logits, mean, free } = await begin(tokens, floor);
+    const got = { logits: await logits, mean: await mean() };
     free();
-  }
-  const first = await begin(0);
+    return got;
+  };
+  const [of_one, of_other] = [await alone(one, 2), await alone(other, 3)];
+  const first = await begin(one, 2);
   first.free();
-  if (device.n_in_flight === 1) await first.results;
-  const second = await begin(1);
-  const got = [
-    (await first.results)[0]!.logits!,
-    (await second.results)[0]!.logits!,
-    (await device.readAccumulator(second.id)).mean,
-  ];
+  if (device.n_in_flight === 1) await first.logits;
+  const second = await begin(other, 3);
+  const got = { first: await first.logits, second: await second.logits, mean: await second.mean() };
   second.free();
-  const expected = [alone[0]!, alone[2]!, alone[3]!];
-  const what = ["logits of the first", "logits of the second", "its mean"];
-  for (const [i, values] of expected.entries()) checkSame(got[i]!, values, what[i]!);
+  checkSame(got.first, of_one.logits, "logits of the first");
+  checkSame(got.second, of_other.logits, "logits of the second");
+  checkSame(got.mean, of_other.mean, "its mean");
 }

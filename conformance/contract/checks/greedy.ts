@@ -1,3 +1,4 @@
+import { onlyOf, present } from "../../../models/certain.ts";
 import type { SampleParams } from "../../../models/index.ts";
 import { check } from "../assert.ts";
 import type { Check } from "../check.ts";
@@ -19,7 +20,7 @@ export const greedyChecks: Check[] = [
   },
   { name: "frequency_penalty counts the reply, not the prompt", tiny: DIAL, run: frequency },
   { name: "presence_penalty falls once", tiny: DIAL, run: presence },
-  { name: "penalties over a long history", tiny: TINIES[5]!, run: longHistory },
+  { name: "penalties over a long history", tiny: TINIES[5], run: longHistory },
   { name: "logprobs: none, the token's own, the likeliest", tiny: DIAL, run: logprobs },
 ];
 
@@ -28,7 +29,7 @@ const RISING = 0;
 const FALLING = 1;
 
 async function greedy(twin: Twin, token: number, changes: Partial<SampleParams>): Promise<number> {
-  return (await drawEach(twin, [{ ...GREEDY, ...changes }], token))[0]!;
+  return onlyOf(await drawEach(twin, [{ ...GREEDY, ...changes }], token));
 }
 
 async function expectGreedy(
@@ -124,19 +125,18 @@ async function longHistory(twin: Twin): Promise<void> {
 
 async function logprobs(twin: Twin): Promise<void> {
   const shaped = { temperature: 0.2, top_k: 3, logit_bias: [{ id: 0, bias: 3 }], repetition_penalty: 2 };
-  const results = await twin.step(
-    [-1, 0, 5].map((top_logprobs) => ({
-      sequence: twin.sequence(),
-      tokens: [RISING],
-      sample: { ...GREEDY, ...shaped, top_logprobs },
-    })),
-  );
-  check(results[0]!.device.logprobs === null, "-1 reports none");
-  check(results[1]!.device.logprobs!.top.length === 0, "0 reports the token's own");
-  const { top, token } = results[2]!.device.logprobs!;
+  const ask = (top_logprobs: number) => ({
+    sequence: twin.sequence(),
+    tokens: [RISING],
+    sample: { ...GREEDY, ...shaped, top_logprobs },
+  });
+  const [none, own_alone, five] = await twin.step([ask(-1), ask(0), ask(5)]);
+  check(none.device.logprobs === null, "-1 reports none");
+  check(own_alone.device.logprobs?.top.length === 0, "0 reports the token's own");
+  const { top, token } = present(five.device.logprobs, "log-probabilities");
   const ids = top.map(({ id }) => id).join();
   check(ids === "39,38,37,36,35", `the likeliest under the model's own distribution, falling: ${ids}`);
-  const drawn = results[2]!.device.token;
+  const drawn = five.device.token;
   const own = (id: number) => 4 * ((id - 20.5) / 32);
   let sum = 0;
   for (let id = 0; id < N_BLANK; id++) sum += Math.exp(own(id));

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { Hook } from "../../../models/index.ts";
 import { rowError } from "../../bounds.ts";
 import { check, checkSame } from "../assert.ts";
@@ -7,7 +8,7 @@ import { TINIES } from "../tiny.ts";
 import type { Twin } from "../twin.ts";
 import { everyKind, everySite, idOf, residualSites } from "./sites.ts";
 
-const [gqa, odd] = [TINIES[0]!, TINIES[1]!];
+const [gqa, odd] = [TINIES[0], TINIES[1]];
 
 export const hookChecks: Check[] = [
   ...[gqa, odd].flatMap((tiny): Check[] => [
@@ -67,10 +68,11 @@ function changedRows(
   site: number,
 ): number {
   const { d_model } = twin.program;
-  const rows = before[site]!.length / d_model;
+  const rows = itemAt(before, site).length / d_model;
   let changed = 0;
   for (let r = 0; r < rows; r++) {
-    if (rowError(before[site]!, after[site]!, r * d_model, d_model).relative_error > 1e-4) changed++;
+    if (rowError(itemAt(before, site), itemAt(after, site), r * d_model, d_model).relative_error > 1e-4)
+      changed++;
   }
   return changed;
 }
@@ -78,8 +80,8 @@ function changedRows(
 async function hooksInDecode(twin: Twin): Promise<void> {
   for (const positions of ["all", "last"] as const) {
     const hooks = twin.hooks(
-      everyKind(twin, "blocks.0.hook_resid_post", 1, positions)[0]!,
-      everyKind(twin, "blocks.1.hook_resid_mid", 2, positions)[7]!,
+      itemAt(everyKind(twin, "blocks.0.hook_resid_post", 1, positions), 0),
+      itemAt(everyKind(twin, "blocks.1.hook_resid_mid", 2, positions), 7),
       {
         kind: "project",
         site: "blocks.2.hook_resid_post",
@@ -107,7 +109,12 @@ async function orderOnOneSite(twin: Twin): Promise<void> {
     { sequence: twin.sequence(), tokens, hooks: twin.hooks(cap, add), captures },
   ]);
   const { d_model } = twin.program;
-  const apart = rowError(addFirst!.device.captures[0]!, capFirst!.device.captures[0]!, 0, d_model);
+  const apart = rowError(
+    itemAt(addFirst.device.captures, 0),
+    itemAt(capFirst.device.captures, 0),
+    0,
+    d_model,
+  );
   check(apart.relative_error > 0.1, "add then cap is not cap then add");
 }
 
@@ -153,9 +160,14 @@ async function postBeforePre(twin: Twin): Promise<void> {
     { sequence: twin.sequence(), tokens, captures },
     { sequence: twin.sequence(), tokens, captures, hooks },
   ]);
-  checkSame(plain!.device.captures[0]!, plain!.device.captures[1]!, "the two sites without hooks");
+  checkSame(
+    itemAt(plain.device.captures, 0),
+    itemAt(plain.device.captures, 1),
+    "the two sites without hooks",
+  );
   check(
-    rowError(plain!.device.captures[0]!, hooked!.device.captures[0]!, 0, tokens.length).relative_error < 1e-5,
+    rowError(itemAt(plain.device.captures, 0), itemAt(hooked.device.captures, 0), 0, tokens.length)
+      .relative_error < 1e-5,
     "a hook at resid_pre of layer 1 leaves resid_post of layer 0",
   );
 }

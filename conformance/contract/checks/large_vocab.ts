@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { SampleParams } from "../../../models/index.ts";
 import { distribution, penalise } from "../../truth/ops/sample.ts";
 import { check } from "../assert.ts";
@@ -60,7 +61,7 @@ async function keepsTheDistribution(twin: Twin, settings: Partial<SampleParams>)
   // The upper half of the probability: five standard deviations.
   let half = 0;
   let share = 0;
-  while (share < 0.5) share += probs[half++]!;
+  while (share < 0.5) share += itemAt(probs, half++);
   const upper = new Set(ids.slice(0, half));
   const got = drawn.filter((id) => upper.has(id)).length / n;
   const tolerance = 5 * Math.sqrt((share * (1 - share)) / n);

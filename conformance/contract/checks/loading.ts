@@ -1,3 +1,4 @@
+import { onlyOf } from "../../../models/certain.ts";
 import {
   buildProgram,
   type Device,
@@ -9,7 +10,7 @@ import {
 import { type TensorSource, weightSource } from "../../../sdk/checkpoint/weights/index.ts";
 import { check, checkRefused } from "../assert.ts";
 import type { Check } from "../check.ts";
-import { stepEntry } from "../entry.ts";
+import { stepAlone, stepEntry } from "../entry.ts";
 import { randomFill, TINIES, type Tiny, tiny } from "../tiny.ts";
 
 /** What a load owes: every weight read once and checked, progress, aborts, and disposal of what it made. */
@@ -99,13 +100,13 @@ function changedReads(
 
 async function truncated(device: Device): Promise<void> {
   for (const name of ["1.mlp.gate_proj.weight", "model.norm.weight", "embed_tokens.weight"]) {
-    const short = changedReads(f32!, name, (bytes) => bytes.subarray(0, Math.max(0, bytes.length - 4)));
+    const short = changedReads(f32, name, (bytes) => bytes.subarray(0, Math.max(0, bytes.length - 4)));
     await checkRefused(["bad_weights"], `${name} cut short`, () => load(device, short));
   }
 }
 
 async function progress(device: Device): Promise<void> {
-  for (const made of [f32!, bf16!, f16!]) {
+  for (const made of [f32, bf16, f16]) {
     const seen: [number, number][] = [];
     const model = await load(device, made, { on_progress: (done, total) => seen.push([done, total]) });
     const names = new Set(
@@ -123,18 +124,16 @@ async function progress(device: Device): Promise<void> {
 }
 
 async function aborts(device: Device): Promise<void> {
-  await checkRefused(["aborted"], "aborted before", () =>
-    load(device, f32!, { signal: AbortSignal.abort() }),
-  );
+  await checkRefused(["aborted"], "aborted before", () => load(device, f32, { signal: AbortSignal.abort() }));
   const controller = new AbortController();
   const on_progress = () => controller.abort();
   await checkRefused(["aborted"], "aborted on the way", () =>
-    load(device, f32!, { signal: controller.signal, on_progress }),
+    load(device, f32, { signal: controller.signal, on_progress }),
   );
 }
 
 async function sourceFails(device: Device): Promise<void> {
-  const failing = changedReads(f32!, "q_proj.weight", () => {
+  const failing = changedReads(f32, "q_proj.weight", () => {
     throw new RangeError("the disk is gone");
   });
   let caught: unknown;
@@ -148,7 +147,7 @@ async function sourceFails(device: Device): Promise<void> {
 async function unknownDtype(device: Device): Promise<void> {
   const all: StoredDtype[] = ["f32", "f16", "bf16", "q8", "q4"];
   for (const dtype of all.filter((name) => !device.dtypes.includes(name))) {
-    await checkRefused(["unsupported"], `dtype ${dtype}`, () => load(device, f32!, { dtype }));
+    await checkRefused(["unsupported"], `dtype ${dtype}`, () => load(device, f32, { dtype }));
   }
 }
 
@@ -156,13 +155,12 @@ async function unknownDtype(device: Device): Promise<void> {
 async function roundsBfloat(device: Device): Promise<void> {
   if (!device.dtypes.includes("bf16")) return;
   const weights = weightSource({
-    tensor: (name) =>
-      name.includes("norm") ? f32!.tensors.tensor(name) : asBfloat(f32!.tensors.tensor(name)),
+    tensor: (name) => (name.includes("norm") ? f32.tensors.tensor(name) : asBfloat(f32.tensors.tensor(name))),
   });
   const [rounded, of_file, exact] = await Promise.all([
-    load(device, f32!, { dtype: "bf16" }).then(stepOf),
-    load(device, { ...f32!, weights }).then(stepOf),
-    load(device, f32!, { dtype: "f32" }).then(stepOf),
+    load(device, f32, { dtype: "bf16" }).then(stepOf),
+    load(device, { ...f32, weights }).then(stepOf),
+    load(device, f32, { dtype: "f32" }).then(stepOf),
   ]);
   check(rounded !== exact, "bf16 rounds");
   check(rounded === of_file, "a float32 file as bf16 is rounded to the nearest");
@@ -180,13 +178,17 @@ function asBfloat(tensor: WeightTensor): WeightTensor {
   return { ...tensor, dtype: "BF16", byte_length, read: async (from, to) => (await whole()).slice(from, to) };
 }
 
+/** The numbers of float32 that follow these, which are above 0. */
+function nextFloats(values: Float32Array<ArrayBuffer>): Float32Array {
+  return new Float32Array(new Uint32Array(values.buffer).map((bits) => bits + 1).buffer);
+}
+
 /** Each largest number that rounds to a finite one is taken, the next refused. */
 async function tooLarge(device: Device): Promise<void> {
   const largest = { f16: 65_519.996, bf16: 3.3961774e38 } as const;
   for (const dtype of ["f16", "bf16"] as const) {
     if (!device.dtypes.includes(dtype)) continue;
-    const bits = new Uint32Array(Float32Array.of(largest[dtype]).buffer)[0]!;
-    const next = new Float32Array(Uint32Array.of(bits + 1).buffer)[0]!;
+    const next = onlyOf(nextFloats(Float32Array.of(largest[dtype])));
     const of = (value: number) => spoiled(`${value} as ${dtype}`, "F32", "down_proj.weight", -value);
     await load(device, of(largest[dtype]), { dtype });
     await checkRefused(["bad_weights"], `${next} as ${dtype}`, () => load(device, of(next), { dtype }));
@@ -197,37 +199,37 @@ async function tooLarge(device: Device): Promise<void> {
 async function saysStored(device: Device): Promise<void> {
   const stored = async (made: Tiny, changes: Partial<DeviceLoadOptions> = {}) =>
     (await load(device, made, changes)).stored.join();
-  for (const dtype of device.dtypes) check((await stored(f32!, { dtype })) === dtype, `${dtype}, as asked`);
-  const of_file = (await stored(bf16!)) === "bf16" && (await stored(f16!)) === "f16";
-  const is_exact = (await stored(bf16!)) === "f32" && (await stored(f16!)) === "f32";
-  check((await stored(f32!)) === "f32" && (of_file || is_exact), "auto: as the file has it, or f32 for all");
+  for (const dtype of device.dtypes) check((await stored(f32, { dtype })) === dtype, `${dtype}, as asked`);
+  const of_file = (await stored(bf16)) === "bf16" && (await stored(f16)) === "f16";
+  const is_exact = (await stored(bf16)) === "f32" && (await stored(f16)) === "f32";
+  check((await stored(f32)) === "f32" && (of_file || is_exact), "auto: as the file has it, or f32 for all");
 }
 
 async function usableAfter(device: Device): Promise<void> {
   await notFinite(device);
-  await (await load(device, f32!)).dispose();
+  await (await load(device, f32)).dispose();
 }
 
 async function twoModels(device: Device): Promise<void> {
-  const models = [await load(device, f32!), await load(device, bf16!), await load(device, f32!)];
-  const [first, second, third] = await Promise.all(models.map(stepOf));
+  const [a, b, c] = [await load(device, f32), await load(device, bf16), await load(device, f32)];
+  const [first, second, third] = await Promise.all([stepOf(a), stepOf(b), stepOf(c)]);
   check(first === third && first !== second, "each model has its own weights and cache");
-  await models[0]!.dispose();
-  check((await stepOf(models[2]!)) === third, "disposing one leaves the other");
+  await a.dispose();
+  check((await stepOf(c)) === third, "disposing one leaves the other");
 }
 
 /** The logits after three tokens, as text. */
 async function stepOf(model: DeviceModel): Promise<string> {
   const blocks = Int32Array.from(await model.allocBlocks(1));
-  const [result] = await model.step([stepEntry({ tokens: Int32Array.of(1, 2, 3), blocks })]);
-  return result!.logits!.join();
+  const { logits } = await stepAlone(model, stepEntry({ tokens: Int32Array.of(1, 2, 3), blocks }));
+  return String(logits);
 }
 
 async function disposedDevice(create: () => Promise<Device>): Promise<void> {
   const device = await create();
-  const model = await load(device, f32!);
+  const model = await load(device, f32);
   await device.dispose();
-  await checkRefused(["device_lost"], "load on a disposed device", () => load(device, f32!));
+  await checkRefused(["device_lost"], "load on a disposed device", () => load(device, f32));
   await checkRefused(["device_lost"], "a model of a disposed device", () => model.allocBlocks(1));
   await device.dispose();
 }

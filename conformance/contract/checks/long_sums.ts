@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { RawConfig, Site, StepResult } from "../../../models/index.ts";
 import { rowError } from "../../bounds.ts";
 import { check } from "../assert.ts";
@@ -71,7 +72,7 @@ function near(
   n_rows: number,
   where: string,
 ): void {
-  const [got, expected] = [device.captures[0]!, truth.captures[0]!];
+  const [got, expected] = [itemAt(device.captures, 0), itemAt(truth.captures, 0)];
   const width = got.length / n_rows;
   let sum = 0;
   for (let row = 0; row < n_rows; row++) sum += rowError(expected, got, row * width, width).relative_error;

@@ -9,9 +9,9 @@ import { everySite } from "./sites.ts";
 
 /** NaN or infinity anywhere is an error of the entry it is in, never a token and never another entry's. */
 export const nonFiniteChecks: Check[] = [
-  { name: "an overflowing residual stream is its entry's error only", tiny: TINIES[0]!, run: residual },
+  { name: "an overflowing residual stream is its entry's error only", tiny: TINIES[0], run: residual },
   { name: "an overflowing row of logits is its entry's error only", tiny: DIAL, run: logits },
-  { name: "a sequence is usable again after its blocks are rewritten", tiny: TINIES[1]!, run: recovers },
+  { name: "a sequence is usable again after its blocks are rewritten", tiny: TINIES[1], run: recovers },
 ];
 
 function overflow(twin: Twin, layer: number) {

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { Device, StoredDtype } from "../../../models/index.ts";
 import type { Check } from "../check.ts";
 import { Random } from "../random.ts";

@@ -6,7 +6,7 @@ import { TINIES } from "../tiny.ts";
 import type { Twin } from "../twin.ts";
 import { everyKind, everySite } from "./sites.ts";
 
-const [gqa, odd] = [TINIES[0]!, TINIES[1]!];
+const [gqa, odd] = [TINIES[0], TINIES[1]];
 
 export const readbackChecks: Check[] = [
   { name: "logits none, last and all", tiny: odd, run: logitsAsAsked },
@@ -25,11 +25,11 @@ async function logitsAsAsked(twin: Twin): Promise<void> {
     { sequence: twin.sequence(), tokens, logits: "all" },
     { sequence: twin.sequence(), tokens, logits: "none", sample: GREEDY },
   ]);
-  check(none!.device.logits === null, "none gives null");
-  check(last!.device.logits?.length === 97, "last gives one row");
-  check(all!.device.logits?.length === 9 * 97, "all gives a row a token");
-  check(drawn!.device.logits === null && drawn!.device.token >= 0, "a token needs no logits read back");
-  for (const { device } of [none!, last!, all!]) check(device.token === -1, "no token unless asked");
+  check(none.device.logits === null, "none gives null");
+  check(last.device.logits?.length === 97, "last gives one row");
+  check(all.device.logits?.length === 9 * 97, "all gives a row a token");
+  check(drawn.device.logits === null && drawn.device.token >= 0, "a token needs no logits read back");
+  for (const { device } of [none, last, all]) check(device.token === -1, "no token unless asked");
 }
 
 async function captureOrder(twin: Twin): Promise<void> {

@@ -1,3 +1,4 @@
+import { onlyOf, present } from "../../../models/certain.ts";
 import { SITE_KINDS, type StepEntry } from "../../../models/index.ts";
 import { check, checkRefused } from "../assert.ts";
 import type { Check } from "../check.ts";
@@ -5,8 +6,11 @@ import { stepEntry } from "../entry.ts";
 import { TINIES } from "../tiny.ts";
 import type { Twin } from "../twin.ts";
 
-const tiny = TINIES[0]!;
-const parallel = TINIES.find(({ name }) => name.startsWith("parallel"))!;
+const tiny = TINIES[0];
+const parallel = present(
+  TINIES.find(({ name }) => name.startsWith("parallel")),
+  "a tiny decoder of parallel blocks",
+);
 
 /** What a step refuses before anything runs, and that it runs as before afterwards. */
 export const refusalChecks: Check[] = [
@@ -57,7 +61,7 @@ async function blocks(twin: Twin): Promise<void> {
   await refuse(twin, "a freed block", { blocks: Int32Array.from(one) });
   // Takes every slot that is free: the freed block's serves another one now.
   const again = await twin.device.allocBlocks(64);
-  check(!again.includes(0) && !again.includes(one[0]!), "ids are new, and never 0");
+  check(!again.includes(0) && !again.includes(onlyOf(one)), "ids are new, and never 0");
   await refuse(twin, "a freed block whose slot serves another", { blocks: Int32Array.from(one) });
   twin.device.freeBlocks(again);
 }
@@ -103,12 +107,12 @@ async function wholeStep(twin: Twin): Promise<void> {
 
 async function frees(twin: Twin): Promise<void> {
   const { device } = twin;
-  const [block] = await device.allocBlocks(1);
-  device.freeBlocks([block!]);
-  await checkRefused(["bad_request"], "a block freed twice", () => device.freeBlocks([block!]));
-  const [other] = await device.allocBlocks(1);
-  await checkRefused(["bad_request"], "a copy to a freed block", () => device.copyBlock(other!, block!));
-  await checkRefused(["bad_request"], "a copy of block 0", () => device.copyBlock(0, other!));
+  const block = onlyOf(await device.allocBlocks(1));
+  device.freeBlocks([block]);
+  await checkRefused(["bad_request"], "a block freed twice", () => device.freeBlocks([block]));
+  const other = onlyOf(await device.allocBlocks(1));
+  await checkRefused(["bad_request"], "a copy to a freed block", () => device.copyBlock(other, block));
+  await checkRefused(["bad_request"], "a copy of block 0", () => device.copyBlock(0, other));
   await checkRefused(["bad_request"], "unknown hooks", () => device.freeHooks(900_000));
   await checkRefused(["bad_request"], "an unknown accumulator", () => device.freeAccumulator(900_000));
   await checkRefused(["bad_request"], "an unknown accumulator's mean", () => device.readAccumulator(900_000));

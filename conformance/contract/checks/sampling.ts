@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { SampleParams } from "../../../models/index.ts";
 import { check } from "../assert.ts";
 import type { Check } from "../check.ts";
@@ -67,7 +68,7 @@ async function follows(twin: Twin, number: (n: number) => Partial<SampleParams>)
 
 async function independent(twin: Twin): Promise<void> {
   const drawn = await draws(twin, { logit_bias: only({ 4: 0, 5: 0, 6: 0, 7: 0 }) });
-  const pairs = drawn.slice(1).map((id, i) => 4 * (drawn[i]! - 4) + (id - 4));
+  const pairs = drawn.slice(1).map((id, i) => 4 * (itemAt(drawn, i) - 4) + (id - 4));
   const statistic = chiSquare(
     pairs,
     Array.from({ length: 16 }, (_, id) => ({ id, p: 1 / 16 })),

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { Op } from "../../../models/index.ts";
 import type { Row, StepRun } from "../run.ts";
 
@@ -5,7 +6,7 @@ type AttentionOp = Extract<Op, { op: "attention" }>;
 
 /** out = softmax(cap(q K^T scale)) V over positions up to the row's own, within the window; query heads share kv heads. */
 export function attention(run: StepRun, op: AttentionOp): void {
-  run.buffers[op.out] = run.buffers[op.in].map((qkv, r) => attend(run, op, qkv, run.rows[r]!));
+  run.buffers[op.out] = run.buffers[op.in].map((qkv, r) => attend(run, op, qkv, itemAt(run.rows, r)));
 }
 
 /** One row: [n_heads * d_head]. */
@@ -23,7 +24,8 @@ function attend(run: StepRun, op: AttentionOp, qkv: Float64Array, row: Row): Flo
       past.map(({ key }) => softcapped(dot(q, key.subarray(from, from + d_head)) * op.scale, op.softcap)),
     );
     for (const [i, { value }] of past.entries()) {
-      for (let d = 0; d < d_head; d++) out[head * d_head + d]! += weights[i]! * value[from + d]!;
+      const weight = itemAt(weights, i);
+      for (let d = 0; d < d_head; d++) out[head * d_head + d]! += weight * value[from + d]!;
     }
   }
   return out;

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { Op } from "../../../models/index.ts";
 import type { StepRun } from "../run.ts";
 
@@ -5,7 +6,7 @@ import type { StepRun } from "../run.ts";
 export function kvAppend(run: StepRun, op: Extract<Op, { op: "kv_append" }>): void {
   const { width } = run.cache;
   for (const [r, row] of run.buffers[op.in].entries()) {
-    const { entry, position } = run.rows[r]!;
+    const { entry, position } = itemAt(run.rows, r);
     const { key, value } = run.cache.at(entry.ask.blocks, op.layer, position);
     key.set(row.subarray(row.length - 2 * width, row.length - width));
     value.set(row.subarray(row.length - width));

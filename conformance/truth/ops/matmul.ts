@@ -1,11 +1,12 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { Op } from "../../../models/index.ts";
 import type { StepRun } from "../run.ts";
 import type { Weight } from "../weights.ts";
 
 /** out = weight in + bias, row by row. */
 export function matmul(run: StepRun, op: Extract<Op, { op: "matmul" }>): void {
-  const weight = run.weights[op.weight]!;
-  const bias = op.bias === null ? null : run.weights[op.bias]!.data;
+  const weight = itemAt(run.weights, op.weight);
+  const bias = op.bias === null ? null : itemAt(run.weights, op.bias).data;
   run.buffers[op.out] = run.buffers[op.in].map((row) => product(weight, row, bias));
 }
 

@@ -1,10 +1,11 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { NormKind, Op } from "../../../models/index.ts";
 import type { StepRun } from "../run.ts";
 
 /** out = weight * in / sqrt(mean(in^2) + eps) + bias, or of in - mean(in); over some columns, or whole rows. */
 export function norm(run: StepRun, op: Extract<Op, { op: "norm" }>): void {
-  const weight = run.weights[op.weight]!.data;
-  const bias = op.bias === null ? null : run.weights[op.bias]!.data;
+  const weight = itemAt(run.weights, op.weight).data;
+  const bias = op.bias === null ? null : itemAt(run.weights, op.bias).data;
   run.buffers[op.out] = run.buffers[op.in].map((row) => {
     const out = Float64Array.from(row);
     const { start, end } = op.columns ?? { start: 0, end: row.length };

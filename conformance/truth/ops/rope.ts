@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import {
   frequenciesAt,
   type Op,
@@ -11,16 +12,16 @@ import { normalise } from "./norm.ts";
 /** In place on the q and k heads of each row: a norm over d_head where given, then the rotation. */
 export function rope(run: StepRun, op: Extract<Op, { op: "rope" }>): void {
   const { d_head, n_kv_heads } = run.program;
-  const spec = op.rope === null ? null : run.ropes[op.rope]!;
+  const spec = op.rope === null ? null : itemAt(run.ropes, op.rope);
   for (const [r, row] of run.buffers[op.buffer].entries()) {
-    const { position, rope_length } = run.rows[r]!;
+    const { position, rope_length } = itemAt(run.rows, r);
     const rope = spec === null ? null : atLength(spec, rope_length);
     for (let head = 0; head < op.n_heads + n_kv_heads; head++) {
       const values = row.subarray(head * d_head, (head + 1) * d_head);
       const of_q = head < op.n_heads;
       const norm = of_q ? op.q_norm : op.k_norm;
       if (norm !== null) {
-        const weight = weightOf(run.weights[norm]!.data, of_q ? head : head - op.n_heads, d_head);
+        const weight = weightOf(itemAt(run.weights, norm).data, of_q ? head : head - op.n_heads, d_head);
         normalise(op.norm, values, weight, null, op.eps);
       }
       if (rope !== null) rotate(values, rope, op.layout, position);

@@ -1,10 +1,11 @@
+import { itemAt, lastOf } from "../../../models/certain.ts";
 import type { Op, SampleParams, StepResult } from "../../../models/index.ts";
 import type { StepRun } from "../run.ts";
 
 /** Draws a token for each entry that asks for one, from its last row of logits. */
 export function sample(run: StepRun, op: Extract<Op, { op: "sample" }>): void {
   for (const [g, logits] of run.buffers[op.in].entries()) {
-    const { entry, index } = run.gathered[g]!;
+    const { entry, index } = itemAt(run.gathered, g);
     const { sample: params, tokens } = entry.ask;
     if (params === null || index !== tokens.length - 1 || entry.result.non_finite !== null) continue;
     entry.result.token = drawToken(logits, params);
@@ -17,14 +18,14 @@ export function sample(run: StepRun, op: Extract<Op, { op: "sample" }>): void {
 /** The drawn id: the likeliest at temperature 0, else by the distribution that `params` shape. */
 export function drawToken(logits: Float64Array, params: SampleParams): number {
   const scores = penalise(logits, params);
-  if (params.temperature === 0) return byScore(scores)[0]!;
+  if (params.temperature === 0) return itemAt(byScore(scores), 0);
   const { ids, probs } = distribution(scores, params);
   let left = uniform(params.seed, params.draw);
   for (const [i, p] of probs.entries()) {
     left -= p;
-    if (left < 0) return ids[i]!;
+    if (left < 0) return itemAt(ids, i);
   }
-  return ids.at(-1)!;
+  return lastOf(ids);
 }
 
 /** Repetition, frequency and presence penalties, then the bias: scores [d_vocab]. */
@@ -51,7 +52,7 @@ export function penalise(logits: Float64Array, params: SampleParams): Float64Arr
 export function distribution(scores: Float64Array, params: SampleParams): { ids: number[]; probs: number[] } {
   let ids = byScore(scores);
   if (params.top_k > 0) ids = ids.slice(0, params.top_k);
-  const top = scores[ids[0]!]!;
+  const top = scores[itemAt(ids, 0)]!;
   const weigh = (kept: readonly number[]) => {
     const weights = kept.map((id) => Math.exp((scores[id]! - top) / params.temperature));
     const sum = weights.reduce((a, b) => a + b, 0);
@@ -59,7 +60,8 @@ export function distribution(scores: Float64Array, params: SampleParams): { ids:
   };
   ids = ids.slice(0, nucleus(weigh(ids), params.top_p));
   const probs = weigh(ids);
-  ids = ids.filter((_, i) => probs[i]! >= params.min_p * probs[0]!);
+  const least = params.min_p * itemAt(probs, 0);
+  ids = ids.filter((_, i) => itemAt(probs, i) >= least);
   return { ids, probs: weigh(ids) };
 }
 
@@ -82,7 +84,7 @@ function byScore(scores: Float64Array): number[] {
 /** Natural log-probabilities under the model's own distribution: no penalties, no temperature. */
 function reportLogprobs(logits: Float64Array, token: number, n_top: number): StepResult["logprobs"] {
   const order = byScore(logits);
-  const max = logits[order[0]!]!;
+  const max = logits[itemAt(order, 0)]!;
   const norm = max + Math.log(logits.reduce((sum, x) => sum + Math.exp(x - max), 0));
   const top = order.slice(0, n_top).map((id) => ({ id, logprob: logits[id]! - norm }));
   return { token: logits[token]! - norm, top };

@@ -1,3 +1,4 @@
+import { entryOf, itemAt } from "../../../models/certain.ts";
 import type { DeviceHook, SiteId } from "../../../models/index.ts";
 import { isFinite32, type Row, type StepRun } from "../run.ts";
 import { dot } from "./attention.ts";
@@ -6,17 +7,17 @@ import { dot } from "./attention.ts";
 export function meetResidual(run: StepRun, sites: readonly SiteId[], h: readonly Float64Array[]): void {
   for (const site of sites) readSite(run, site, h);
   for (const [r, values] of h.entries()) {
-    if (!isFinite32(values)) run.rows[r]!.entry.result.non_finite ??= "residual";
+    if (!isFinite32(values)) itemAt(run.rows, r).entry.result.non_finite ??= "residual";
   }
 }
 
 /** One site: each row's hooks in call order, then captures and accumulators of what they left. */
 export function readSite(run: StepRun, site: SiteId, rows: readonly Float64Array[]): void {
   for (const [r, values] of rows.entries()) {
-    const row = run.rows[r]!;
+    const row = itemAt(run.rows, r);
     for (const hook of row.entry.hooks) if (hook.site === site) applyHook(hook, row, values);
     for (const [i, wanted] of row.entry.ask.captures.entries()) {
-      if (wanted === site) row.entry.result.captures[i]!.set(values, row.index * values.length);
+      if (wanted === site) itemAt(row.entry.result.captures, i).set(values, row.index * values.length);
     }
     accumulate(run, site, row, values);
   }
@@ -56,7 +57,7 @@ function addScaled(h: Float64Array, vector: Float32Array, factor: number): void 
 function accumulate(run: StepRun, site: SiteId, row: Row, values: Float64Array): void {
   for (const { id, start, end } of row.entry.ask.accumulate) {
     if (row.index < start || row.index >= end) continue;
-    const { sites, sum } = run.accumulators.get(id)!;
+    const { sites, sum } = entryOf(run.accumulators, id);
     for (const [at, wanted] of sites.entries()) {
       if (wanted !== site) continue;
       for (let i = 0; i < values.length; i++) sum[at * values.length + i]! += values[i]!;
