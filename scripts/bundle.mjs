@@ -63,7 +63,7 @@ const UNITS = {
   fetch: ["sdk/checkpoint/source/url.ts", "sdk/checkpoint/hub/pull.ts"],
   experiment: ["sdk/science/experiment.ts", "sdk/science/judge/endpoint.ts"],
   charts: ["sdk/science/plots/index.ts"],
-  proof: ["conformance/index.ts", "conformance/hosts/job.ts"],
+  proof: ["conformance/index.ts", "conformance/hosts/case_task.ts", "conformance/hosts/task.ts"],
   http: ["edge-worker/index.ts"],
   command: ["bin/capstan.ts", "sdk/cli/verbs/generate.ts"],
   verbs: filesOf("sdk/cli/verbs"),

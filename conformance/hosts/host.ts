@@ -1,7 +1,7 @@
 import { abortedError, CapstanError } from "../../models/index.ts";
 import { fileKind, joinPath, packageFile, resolvePath } from "../../sdk/platform/index.ts";
 import type { CaseReport } from "../check/report.ts";
-import type { Job } from "./job.ts";
+import type { CaseArgs } from "./case_task.ts";
 
 /** A runtime beside this one that checks reference cases. */
 export interface CaseHost extends AsyncDisposable {
@@ -11,7 +11,7 @@ export interface CaseHost extends AsyncDisposable {
    * @param source its folder here, or a URL that the other runtime can reach
    * @throws CapstanError what `checkCase` threw there; `unsupported` where the runtime ended; `aborted`
    */
-  check(source: string, options: Omit<Job, "source">): Promise<CaseReport>;
+  check(source: string, options: Omit<CaseArgs, "source">): Promise<CaseReport>;
 }
 
 /** How a host is opened. */

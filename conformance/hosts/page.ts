@@ -1,4 +1,6 @@
-import { type Answer, fromJson, type Job, runJob, toJson } from "./job.ts";
+import type { CaseReport } from "../check/report.ts";
+import { CASE_TASKS, type CaseArgs } from "./case_task.ts";
+import { type Answer, fromJson, runTask, type Task, toJson } from "./task.ts";
 
 /** The module Worker of a page that asks its server for cases, one after the other, and reports what became of each. */
 const page = globalThis as unknown as { postMessage(line: string | null): void };
@@ -7,10 +9,10 @@ const page = globalThis as unknown as { postMessage(line: string | null): void }
 const base = new URL("../../", import.meta.url);
 
 for (;;) {
-  const job = (await ask("next", null)) as Job | null;
-  if (job === null) break;
-  const answer = await runJob(job);
-  page.postMessage(lineOf(job, answer));
+  const task = (await ask("next", null)) as Task | null;
+  if (task === null) break;
+  const answer = await runTask(CASE_TASKS, task);
+  page.postMessage(lineOf(task.args as CaseArgs, answer));
   await ask("done", answer);
 }
 page.postMessage(null);
@@ -20,8 +22,11 @@ async function ask(what: "next" | "done", body: unknown): Promise<unknown> {
   return fromJson(await response.text());
 }
 
-function lineOf({ source }: Job, answer: Answer): string {
-  if ("report" in answer) return `${answer.report.passed ? "ok" : "FAIL"} ${answer.report.case}`;
+function lineOf({ source }: CaseArgs, answer: Answer): string {
+  if ("result" in answer) {
+    const report = answer.result as CaseReport;
+    return `${report.passed ? "ok" : "FAIL"} ${report.case}`;
+  }
   const { error } = answer;
   return `error in ${source}: ${"text" in error ? error.text : error.code}`;
 }

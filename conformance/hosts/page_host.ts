@@ -10,8 +10,10 @@ import {
   serveLocally,
   startProgram,
 } from "../../sdk/platform/index.ts";
+import type { CaseReport } from "../check/report.ts";
+import { type CaseArgs, caseTask } from "./case_task.ts";
 import { CaseFolders, type CaseHost, distFolder, type HostOptions, orAborted } from "./host.ts";
-import { type Answer, fromJson, type Job, reportOf, toJson } from "./job.ts";
+import { type Answer, fromJson, resultOf, type Task, toJson } from "./task.ts";
 
 const ACTION = "run cases in a page";
 
@@ -20,8 +22,7 @@ export async function openPage({ signal, note }: HostOptions): Promise<CaseHost>
   const page = await PageServer.start();
   await note(`Open this page in a browser on this machine: ${page.address}`);
   return {
-    check: async (source, options) =>
-      reportOf(await orAborted(page.run({ ...options, source: page.urlOf(source) }), ACTION, signal)),
+    check: (source, options) => orAborted(page.check(source, options), ACTION, signal),
     [Symbol.asyncDispose]: () => page[Symbol.asyncDispose](),
   };
 }
@@ -38,9 +39,9 @@ export async function openChromium({ signal }: HostOptions): Promise<CaseHost> {
     ACTION,
   );
   return {
-    async check(source, options) {
-      const answer = page.run({ ...options, source: page.urlOf(source) });
-      return reportOf(await orAborted(Promise.race([answer, browser.ended]), ACTION, signal));
+    check(source, options) {
+      const report = page.check(source, options);
+      return orAborted(Promise.race([report, browser.ended]), ACTION, signal);
     },
     async [Symbol.asyncDispose]() {
       await browser[Symbol.asyncDispose]();
@@ -89,7 +90,7 @@ async function findChromium(): Promise<string> {
 class PageServer implements AsyncDisposable {
   readonly #cases: CaseFolders;
   readonly #server: LocalServer;
-  #open: { job: Job; done: (answer: Answer) => void } | undefined;
+  #open: { task: Task; done: (answer: Answer) => void } | undefined;
   #waiting: (() => void)[] = [];
   #closed = false;
 
@@ -111,13 +112,14 @@ class PageServer implements AsyncDisposable {
     return `${this.#server.origin}${this.#cases.prefix}`;
   }
 
-  urlOf(source: string): string {
-    return this.#cases.url(this.#server.origin, source);
+  async check(source: string, options: Omit<CaseArgs, "source">): Promise<CaseReport> {
+    const url = this.#cases.url(this.#server.origin, source);
+    return resultOf(await this.#run(caseTask({ ...options, source: url }))) as CaseReport;
   }
 
-  run(job: Job): Promise<Answer> {
+  #run(task: Task): Promise<Answer> {
     return new Promise((done) => {
-      this.#open = { job, done };
+      this.#open = { task, done };
       this.#wake();
     });
   }
@@ -144,11 +146,11 @@ class PageServer implements AsyncDisposable {
     }
   }
 
-  async #next(): Promise<Job | null> {
+  async #next(): Promise<Task | null> {
     while (this.#open === undefined && !this.#closed) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
-    return this.#open?.job ?? null;
+    return this.#open?.task ?? null;
   }
 
   #wake(): void {

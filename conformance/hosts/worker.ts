@@ -1,9 +1,6 @@
 import "../../sdk/platform/workerd.ts";
-import { fromJson, type Job, runJob, toJson } from "./job.ts";
+import { CASE_TASKS } from "./case_task.ts";
+import { taskWorker } from "./task.ts";
 
 /** A worker of workerd that checks the case each request names. */
-export default {
-  async fetch(request: Request): Promise<Response> {
-    return new Response(toJson(await runJob(fromJson(await request.text()) as Job)));
-  },
-};
+export default taskWorker(CASE_TASKS);

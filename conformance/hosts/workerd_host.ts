@@ -1,7 +1,9 @@
 import { CapstanError } from "../../models/index.ts";
 import { env, findProgram, joinPath, serveLocally, startProgram } from "../../sdk/platform/index.ts";
+import type { CaseReport } from "../check/report.ts";
+import { caseTask } from "./case_task.ts";
 import { CaseFolders, type CaseHost, distFolder, type HostOptions, orAborted } from "./host.ts";
-import { type Answer, fromJson, reportOf, toJson } from "./job.ts";
+import { resultOfText, type Task, toJson } from "./task.ts";
 
 const ACTION = "run cases in workerd";
 
@@ -13,15 +15,19 @@ export async function openWorkerd({ signal }: HostOptions): Promise<CaseHost> {
   const server = await serveLocally({ folders: cases.folders });
   return {
     async check(source, options) {
-      const job = toJson({ ...options, source: cases.url(server.origin, source) });
-      const answer = askWorker(workerd, job);
-      return reportOf(fromJson(await orAborted(answer, ACTION, signal)) as Answer);
+      const task = caseTask({ ...options, source: cases.url(server.origin, source) });
+      return (await orAborted(runInWorker(workerd, task), ACTION, signal)) as CaseReport;
     },
     async [Symbol.asyncDispose]() {
       await workerd[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
     },
   };
+}
+
+/** The result of a task that its worker runs. */
+export async function runInWorker(workerd: RunningWorkerd, task: Task): Promise<unknown> {
+  return resultOfText(await askWorker(workerd, toJson(task)));
 }
 
 /** What its worker answers a request with. */

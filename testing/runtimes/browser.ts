@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
 import { build } from "vite";
 import { CHROMIUM_FLAGS } from "../../conformance/hosts/page_host.ts";
+import { resultOfText, toJson } from "../../conformance/hosts/task.ts";
 import { type LocalServer, serveLocally } from "../../sdk/platform/index.ts";
 import { chromium_path } from "../parts.ts";
 import { buildDist, root, type TestRuntime } from "./runtimes.ts";
@@ -94,18 +95,16 @@ const PAGES = {
   page: `
     <script type="importmap">${JSON.stringify({ imports: IMPORTS })}</script>
     <script>
-      globalThis.runTask = async (name, args) =>
-        (await import("/dist/testing/tasks.js")).runTask(name, args);
+      globalThis.runTask = async (task) => (await import("/dist/testing/tasks.js")).run(task);
     </script>`,
   worker: `
     <script type="module" src="/bundle/open_worker.js"></script>
     <script>
-      globalThis.runTask = (name, args) =>
+      globalThis.runTask = (task) =>
         new Promise((resolve, reject) => {
-          worker.onmessage = ({ data: { result, error } }) =>
-            error === undefined ? resolve(result) : reject(new Error(error));
+          worker.onmessage = ({ data }) => resolve(data);
           worker.onerror = ({ message }) => reject(new Error("the Worker failed: " + message));
-          worker.postMessage([name, args]);
+          worker.postMessage(task);
         });
     </script>`,
 };
@@ -119,8 +118,10 @@ async function openPage(
   await page.goto(`${server.origin}/${name}`);
   return {
     // As text, which no transform of the test runner touches.
-    run: async (task, args) =>
-      (await page.evaluate(`runTask(${JSON.stringify(task)}, ${JSON.stringify(args)})`)) as never,
+    run: async (name, args) => {
+      const task = toJson({ name, args });
+      return resultOfText(await page.evaluate<string>(`runTask(${JSON.stringify(task)})`)) as never;
+    },
     async endWorkers() {
       await page.waitForFunction("globalThis.running === true");
       for (const worker of page.workers()) await worker.evaluate("self.close()").catch(() => {});

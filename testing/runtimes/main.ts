@@ -1,6 +1,6 @@
 import { argv, write } from "../../sdk/platform/index.ts";
-import { runTask } from "./tasks.ts";
+import { run } from "./tasks.ts";
 
-/** A task in a process of its own: its name and its arguments in JSON; the last line printed is the result. */
-const [name = "", args = "null"] = argv();
-await write("stdout", `\n${JSON.stringify(await runTask(name, JSON.parse(args)))}\n`);
+/** A task in a process of its own: its text is the argument; the last line printed is the answer's. */
+const [task = ""] = argv();
+await write("stdout", `\n${await run(task)}\n`);

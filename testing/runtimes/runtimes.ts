@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
+import { resultOfText, toJson } from "../../conformance/hosts/task.ts";
 import { itemAt, lastOf } from "../../models/certain.ts";
 import { bun_path, deno_path, vulkan_icds } from "../parts.ts";
 import type { TaskArgs, TaskName, TaskResult } from "./tasks.ts";
@@ -52,8 +53,8 @@ function childRuntime(
 ): ChildRuntime {
   return {
     async run(name, args) {
-      const output = await outputOf([...runtime, tasks, name, JSON.stringify(args)], icd);
-      return JSON.parse(lastOf(output.trimEnd().split("\n")));
+      const output = await outputOf([...runtime, tasks, toJson({ name, args })], icd);
+      return resultOfText(lastOf(output.trimEnd().split("\n"))) as never;
     },
     capstan: (...args) => outputOf([...runtime, command, ...args], icd),
     [Symbol.asyncDispose]: async () => {},

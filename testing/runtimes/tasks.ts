@@ -3,6 +3,11 @@ import { checkCase } from "../../conformance/check/index.ts";
 import type { CaseReport } from "../../conformance/check/report.ts";
 import { CONTRACT, runCheck } from "../../conformance/contract/index.ts";
 import { creator, keptDevice } from "../../conformance/devices.ts";
+import {
+  type TaskArgs as Args,
+  type TaskResult as Result,
+  runTaskText,
+} from "../../conformance/hosts/task.ts";
 import { shareOf } from "../../conformance/share.ts";
 import { wasmFeatures } from "../../core-wasm/index.ts";
 import { CapstanError } from "../../models/index.ts";
@@ -33,17 +38,12 @@ export const TASKS = {
 };
 
 export type TaskName = keyof typeof TASKS;
-export type TaskArgs<Name extends TaskName> = Parameters<(typeof TASKS)[Name]>[0];
-export type TaskResult<Name extends TaskName> = Awaited<ReturnType<(typeof TASKS)[Name]>>;
+export type TaskArgs<Name extends TaskName> = Args<typeof TASKS, Name>;
+export type TaskResult<Name extends TaskName> = Result<typeof TASKS, Name>;
 
-export function runTask(name: string, args: unknown): Promise<unknown> {
-  const task = (TASKS as unknown as Record<string, (args: unknown) => Promise<unknown>>)[name];
-  if (task !== undefined) return task(args);
-  throw new CapstanError("bad_request", {
-    action: "run a task",
-    need: Object.keys(TASKS).join(" or "),
-    found: name,
-  });
+/** Runs a task here: its text and its answer's are those of `conformance/hosts/task.ts`. */
+export function run(task: string): Promise<string> {
+  return runTaskText(TASKS, task);
 }
 
 /** What the runtime is, and what of WebAssembly it has. */

@@ -1,14 +1,11 @@
-import { runTask } from "./tasks.ts";
+import { run } from "./tasks.ts";
 
-/** A module Worker that runs one task at a time: what a page posts is `[name, args]`. */
+/** A module Worker that runs one task at a time: a page posts its text, and gets the answer's. */
 const scope = globalThis as unknown as {
-  onmessage: (event: { data: [string, unknown] }) => void;
-  postMessage(message: { result: unknown } | { error: string }): void;
+  onmessage: (event: { data: string }) => void;
+  postMessage(answer: string): void;
 };
 
-scope.onmessage = ({ data: [name, args] }) => {
-  runTask(name, args).then(
-    (result) => scope.postMessage({ result }),
-    (error: unknown) => scope.postMessage({ error: String(error) }),
-  );
+scope.onmessage = ({ data }) => {
+  void run(data).then((answer) => scope.postMessage(answer));
 };

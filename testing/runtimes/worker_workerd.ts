@@ -1,14 +1,6 @@
 import "../../sdk/platform/workerd.ts";
-import { runTask } from "./tasks.ts";
+import { taskWorker } from "../../conformance/hosts/task.ts";
+import { TASKS } from "./tasks.ts";
 
-/** A worker of workerd that runs one task a request: what is posted is `[name, args]`. */
-export default {
-  async fetch(request: Request): Promise<Response> {
-    const [name, args] = (await request.json()) as [string, unknown];
-    const result = await runTask(name, args).then(
-      (result) => ({ result }),
-      (error: unknown) => ({ error: String(error) }),
-    );
-    return Response.json(result);
-  },
-};
+/** A worker of workerd that runs the task of each request. */
+export default taskWorker(TASKS);

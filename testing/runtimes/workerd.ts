@@ -2,7 +2,12 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { rolldown } from "rolldown";
-import { askWorker, type RunningWorkerd, startWorkerd } from "../../conformance/hosts/workerd_host.ts";
+import {
+  askWorker,
+  type RunningWorkerd,
+  runInWorker,
+  startWorkerd,
+} from "../../conformance/hosts/workerd_host.ts";
 import { type LocalServer, serveLocally } from "../../sdk/platform/index.ts";
 import { root, type TestRuntime } from "./runtimes.ts";
 
@@ -14,6 +19,8 @@ export interface TestWorkerd extends AsyncDisposable {
   readonly address: string;
   /** What the worker answers a post of JSON with. */
   ask(body: unknown): Promise<unknown>;
+  /** The result of a task, where its worker runs tasks. */
+  run: TestRuntime["run"];
 }
 
 /** @param entry the worker's module, bundled as an application's bundler would */
@@ -27,6 +34,7 @@ export async function openWorkerd(entry: string): Promise<TestWorkerd> {
     origin: server.origin,
     address: workerd.origin,
     ask: async (body) => JSON.parse(await askWorker(workerd, JSON.stringify(body))),
+    run: async (name, args) => (await runInWorker(workerd, { name, args })) as never,
     async [Symbol.asyncDispose]() {
       await workerd[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
@@ -37,16 +45,7 @@ export async function openWorkerd(entry: string): Promise<TestWorkerd> {
 
 /** As a runtime of tasks: each is a request of its own to the one worker. */
 export async function openTaskWorkerd(): Promise<TestRuntime & { origin: string }> {
-  const workerd = await openWorkerd(join(root, "testing", "runtimes", "worker_workerd.ts"));
-  return {
-    origin: workerd.origin,
-    async run(name, args) {
-      const answer = (await workerd.ask([name, args])) as { result: never } | { error: string };
-      if ("error" in answer) throw new Error(answer.error);
-      return answer.result;
-    },
-    [Symbol.asyncDispose]: () => workerd[Symbol.asyncDispose](),
-  };
+  return await openWorkerd(join(root, "testing", "runtimes", "worker_workerd.ts"));
 }
 
 /** Lays a worker out as the product's own lies in dist/, and runs it by the same config. */
