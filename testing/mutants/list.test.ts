@@ -35,6 +35,7 @@ describe("the list of mutants", () => {
       ...science,
       "sdk/inference/scheduler/",
       "core-wasm/engine/src/",
+      ...subfolders("gpu/ops"),
     ];
     const without = all.filter((folder) => !MUTANTS.some(({ file }) => file.startsWith(folder)));
     expect(without).toEqual([]);

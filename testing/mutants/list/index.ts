@@ -2,6 +2,7 @@ import type { Mutant } from "../mutants.ts";
 import { CORE_WASM } from "./core_wasm.ts";
 import { EDGE } from "./edge.ts";
 import { GPU } from "./gpu.ts";
+import { GPU_KERNELS } from "./gpu_kernels.ts";
 import { INFERENCE } from "./inference.ts";
 import { MODELS } from "./models.ts";
 import { OUTSIDE } from "./outside.ts";
@@ -13,6 +14,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...MODELS,
   ...CORE_WASM,
   ...GPU,
+  ...GPU_KERNELS,
   ...SDK,
   ...INFERENCE,
   ...SCIENCE,

@@ -43,25 +43,29 @@ export const OUTSIDE: readonly Mutant[] = [
       "median(turns.map((turn) => turn[clock].prefill))",
       "median(turns.map((turn) => turn[clock].decode))",
     ],
-    ["the warm-up round counts", "if (round > 0) turns[e]!.push(turn);", "turns[e]!.push(turn);"],
+    ["the warm-up round counts", "if (round > 0) turns.push(turn);", "turns.push(turn);"],
     [
       "the prompt's time is in the decode's",
       "decode: end[clock] - filled[clock],",
       "decode: end[clock] - start[clock],",
     ],
-    ["processor time is the wall's", 'rate(turns[e]!, load, "cpu")', 'rate(turns[e]!, load, "wall")'],
+    ["processor time is the wall's", 'rate(turns, load, "cpu")', 'rate(turns, load, "wall")'],
     ["prompt tokens are counted as new ones", "(1000 * n_decode) /", "(1000 * n_prompt) /"],
   ]),
   ...faultsOf("bench/measure.ts", clock, [
     [
       "the mean of the middle is its lower end",
-      "(sorted[middle - 1]! + sorted[middle]!) / 2",
-      "sorted[middle - 1]!",
+      "(itemAt(sorted, middle - 1) + itemAt(sorted, middle)) / 2",
+      "itemAt(sorted, middle - 1)",
     ],
   ]),
   ...faultsOf("bench/cap_cost.ts", clock, [
-    ["the cost of caps upside down", "return times[1]! / times[0]!;", "return times[0]! / times[1]!;"],
-    ["the plain one always first", "turn % 2 === 0 ? [0, 1] : [1, 0]", "turn % 2 <= 1 ? [0, 1] : [1, 0]"],
+    [
+      "the cost of caps upside down",
+      "return of_capped / (first ?? (await timed(plain)));",
+      "return (first ?? (await timed(plain))) / of_capped;",
+    ],
+    ["the plain one always first", "turn % 2 === 0 ? await", "turn % 2 <= 1 ? await"],
     ["the cost of decode is prefill's", "decode: medianRange(decode)", "decode: medianRange(prefill)"],
     [
       "no cap on the capped one",
@@ -80,7 +84,11 @@ export const OUTSIDE: readonly Mutant[] = [
       "n_prompt / median(prefills)",
       "n_prompt / median(plain.map(({ seconds }) => seconds))",
     ],
-    ["the cost of caps upside down", "seconds / plain[i]!.seconds", "plain[i]!.seconds / seconds"],
+    [
+      "the cost of caps upside down",
+      "seconds / itemAt(plain, i).seconds",
+      "itemAt(plain, i).seconds / seconds",
+    ],
     [
       "a copy's bandwidth for a read's",
       "bandwidths.map((one) => one.read)",
@@ -120,7 +128,7 @@ export const OUTSIDE: readonly Mutant[] = [
     ],
   ]),
   ...faultsOf("testing/faulty.ts", bounds, [
-    ["faults are forgotten", "fault.result?.(result, batch[i]!, i)", "void fault.result"],
+    ["faults are forgotten", "fault.result?.(result, itemAt(batch, i), i)", "void fault.result"],
   ]),
   ...faultsOf("sdk/science/numbers/stats.ts", "testing/checks/examples.test.ts", [
     ["an example is wrong", "25); // 1.75", "25); // 2.25"],
