@@ -1,16 +1,5 @@
 import { defineConfig } from "vitest/config";
-
-const folders = [
-  "models",
-  "core-wasm",
-  "gpu",
-  "sdk",
-  "edge-worker",
-  "conformance",
-  "bench",
-  "testing",
-  "bin",
-];
+import folders from "./scripts/folders.json" with { type: "json" };
 
 export default defineConfig({
   test: {
@@ -21,7 +10,7 @@ export default defineConfig({
     // biome's rule against focused tests takes our verb `fit` for one, so vitest refuses them.
     allowOnly: false,
     projects: [
-      ...folders.map((folder) => ({
+      ...Object.keys(folders).map((folder) => ({
         extends: true as const,
         test: {
           name: folder,

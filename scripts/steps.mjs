@@ -16,17 +16,8 @@ import { fileURLToPath } from "node:url";
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, "dist");
 const TREE = { recursive: true, force: true };
-const folders = [
-  "models",
-  "core-wasm",
-  "gpu",
-  "sdk",
-  "edge-worker",
-  "conformance",
-  "bench",
-  "testing",
-  "bin",
-];
+/** The folders of sources: what each may import beside itself, by name. */
+const folders = Object.keys(JSON.parse(readFileSync(join(root, "scripts", "folders.json"), "utf8")));
 
 /** Installs the npm packages of the lock file when they are missing or older than it. */
 export function install() {

@@ -45,7 +45,7 @@ describe.skipIf(lacks("vulkan"))("kernels in Deno, on lavapipe", () => {
   let result: TaskResult<"contract">;
   beforeAll(async () => {
     await using deno = denoRuntime();
-    result = await deno.run("contract", { device: "webgpu", only });
+    result = await deno.run("contract", { device: "webgpu_as_hardware", only });
   }, 600_000);
 
   it.each(Object.entries(CLAIMS))("%s", (_, claims) => {

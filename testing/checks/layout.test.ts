@@ -1,20 +1,12 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, sep } from "node:path";
 import { describe, expect, it } from "vitest";
+import biome from "../../biome.json" with { type: "json" };
+import folders from "../../scripts/folders.json" with { type: "json" };
+import tsconfig from "../../tsconfig.json" with { type: "json" };
 
-/** What each folder may import beside itself. `bin` puts the folders together and is imported by none. */
-const PRODUCT = ["models", "core-wasm", "gpu", "sdk", "edge-worker"];
-const MAY_IMPORT: Record<string, readonly string[]> = {
-  models: [],
-  "core-wasm": ["models"],
-  gpu: ["models"],
-  sdk: ["models", "core-wasm", "gpu"],
-  "edge-worker": ["models", "core-wasm", "gpu", "sdk"],
-  conformance: PRODUCT,
-  bench: [...PRODUCT, "conformance"],
-  testing: [...PRODUCT, "conformance", "bench", "bin"],
-  bin: [...PRODUCT, "conformance", "bench"],
-};
+/** What each folder may import beside itself. `bin` puts the folders together and is imported by none but testing. */
+const MAY_IMPORT: Record<string, readonly string[]> = folders;
 
 /** The same inside sdk/. `index.ts`, `types.ts` and the entries of runtimes lie at its root. */
 const SDK_MAY_IMPORT: Record<string, readonly string[]> = {
@@ -71,10 +63,25 @@ describe("the layout", () => {
       expect(files.filter((path) => path.startsWith(folder)).length, folder).toBeGreaterThan(1);
   });
 
+  it("types, style and tests see every folder of sources", () => {
+    const names = Object.keys(MAY_IMPORT);
+    const with_sources = readdirSync(root, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
+      .map(({ name }) => name)
+      .filter((name) => !["node_modules", "dist", "docs", "examples", "scripts"].includes(name));
+    expect(with_sources.sort()).toEqual([...names].sort());
+    expect(names.filter((name) => !tsconfig.include.includes(`${name}/**/*.ts`))).toEqual([]);
+    const checked = biome.files.includes.flatMap(
+      (path) => /^\{(.*)\}\/\*\*$/.exec(path)?.[1]?.split(",") ?? [],
+    );
+    expect(names.filter((name) => !checked.includes(name))).toEqual([]);
+  });
+
   it("imports go one way: models <- core-wasm, gpu <- sdk <- edge-worker; conformance and bench by bin alone", () => {
     const wrong = files.flatMap((path) => {
       const folder = path.split(sep)[0]!;
       return targetsOf(path)
+        .filter((target) => !(isTest(path) && target.endsWith(".json")))
         .map((target) => target.split(sep)[0]!)
         .filter((target) => target !== folder && !MAY_IMPORT[folder]!.includes(target))
         .filter((target) => !(isTest(path) && ["conformance", "testing"].includes(target)))

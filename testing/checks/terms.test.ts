@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, sep } from "node:path";
 import { expect, it } from "vitest";
+import folders from "../../scripts/folders.json" with { type: "json" };
 
 /** Refused terms, each with the one that the code and the docs use instead (the glossary in CONTRIBUTING.md). */
 const TERMS: Readonly<Record<string, string>> = {
@@ -37,7 +38,7 @@ const SKIPPED = [
   "checks",
   "fixtures",
 ];
-const FOLDERS = "bench bin conformance core-wasm docs edge-worker gpu models scripts sdk testing".split(" ");
+const FOLDERS = [...Object.keys(folders), "docs", "scripts"];
 
 function sources(folder: string): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {

@@ -298,10 +298,7 @@ export class Scheduler {
     const { slots, outcome } = itemAt(this.#in_flight, 0);
     const settled = await outcome;
     this.#in_flight.shift();
-    if ("error" in settled) {
-      this.#failStep(slots, settled.error);
-      return;
-    }
+    if ("error" in settled) return this.#failStep(slots, settled.error);
     this.pool.recover();
     for (const [index, slot] of slots.entries()) {
       if (isCurrent(slot)) this.#commit(slot, itemAt(settled.results, index));
