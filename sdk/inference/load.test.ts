@@ -93,6 +93,55 @@ describe("a context that no cache holds", () => {
   });
 });
 
+describe("the device", () => {
+  /** What was done to devices, in order, by a load of these files. */
+  async function deviceOf(source: string | Record<string, string | Uint8Array>): Promise<string[]> {
+    const done: string[] = [];
+    const make = async () => {
+      done.push("opened");
+      const device = createWasmDevice(await engine());
+      const dispose = device.dispose.bind(device);
+      const disposed = () => {
+        done.push("disposed");
+        return dispose();
+      };
+      return Object.assign(device, { dispose: disposed });
+    };
+    const files = typeof source === "string" ? source : memorySource(source);
+    await loadOn(files, {}, make).then(
+      (model) => model.dispose(),
+      ({ code }) => done.push(code),
+    );
+    return done;
+  }
+
+  test.each([
+    ["a folder that is not there", "no/such/folder", "not_found"],
+    ["a config that is none", { ...model(), "config.json": "{" }, "bad_file"],
+    ["weights that are none", { ...model(), "model.safetensors": new Uint8Array(20) }, "bad_file"],
+    [
+      "weights of another model",
+      { ...model(), "config.json": JSON.stringify({ ...CONFIG, vocab_size: 9 }) },
+      "bad_weights",
+    ],
+  ])("is not opened for files that cannot be read: %s", async (_, source, code) => {
+    expect(await deviceOf(source)).toEqual([code]);
+  });
+
+  test("is disposed of where weights turn out to be broken, and with its model", async () => {
+    const infinite = Float32Array.from({ length: 8 }, () => Number.POSITIVE_INFINITY);
+    const specs = tensorSpecs(buildProgram(readDecoder(CONFIG)));
+    const tensors = specs.map(({ name, shape }): [string, TensorData] => {
+      const data =
+        name === "model.norm.weight" ? infinite : new Float32Array(shape.reduce((a, b) => a * b, 1));
+      return [name, { dtype: "F32", shape, data }];
+    });
+    const broken = { ...model(), "model.safetensors": encodeSafetensors(Object.fromEntries(tensors)) };
+    expect(await deviceOf(broken)).toEqual(["opened", "disposed", "bad_weights"]);
+    expect(await deviceOf(model())).toEqual(["opened", "disposed"]);
+  });
+});
+
 describe("warnings", () => {
   test("are none for a model as it should be", async () => {
     await using loaded = await load(memorySource(model()), { device: "wasm" });

@@ -37,12 +37,11 @@ export async function loadOn(
   if (options.signal?.aborted) throw abortedError(action, options.signal);
   const warnings = new Set<string>();
   const warn = (text: string) => void warnings.add(text);
-  // All that takes time begins at once: the device, the code a model runs by, and below the files, each by itself.
-  const opening = begun(makeDevice(warn));
   const code = begun(import("./model.ts"));
+  const { id, files, tokenizer, opened, digest, n_ctx, defaults } = await openFiles(source, options, warn);
+  // A worker, or a GPU's device, is opened for files that can be read; the tokenizer is read meanwhile.
+  const device = await makeDevice(warn);
   try {
-    const { id, files, tokenizer, opened, digest, n_ctx, defaults } = await openFiles(source, options, warn);
-    const device = await opening;
     const { decoder, program, weights } = opened;
     const { dtype, note } = chooseDtype(options.dtype ?? "auto", device.kind, program, weights);
     const device_model = await device.load(program, weights, {
@@ -78,8 +77,7 @@ export async function loadOn(
       dispose: () => device.dispose(),
     });
   } catch (error) {
-    const device = await opening.catch(() => undefined);
-    await device?.dispose();
+    await device.dispose();
     throw error;
   }
 }

@@ -4,6 +4,7 @@ export { collect } from "./collect/collect.ts";
 export { planCollect } from "./collect/plan_collect.ts";
 export { evaluate } from "./evaluate/evaluate.ts";
 export { judge, planJudging } from "./judge/judge_run.ts";
+export { ruleJudge } from "./judge/kinds.ts";
 export { drift, readDriftScripts } from "./project/drift.ts";
 export { project, readTranscript } from "./project/project.ts";
 export { readingLayer } from "./project/reading.ts";

@@ -24,7 +24,7 @@ export { endpointJudge } from "./judge/endpoint_judge.ts";
 export { type EndpointOptions, JUDGE_DEFAULTS } from "./judge/endpoint_options.ts";
 export type { Judge, JudgeFunction, JudgeInput, Score } from "./judge/judge.ts";
 export type { JudgeOptions } from "./judge/judge_run.ts";
-export { ruleJudge } from "./judge/kinds.ts";
+
 export type { JudgePlan } from "./judge/plan.ts";
 export type { RuleData } from "./judge/rules.ts";
 export type { LayerRange } from "./layers.ts";
@@ -53,4 +53,5 @@ export {
   project,
   readDemoCases,
   readDriftScripts,
+  ruleJudge,
 } from "./verbs.ts";

@@ -5,6 +5,7 @@ import type { CollectOptions } from "./collect/collect.ts";
 import type { CollectPlan } from "./collect/plan_collect.ts";
 import type { Evaluation } from "./evaluate/evaluate.ts";
 import type { EvaluateOptions } from "./evaluate/options.ts";
+import type { Judge } from "./judge/judge.ts";
 import type { JudgeOptions } from "./judge/judge_run.ts";
 import type { JudgePlan } from "./judge/plan.ts";
 import type { Drift, DriftOptions, DriftScript } from "./project/drift.ts";
@@ -88,6 +89,20 @@ export async function evaluate(model: Model, given: EvaluateOptions = {}): Promi
 export async function judge(source: Run | string | RunStore, given: JudgeOptions): Promise<Run> {
   const { judge: run } = await import("./experiment.ts");
   return await run(source, given);
+}
+
+/**
+ * A judge that goes by markers in the text: `{ levels, markers, refusals, roles }` as a model's `judge.json` has them.
+ *
+ * @param name what errors call the data
+ * @throws CapstanError `bad_file` where the data is not what `docs/formats.md` says
+ * @example
+ * const judge = await ruleJudge(rules, "judge.json");
+ * await judge.score(response);
+ */
+export async function ruleJudge(data: unknown, name: string): Promise<Judge> {
+  const { ruleJudge: run } = await import("./experiment.ts");
+  return run(data, name);
 }
 
 /**

@@ -3,13 +3,7 @@ import { crc32 } from "../run/checksum.ts";
 import type { Judge, JudgeFunction } from "./judge.ts";
 import { bandOf, checkRules, ruleScore } from "./rules.ts";
 
-/**
- * A judge that goes by markers in the text.
- *
- * @example
- * const judge = ruleJudge(rules, "judge.json");
- * await judge.score(response);
- */
+/** `ruleJudge` of `verbs.ts`. */
 export function ruleJudge(data: unknown, name: string): Judge {
   const rules = checkRules(data, name);
   return {

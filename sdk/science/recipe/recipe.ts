@@ -2,7 +2,6 @@ import { CapstanError, show } from "../../../models/index.ts";
 import { readSourceJson, readSourceText } from "../../checkpoint/source/read.ts";
 import type { FileSource, Model } from "../../types.ts";
 import type { LayerRange } from "../layers.ts";
-import { checkData } from "../schemas/index.ts";
 
 /**
  * How a model is to be collected, fitted, capped and evaluated: `capstan.json` beside its weights. Any folder
@@ -45,6 +44,7 @@ export async function readRecipe(model: Pick<Model, "files">): Promise<Recipe> {
   if (model.files === null) return {};
   const recipe = await readSourceJson(model.files, "capstan.json");
   if (recipe === undefined) return {};
+  const { checkData } = await import("../schemas/index.ts");
   checkData(recipe, "capstan", "capstan.json");
   return recipe;
 }
