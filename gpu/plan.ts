@@ -132,8 +132,14 @@ function readStage(op: Op, reader: OpReader): Stage {
     }
     case "sample":
       return { kind: "sample" };
-    default:
+    // Of a stage that another op begins.
+    case "kv_append":
+    case "gated_act":
+    case "act":
+    case "router":
       throw refused(op);
+    default:
+      return op satisfies never;
   }
 }
 

@@ -19,7 +19,12 @@ export function idOf(twin: Twin, site: Site): SiteId {
 }
 
 /** One hook of every kind at a site, each of an effect that shows. Vectors are of any length. */
-export function everyKind(twin: Twin, site: Site, seed: number, positions: "all" | "last"): Hook[] {
+export function everyKind(
+  twin: Pick<Twin, "program">,
+  site: Site,
+  seed: number,
+  positions: "all" | "last",
+): Hook[] {
   const random = new Random(seed);
   const vector = () => random.vector(twin.program.d_model, 0.7);
   return [
