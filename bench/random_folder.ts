@@ -1,5 +1,5 @@
 import { Random } from "../conformance/contract/random.ts";
-import { itemAt, lastOf } from "../models/certain.ts";
+import { itemAt, lastOf, present } from "../models/certain.ts";
 import { buildProgram, readDecoder, type TensorSpec, tensorSpecs } from "../models/index.ts";
 import type { FileSource } from "../sdk/types.ts";
 import type { Shape } from "./shape.ts";
@@ -25,7 +25,7 @@ export function randomFolder({ config, seed }: Shape): FileSource {
   return {
     size: async (name) => (name === weights ? n_bytes : texts[name]?.length),
     async read(name, start, end) {
-      if (name !== weights) return texts[name]!.subarray(start, end);
+      if (name !== weights) return present(texts[name], name).subarray(start, end);
       const bytes = new Uint8Array(end - start);
       if (start < header.length) bytes.set(header.subarray(start, end));
       for (const tensor of placed) {

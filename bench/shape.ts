@@ -1,5 +1,5 @@
 import { Random } from "../conformance/contract/random.ts";
-import { itemAt } from "../models/certain.ts";
+import { itemAt, present } from "../models/certain.ts";
 import type { RawConfig } from "../models/index.ts";
 import {
   buildProgram,
@@ -128,7 +128,9 @@ export async function writeShape(
 function shardsOf({ config }: Shape): Map<string, TensorSpec[]> {
   const shards = new Map<string, TensorSpec[]>();
   for (const spec of tensorSpecs(buildProgram(readDecoder(config)))) {
-    const layer = /\.layers\.(\d+)\./.exec(spec.name)?.[1] ?? spec.name.split(".").at(-2)!;
+    const layer =
+      /\.layers\.(\d+)\./.exec(spec.name)?.[1] ??
+      present(spec.name.split(".").at(-2), "a part before the last");
     const file = `model-${layer}.safetensors`;
     shards.set(file, [...(shards.get(file) ?? []), spec]);
   }

@@ -3,7 +3,7 @@ import { GREEDY } from "../conformance/contract/params.ts";
 import { Random } from "../conformance/contract/random.ts";
 import { shareOf } from "../conformance/share.ts";
 import type { StageTime, WebGpuDevice, WebGpuModel } from "../gpu/index.ts";
-import { entryOf, itemAt } from "../models/certain.ts";
+import { entryOf, itemAt, present } from "../models/certain.ts";
 import { type Hook, planHooks, type StepEntry, type StoredDtype } from "../models/index.ts";
 import { generate } from "../sdk/index.ts";
 import { loadOn } from "../sdk/inference/load.ts";
@@ -78,7 +78,16 @@ export async function benchWebGpu(
       const model = await loadOn(randomFolder(load.shape), options, async () => share);
       try {
         reports.push(
-          await benchDtype({ device, probe, model, made: made!, dtype, load, on_progress, signal }),
+          await benchDtype({
+            device,
+            probe,
+            model,
+            made: present(made, "a model of the device"),
+            dtype,
+            load,
+            on_progress,
+            signal,
+          }),
         );
       } finally {
         await model.dispose();

@@ -212,7 +212,7 @@ function packSums(
   const sums = new Map<number, Values<typeof SPAN.fields>[]>();
   for (const [index, { accumulate }] of batch.entries()) {
     for (const { id, start, end } of accumulate) {
-      const { sites, at } = accumulators.get(id)!;
+      const { sites, at } = present(accumulators.get(id), "an accumulator");
       for (const [i, site] of sites.entries()) {
         const sum_at = at + i * d_model;
         const spans = sums.get(sum_at) ?? [];

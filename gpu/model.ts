@@ -1,4 +1,4 @@
-import { itemAt } from "../models/certain.ts";
+import { itemAt, present } from "../models/certain.ts";
 import { type BatchLimits, checkBatch, checkSites } from "../models/check_batch.ts";
 import type {
   AccumulatorId,
@@ -190,7 +190,8 @@ export class GpuModel implements WebGpuModel {
     this.#half = 1 - this.#half;
     this.#drew = new Set(batch.flatMap(({ sample }, i) => (sample === null ? [] : [i])));
     for (const { accumulate } of batch) {
-      for (const { id, start, end } of accumulate) this.#resources.accumulators.get(id)!.count += end - start;
+      for (const { id, start, end } of accumulate)
+        present(this.#resources.accumulators.get(id), "an accumulator").count += end - start;
     }
     const results = await Promise.all(packed.map((sub_batch) => this.#run(sub_batch)));
     await this.#gpu.settled();

@@ -1,3 +1,4 @@
+import { onlyOf } from "../models/certain.ts";
 import { CapstanError } from "../models/errors.ts";
 import { USAGE } from "./constants.ts";
 import type { Gpu } from "./context.ts";
@@ -37,8 +38,8 @@ export async function timeStages(
     const encoder = gpu.device.createCommandEncoder();
     const names = runner.encodeTimed(encoder, sizes, queries);
     encoder.resolveQuerySet(queries, 0, 2 * names.length, resolved, 0);
-    const [bytes] = await readback.read(encoder, [{ buffer: resolved, start: 0, bytes: 16 * names.length }]);
-    const ticks = new BigUint64Array(bytes!);
+    const wanted = [{ buffer: resolved, start: 0, bytes: 16 * names.length }];
+    const ticks = new BigUint64Array(onlyOf(await readback.read(encoder, wanted)));
     return names.map((name, i) => ({ name, nanoseconds: Number(ticks[2 * i + 1]! - ticks[2 * i]!) }));
   } finally {
     gpu.release(resolved);

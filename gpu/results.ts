@@ -1,4 +1,4 @@
-import { entryOf, itemAt } from "../models/certain.ts";
+import { entryOf, itemAt, present } from "../models/certain.ts";
 import { NON_FINITE } from "../models/codes.ts";
 import type { StepEntry, StepResult } from "../models/device.ts";
 import type { SiteId } from "../models/hooks.ts";
@@ -52,7 +52,7 @@ export function planResults(
   };
   const flags_at = take(batch.length);
   const entries = batch.map((entry, index): EntryResults => {
-    const n_projections = entry.hooks === 0 ? 0 : hooks.get(entry.hooks)!.n_projections;
+    const n_projections = entry.hooks === 0 ? 0 : present(hooks.get(entry.hooks), "hooks").n_projections;
     return {
       flag_at: flags_at + index,
       drawn_at: take(drawnSize(entry)),
@@ -70,7 +70,7 @@ export function planResults(
   for (const [index, { accumulate, tokens, sample }] of batch.entries()) {
     const { taps } = itemAt(entries, index);
     for (const { id } of accumulate) {
-      for (const site of accumulators.get(id)!.sites)
+      for (const site of present(accumulators.get(id), "an accumulator").sites)
         if (!taps.has(site)) taps.set(site, take(tokens.length * d_model));
     }
     if (sample === null) continue;

@@ -1,4 +1,4 @@
-import { itemAt } from "../models/certain.ts";
+import { itemAt, present } from "../models/certain.ts";
 import type { StepEntry, StepResult } from "../models/device.ts";
 import { cutEntry, joinResults } from "../models/entry_parts.ts";
 import type { Accumulators } from "./accumulators.ts";
@@ -66,7 +66,10 @@ function tappedWidth(
   d_model: number,
   accumulators: Accumulators,
 ): number {
-  const sites = new Set([...captures, ...accumulate.flatMap(({ id }) => accumulators.get(id)!.sites)]);
+  const sites = new Set([
+    ...captures,
+    ...accumulate.flatMap(({ id }) => present(accumulators.get(id), "an accumulator").sites),
+  ]);
   return sites.size * d_model;
 }
 

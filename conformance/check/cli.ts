@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { present } from "../../models/certain.ts";
 import { EXIT } from "../../sdk/cli/exit.ts";
 import { type Io, verb } from "../../sdk/cli/io.ts";
 import { writeFileAtomic } from "../../sdk/platform/index.ts";
@@ -94,7 +95,10 @@ async function run(io: Io, paths: readonly string[], options: Options): Promise<
   for (const report of failed) for (const text of details(report)) await io.print(text);
   if (options.explain === true) {
     const rest = reports.filter(({ passed }) => passed);
-    for (const report of rest) await io.print(`${report.case}: ${explained(report, report.divergence!)}`);
+    for (const report of rest)
+      await io.print(
+        `${report.case}: ${explained(report, present(report.divergence, "what was asked of the truth"))}`,
+      );
   }
   const cells = reports.reduce(
     (sum, { runs }) => sum + runs.reduce((n, { sites }) => n + sites.length, 0),

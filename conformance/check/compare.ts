@@ -1,3 +1,4 @@
+import { present } from "../../models/certain.ts";
 import type { Device, Site } from "../../models/index.ts";
 import { type FidelityDtype, relativeBound, rowNorm, worstRow } from "../bounds.ts";
 import type { Reference } from "./reference.ts";
@@ -49,7 +50,7 @@ export function cellsOf(
   bound: (block: number) => number,
 ): Cell[] {
   const cells = sites.map(({ site, block, values }) =>
-    worstCell(site, values, computed.captures[site]!, tokens.length, bound(block)),
+    worstCell(site, values, present(computed.captures[site], site), tokens.length, bound(block)),
   );
   return [...cells, worstCell("logits", logits, computed.logits, tokens.length, bound(n_layers))];
 }

@@ -1,4 +1,4 @@
-import { itemAt } from "../../models/certain.ts";
+import { itemAt, present } from "../../models/certain.ts";
 import {
   allSites,
   type BufferName,
@@ -73,7 +73,7 @@ async function explainPass(files: FileSource, asked: Asked): Promise<Divergence>
 }
 
 function valuesAt({ captures, logits }: Computed, site: Site | "logits"): Float32Array {
-  return site === "logits" ? logits : captures[site]!;
+  return site === "logits" ? logits : present(captures[site], site);
 }
 
 async function runTruth(

@@ -1,3 +1,4 @@
+import { present } from "../../models/certain.ts";
 import { isQuantised } from "../../models/index.ts";
 import { resolveSource } from "../../sdk/checkpoint/source/index.ts";
 import { runtimeName } from "../../sdk/platform/index.ts";
@@ -118,7 +119,10 @@ function whichToExplain(
 
 async function explainRun(opened: Opened, { name, pass }: RunPass): Promise<Divergence> {
   const { files, found, model, made, options } = opened;
-  const run = found.runs.find((one) => one.name === name)!;
+  const run = present(
+    found.runs.find((one) => one.name === name),
+    `a run ${name}`,
+  );
   const reference = await heldTo(opened, run, await readReference(files, run, model.spec));
   return await explain(files, { model, made, run: name, pass, reference, signal: options.signal });
 }

@@ -1,4 +1,4 @@
-import { itemAt } from "../../models/certain.ts";
+import { itemAt, present } from "../../models/certain.ts";
 import { concatFloats, type Site } from "../../models/index.ts";
 import { generate } from "../../sdk/inference/generate.ts";
 import type { ForwardResult, Model } from "../../sdk/types.ts";
@@ -72,6 +72,7 @@ function ones(count: number): number[] {
 function joinParts(parts: readonly ForwardResult[]): Computed {
   const sites = Object.keys(itemAt(parts, 0).captures) as Site[];
   const captures: Record<Site, Float32Array> = {};
-  for (const site of sites) captures[site] = concatFloats(parts.map((part) => part.captures[site]!));
+  for (const site of sites)
+    captures[site] = concatFloats(parts.map((part) => present(part.captures[site], site)));
   return { captures, logits: concatFloats(parts.map(({ logits }) => logits)) };
 }

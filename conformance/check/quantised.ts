@@ -1,3 +1,4 @@
+import { present } from "../../models/certain.ts";
 import { loadOn } from "../../sdk/inference/load.ts";
 import type { FileSource, LoadOptions, Model } from "../../sdk/types.ts";
 import { QUANTISED_BOUNDS } from "../bounds.ts";
@@ -34,7 +35,7 @@ export class QuantisedTruth {
       ? Int32Array.of(...prompt, ...(await runGenerate(this.#model, reference, signal)))
       : reference.tokens;
     const { captures, logits } = await runPass(this.#model, pass, { ...reference, tokens }, signal);
-    const sites = reference.sites.map((one) => ({ ...one, values: captures[one.site]! }));
+    const sites = reference.sites.map((one) => ({ ...one, values: present(captures[one.site], one.site) }));
     return { ...reference, tokens, sites, logits };
   }
 

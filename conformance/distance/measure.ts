@@ -1,4 +1,4 @@
-import { itemAt } from "../../models/certain.ts";
+import { itemAt, present } from "../../models/certain.ts";
 import type { Site } from "../../models/index.ts";
 import { resolveSource } from "../../sdk/checkpoint/source/index.ts";
 import { runtimeName } from "../../sdk/platform/index.ts";
@@ -88,7 +88,7 @@ function addPass(rows: Rows, reference: Reference, truth: Computed, got: Compute
   const add = (site: string, transformers: Float32Array, of: (computed: Computed) => Float32Array) =>
     rows.add(site, transformers.length / n_tokens, { truth: of(truth), device: of(got), transformers });
   for (const { site, values } of reference.sites)
-    add(kindOf(site), values, ({ captures }) => captures[site]!);
+    add(kindOf(site), values, ({ captures }) => present(captures[site], site));
   add("logits", reference.logits, ({ logits }) => logits);
 }
 

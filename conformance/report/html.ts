@@ -1,4 +1,4 @@
-import { itemAt } from "../../models/certain.ts";
+import { itemAt, present } from "../../models/certain.ts";
 import { explained, judgeOf } from "../check/explained.ts";
 import type { CaseReport, Cell, GreedyReport, Pass, QuantisationLoss } from "../check/report.ts";
 import { groupBy, type HeatCell, type HeatColumn, heatColumns, heatRow, shareOf } from "./heat.ts";
@@ -177,7 +177,7 @@ function divergences(reports: readonly CaseReport[]): string[] {
   const asked = reports.filter(({ divergence }) => divergence !== null);
   if (asked.length === 0) return [];
   const lines = asked.map((report) => {
-    const text = escapeMarkup(explained(report, report.divergence!));
+    const text = escapeMarkup(explained(report, present(report.divergence, "what was asked of the truth")));
     return element("li", {}, element("b", {}, escapeMarkup(report.case)), ` ${text}`);
   });
   return [element("h2", {}, "Site by site against the f64 truth"), element("ul", {}, ...lines)];

@@ -1,3 +1,4 @@
+import { entryOf } from "../../models/certain.ts";
 import type { Hook } from "../../models/index.ts";
 import type { Caps } from "../../sdk/science/index.ts";
 import { badRequest, violation } from "../errors.ts";
@@ -25,7 +26,7 @@ export function decide(served: ServedModel, client: Client, request: CapstanRequ
   const hooks = decideHooks(served, client, request);
   const cap = decideCap(served, request);
   if (cap === null) return { cap, caps: [], hooks };
-  return { cap, caps: [served.caps.get(cap)!], hooks };
+  return { cap, caps: [entryOf(served.caps, cap)], hooks };
 }
 
 function decideCap({ name, rules, caps }: ServedModel, request: CapstanRequest | undefined): string | null {

@@ -1,3 +1,4 @@
+import { lastOf } from "../../models/certain.ts";
 import { templateReads } from "../../sdk/text/chat/template_use.ts";
 import type { GenerateOptions, Message, Model, TemplateArgs } from "../../sdk/types.ts";
 import { badRequest } from "../errors.ts";
@@ -40,7 +41,7 @@ export function readConversation(model: Model, request: ConversationRequest): Co
   const args = readArgs(request, tools);
   const is_continued = request.continue_final_message === true;
   // An assistant's message at the end is answered by another of its own, unless it is to be continued.
-  if (!is_continued && messages.at(-1)!.role === "assistant") args.add_generation_prompt = true;
+  if (!is_continued && lastOf(messages).role === "assistant") args.add_generation_prompt = true;
   const template = model.tokenizer.chat_template ?? "";
   const style = tools === null ? null : toolStyleOf(template);
   const id = style === null ? undefined : model.tokenizer.tokenId(openingOf(style));

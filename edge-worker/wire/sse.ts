@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import type { ApiError } from "../errors.ts";
 
 /** An event of a stream: its name, where the API has names, and its JSON. */
@@ -57,7 +58,7 @@ export async function* merge<T>(
   streams: readonly AsyncGenerator<T, void, undefined>[],
 ): AsyncGenerator<T, void, undefined> {
   type Step = { at: number; result: IteratorResult<T, void> };
-  const step = async (at: number): Promise<Step> => ({ at, result: await streams[at]!.next() });
+  const step = async (at: number): Promise<Step> => ({ at, result: await itemAt(streams, at).next() });
   const pending = new Map(streams.map((_, at) => [at, step(at)]));
   try {
     while (pending.size > 0) {

@@ -1,4 +1,4 @@
-import { itemAt } from "../../models/certain.ts";
+import { itemAt, onlyOf } from "../../models/certain.ts";
 import type { StoredDtype, WeightTensor } from "../../models/device.ts";
 import { badElement, readExactly, type WeightPart } from "../../models/load_weights.ts";
 import { padded, UNIFORM_STRIDE, USAGE } from "../constants.ts";
@@ -130,10 +130,9 @@ export class Converter {
     this.#flush();
     await this.#gpu.settled();
     const encoder = this.#gpu.device.createCommandEncoder();
-    const [part] = await readback.read(encoder, [
-      { buffer: this.#bad, start: 0, bytes: 4 * this.#tensors.length },
-    ]);
-    for (const [i, element] of new Uint32Array(part!).entries()) {
+    const wanted = [{ buffer: this.#bad, start: 0, bytes: 4 * this.#tensors.length }];
+    const part = onlyOf(await readback.read(encoder, wanted));
+    for (const [i, element] of new Uint32Array(part).entries()) {
       if (element === 0xffffffff) continue;
       throw badElement(
         itemAt(this.#tensors, i),

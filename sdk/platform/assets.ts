@@ -1,4 +1,5 @@
 import { streams_wasm } from "../../core-wasm/webassembly.ts";
+import { lastOf } from "../../models/certain.ts";
 import { CapstanError } from "../../models/index.ts";
 import { asFileError, readFile, readText } from "./files.ts";
 import { dirname, joinPath } from "./paths.ts";
@@ -78,7 +79,7 @@ export async function readWasm(url: URL): Promise<Uint8Array | Response> {
 async function fetchAsset(url: URL): Promise<Response> {
   const response = await fetch(url);
   if (response.ok && typeOf(response) !== "text/html") return response;
-  const name = url.pathname.split("/").at(-1)!;
+  const name = lastOf(url.pathname.split("/"));
   throw new CapstanError("not_found", {
     action: `fetch ${url.href}`,
     need: "the binary that goes with Capstan's code",

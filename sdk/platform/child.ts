@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import { CapstanError } from "../../models/index.ts";
 import { runtime } from "./process.ts";
 import { system } from "./system.ts";
@@ -18,7 +19,7 @@ export async function runSelf(args: readonly string[]): Promise<TimedRun> {
   const action = `run capstan ${args[0]}`;
   const { argv, execArgv } = system("node:process", action);
   const flags = runtime().name === "deno" ? ["run", "-A"] : execArgv;
-  return await timed([...flags, argv[1]!, ...args], action);
+  return await timed([...flags, itemAt(argv, 1), ...args], action);
 }
 
 /**

@@ -2,11 +2,13 @@
  * What the engine's worker runs: the CPU device, for the thread that started it. The first message brings the compiled
  * engine, so that nothing is read or compiled here; what is imported is what it needs and no more.
  */
+
 import { createWasmDevice } from "../../core-wasm/engine/device.ts";
 import { Engine } from "../../core-wasm/engine/engine.ts";
 import type { WasmModule } from "../../core-wasm/webassembly.ts";
 import type { Port } from "../../core-wasm/worker/port.ts";
 import { serveDevice } from "../../core-wasm/worker/serve.ts";
+import { present } from "../../models/certain.ts";
 import { has_system, system } from "./system.ts";
 
 /** What the first message holds. */
@@ -25,7 +27,7 @@ port.onMessage((message) => {
 });
 
 function systemPort(): Port {
-  const parent = system("node:worker_threads", "serve the engine").parentPort!;
+  const parent = present(system("node:worker_threads", "serve the engine").parentPort, "a parent");
   let receive: (message: unknown) => void = () => {};
   parent.on("message", (message: unknown) => receive(message));
   return {

@@ -1,4 +1,5 @@
 import type { TextModule } from "../../core-wasm/text/index.ts";
+import { present } from "../../models/certain.ts";
 import { CapstanError, isObject, show } from "../../models/index.ts";
 import {
   readSourceBytes,
@@ -92,7 +93,7 @@ function chooseTemplate(
   const parsed = new Map<string, ChatTemplate>();
   return (args: TemplateArgs) => {
     const name = args.tools !== undefined && sources.has("tool_use") ? "tool_use" : "default";
-    const source = sources.get(name) ?? defaultTemplate(sources)!;
+    const source = present(sources.get(name) ?? defaultTemplate(sources), "a chat template");
     const template = parsed.get(name) ?? make(source);
     parsed.set(name, template);
     return template;

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { present } from "../../models/certain.ts";
 import { type Hook, planHooks } from "../../models/index.ts";
 import type { Model } from "../../sdk/index.ts";
 import { type Axis, cap, collect, drift, evaluate, fit, generate, load, project } from "../../sdk/index.ts";
@@ -196,7 +197,8 @@ const CALLS: Record<string, (loaded: Loaded, random: Random) => Promise<unknown>
       if (settled.status === "rejected") throw settled.reason;
     return undefined;
   },
-  hooks: async ({ model }, random) => planHooks(model.spec, OPTIONS.hooks!(random) as Hook[]),
+  hooks: async ({ model }, random) =>
+    planHooks(model.spec, present(OPTIONS.hooks, "random hooks")(random) as Hook[]),
   cap: async ({ axis }, random) => cap(axis, options(random, ["layers", "percentile", "tau"])),
   project: ({ model, axis }, random) => {
     const asked = options(random, ["layer", "threshold", "hooks", "signal"]);
@@ -241,5 +243,5 @@ const CALLS: Record<string, (loaded: Loaded, random: Random) => Promise<unknown>
 export async function runCall(random: Random): Promise<void> {
   loaded ??= loadOnce();
   const name = random.pick(Object.keys(CALLS));
-  await CALLS[name]!(await loaded, random);
+  await present(CALLS[name], name)(await loaded, random);
 }

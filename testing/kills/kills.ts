@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { itemAt } from "../../models/certain.ts";
+import { itemAt, present } from "../../models/certain.ts";
 import { root } from "../runtimes/runtimes.ts";
 import type { KilledVerb } from "./verbs.ts";
 
@@ -112,7 +112,7 @@ async function call(
 ): Promise<Ended> {
   const began = performance.now();
   const [program, ...args] = command;
-  const child = spawn(program!, [...args, ...verb.args(folder)], {
+  const child = spawn(present(program, "a program"), [...args, ...verb.args(folder)], {
     cwd: root,
     stdio: ["ignore", "ignore", "pipe"],
   });

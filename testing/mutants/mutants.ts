@@ -12,6 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
+import { present } from "../../models/certain.ts";
 import { uniforms } from "../../sdk/science/numbers/random.ts";
 import { lacks, type Part } from "../parts.ts";
 import { filesOf, root } from "./tree.ts";
@@ -246,7 +247,7 @@ function runToEnd(
   }
   const timer = setTimeout(() => {
     hangs = true;
-    process.kill(-child.pid!, "SIGKILL");
+    process.kill(-present(child.pid, "a process"), "SIGKILL");
   }, 1000 * HANG_SECONDS);
   return new Promise((resolve, reject) => {
     child.on("error", reject);

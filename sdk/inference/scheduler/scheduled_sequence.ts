@@ -110,7 +110,7 @@ export class ScheduledSequence {
    */
   nextSlot(last: readonly BatchSlot[]): BatchSlot | "ends" | "waits" {
     if (this.#restoring !== null) return this.#nextRestored(this.#restoring);
-    const current = this.#current!;
+    const current = present(this.#current, "a call");
     if (current.remaining > 0) return this.#slot(current, null);
     const follows = last.findIndex(({ progress, epoch }) => progress === current && epoch === this.#epoch);
     if (follows < 0 || this.#ahead !== null) return "waits";
@@ -137,7 +137,8 @@ export class ScheduledSequence {
 
   /** Takes up the task's next call, which may have been dispatched before it was known whole. */
   advance(next: Call): void {
-    this.#begin(this.#ahead?.settle(next) ?? new CallProgress(next, this.#current!.end));
+    const { end } = present(this.#current, "a call");
+    this.#begin(this.#ahead?.settle(next) ?? new CallProgress(next, end));
     this.#ahead = null;
     this.#restore();
   }

@@ -1,4 +1,4 @@
-import { itemAt } from "../../../models/certain.ts";
+import { itemAt, present } from "../../../models/certain.ts";
 import type { BlockId, RopeLengths } from "../../../models/index.ts";
 import type { BlockPool } from "./block_pool.ts";
 import type { HookSet } from "./hook_sets.ts";
@@ -126,7 +126,7 @@ export class Sequence {
     const shared = this.#sharedTail();
     const missing = this.#pool.blocksFor(this.end + count) - this.#blocks.length;
     if (shared !== undefined) {
-      const own = blocks.shift()!;
+      const own = present(blocks.shift(), "a block for the copy");
       this.#pool.copyInto(itemAt(this.#blocks, shared), own);
       this.#blocks[shared] = own;
     }

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import { hashSeed, randomDirection } from "../numbers/random.ts";
 import { percentileOfSorted } from "../numbers/stats.ts";
 import { dot, norm, row, type Vector } from "../numbers/vectors.ts";
@@ -34,8 +35,9 @@ export class ControlProjections {
     for (let at = 0; at < n * n_layers; at++) {
       const [control, layer] = [Math.floor(at / n_layers), at % n_layers];
       const direction = randomDirection(hashSeed(seed, `control ${control} layer ${layer}`), d_model);
+      const length = itemAt(this.#lengths, layer);
       this.#directions.set(
-        direction.map((x) => x * this.#lengths[layer]!),
+        direction.map((x) => x * length),
         at * d_model,
       );
     }
@@ -47,7 +49,7 @@ export class ControlProjections {
     for (let control = 0; control < this.#n; control++) {
       const at = control * this.#n_layers + layer;
       const direction = row(this.#directions, at, this.#d_model);
-      this.#values[at]![index] = dot(activation, direction) / this.#lengths[layer]!;
+      itemAt(this.#values, at)[index] = dot(activation, direction) / itemAt(this.#lengths, layer);
     }
   }
 

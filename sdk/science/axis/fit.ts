@@ -1,3 +1,4 @@
+import { entryOf } from "../../../models/certain.ts";
 import { abortedError, CapstanError, show } from "../../../models/index.ts";
 import * as rules from "../../common/options.ts";
 import { type Rules, readOptions } from "../../common/options.ts";
@@ -64,7 +65,7 @@ export async function fit(source: Run | string, given: FitOptions = {}): Promise
   if (assistant === undefined || assistant.count === 0)
     throw tooLittle(run, "responses of the default role", "none");
   const names = [...sums.keys()].filter((name) => name !== DEFAULT_ROLE).sort();
-  const kept = names.filter((name) => sums.get(name)!.count >= min_count);
+  const kept = names.filter((name) => entryOf(sums, name).count >= min_count);
   const left_out = leftOut(
     run,
     judge,
@@ -75,9 +76,9 @@ export async function fit(source: Run | string, given: FitOptions = {}): Promise
 
   const size = n_layers * d_model;
   const vectors = new Float32Array(kept.length * size);
-  for (const [i, name] of kept.entries()) vectors.set(sums.get(name)!.mean(), i * size);
+  for (const [i, name] of kept.entries()) vectors.set(entryOf(sums, name).mean(), i * size);
   const default_vector = assistant.mean();
-  const mean_role = meanOf(kept.map((name) => sums.get(name)!.mean()));
+  const mean_role = meanOf(kept.map((name) => entryOf(sums, name).mean()));
   const axis = Float32Array.from(subtract(default_vector, mean_role));
   checkAxis(run, axis, layers);
 
@@ -85,7 +86,7 @@ export async function fit(source: Run | string, given: FitOptions = {}): Promise
     group === undefined ? [] : [[name, group] as const],
   );
   const countsOf = (chosen: readonly string[]) =>
-    Object.fromEntries(chosen.map((name) => [name, sums.get(name)!.count]));
+    Object.fromEntries(chosen.map((name) => [name, entryOf(sums, name).count]));
   const { site, sampling, seed, dtype, recipe } = manifest;
   return new Axis({
     model: manifest.model,
@@ -127,7 +128,7 @@ async function sumByRole(
   const scores = run.scoresOf(judge ?? "");
   for await (const { responses, data } of run.activations(signal)) {
     for (const [i, response] of responses.entries()) {
-      if (counts(response, scores)) sums.get(response.role)!.add(row(data, i, size));
+      if (counts(response, scores)) entryOf(sums, response.role).add(row(data, i, size));
     }
   }
   return sums;
@@ -200,7 +201,7 @@ async function project(
   const keys = used.map(({ key }) => key).sort();
   const at = new Map(keys.map((key, i) => [key, i]));
   const names = [...new Set(used.map(({ role }) => role))].sort();
-  const role_index = Int32Array.from(keys, (key) => names.indexOf(run.responses.get(key)!.role));
+  const role_index = Int32Array.from(keys, (key) => names.indexOf(entryOf(run.responses, key).role));
   const directions = new Map(layers.map((layer) => [layer, unit(row(axis, layer, d_model))]));
   const data = new Float32Array(keys.length * n_layers);
   const controls = new ControlProjections(
@@ -215,7 +216,7 @@ async function project(
       if (index === undefined) continue;
       for (const layer of layers) {
         const activation = row(batch.data, i * n_layers + layer, d_model);
-        data[index * n_layers + layer] = dot(activation, directions.get(layer)!);
+        data[index * n_layers + layer] = dot(activation, entryOf(directions, layer));
         controls.add(index, layer, activation);
       }
     }

@@ -1,4 +1,5 @@
 import { EigenvalueDecomposition, Matrix } from "ml-matrix";
+import { itemAt } from "../../../models/certain.ts";
 import { dot, meanOf, norm, subtract, type Vector } from "../numbers/vectors.ts";
 
 /** Principal components of n vectors [d]. */
@@ -30,15 +31,15 @@ export function pca(vectors: readonly Vector[], options: PcaOptions = {}): Pca {
     const offset = meanOf(scaled);
     rows = scaled.map((vector) => subtract(vector, offset));
   }
-  const { values, vectors: eigenvectors } = eigen(gram(rows));
-  const total = values.reduce((sum, value) => sum + value, 0);
-  const kept = values.filter((value, k) => k < rows.length - 1 && value > 1e-12 * values[0]!).length;
-  const scales = values.slice(0, kept).map(Math.sqrt);
+  const pairs = eigen(gram(rows));
+  const total = pairs.reduce((sum, { value }) => sum + value, 0);
+  const least = 1e-12 * (pairs[0]?.value ?? 0);
+  const kept = pairs.filter(({ value }, k) => k < rows.length - 1 && value > least);
   return {
     mean,
-    components: scales.map((scale, k) => combine(rows, eigenvectors[k]!, 1 / scale)),
-    explained: values.slice(0, kept).map((value) => value / total),
-    loadings: rows.map((_, i) => scales.map((scale, k) => eigenvectors[k]![i]! * scale)),
+    components: kept.map(({ value, vector }) => combine(rows, vector, 1 / Math.sqrt(value))),
+    explained: kept.map(({ value }) => value / total),
+    loadings: rows.map((_, i) => kept.map(({ value, vector }) => itemAt(vector, i) * Math.sqrt(value))),
   };
 }
 
@@ -54,9 +55,9 @@ export function dimensionsFor(explained: readonly number[], share: number): numb
 
 function gram(rows: readonly Float64Array[]): Matrix {
   const matrix = Matrix.zeros(rows.length, rows.length);
-  for (let i = 0; i < rows.length; i++) {
-    for (let j = 0; j <= i; j++) {
-      const value = dot(rows[i]!, rows[j]!);
+  for (const [i, one] of rows.entries()) {
+    for (const [j, other] of rows.slice(0, i + 1).entries()) {
+      const value = dot(one, other);
       matrix.set(i, j, value);
       matrix.set(j, i, value);
     }
@@ -65,20 +66,20 @@ function gram(rows: readonly Float64Array[]): Matrix {
 }
 
 /** Eigenvalues by falling size, none below 0, and their unit eigenvectors. */
-function eigen(matrix: Matrix): { values: number[]; vectors: number[][] } {
-  const result = new EigenvalueDecomposition(matrix, { assumeSymmetric: true });
-  const order = result.realEigenvalues.map((_, i) => i);
-  order.sort((a, b) => result.realEigenvalues[b]! - result.realEigenvalues[a]!);
-  return {
-    values: order.map((i) => Math.max(0, result.realEigenvalues[i]!)),
-    vectors: order.map((i) => result.eigenvectorMatrix.getColumn(i)),
-  };
+function eigen(matrix: Matrix): { value: number; vector: number[] }[] {
+  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(matrix, {
+    assumeSymmetric: true,
+  });
+  return realEigenvalues
+    .map((value, i) => ({ value, vector: eigenvectorMatrix.getColumn(i) }))
+    .sort((a, b) => b.value - a.value)
+    .map(({ value, vector }) => ({ value: Math.max(0, value), vector }));
 }
 
 function combine(rows: readonly Float64Array[], weights: readonly number[], scale: number): Float64Array {
-  const sum = new Float64Array(rows[0]!.length);
+  const sum = new Float64Array(itemAt(rows, 0).length);
   for (const [i, vector] of rows.entries()) {
-    const weight = weights[i]! * scale;
+    const weight = itemAt(weights, i) * scale;
     for (let d = 0; d < sum.length; d++) sum[d]! += vector[d]! * weight;
   }
   return sum;

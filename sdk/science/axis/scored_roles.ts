@@ -1,3 +1,4 @@
+import { entryOf } from "../../../models/certain.ts";
 import { CapstanError, show } from "../../../models/index.ts";
 import { DEFAULT_ROLE } from "../recipe/default_role.ts";
 import type { ScoreRecord } from "../run/records.ts";
@@ -132,7 +133,7 @@ function of(
 ): LeftOut {
   const found = keys.flatMap((key) => scores.get(key) ?? []);
   const in_role = found.filter(({ score }) => score === 3);
-  const empty = in_role.filter(({ key }) => run.responses.get(key)!.tokens === 0).length;
+  const empty = in_role.filter(({ key }) => entryOf(run.responses, key).tokens === 0).length;
   const count = in_role.length - empty;
   const scored = found.filter(({ score }) => score !== null).length;
   const unscored = found.length - scored;

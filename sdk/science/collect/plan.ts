@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { Message, Model, TemplateArgs } from "../../types.ts";
 import { hashSeed } from "../numbers/random.ts";
 import { DEFAULT_ROLE } from "../recipe/default_role.ts";
@@ -54,8 +55,11 @@ function* roleResponses(
   const asked = questionsOf(role, questions, options.questions_per_role);
   const group = definition.group === undefined ? {} : { group: definition.group };
   for (const { prompt, question } of pairs(role, definition.instruction.length, asked.length, options)) {
-    const { id, question: text } = asked[question]!;
-    const instruction = definition.instruction[prompt]!.pos.replaceAll("{model_name}", options.model_name);
+    const { id, question: text } = itemAt(asked, question);
+    const instruction = itemAt(definition.instruction, prompt).pos.replaceAll(
+      "{model_name}",
+      options.model_name,
+    );
     const messages = chatOf(instruction, text, with_system);
     for (let sample = 0; sample < options.samples; sample++) {
       const key = `${role}_p${prompt}_q${id}_s${sample}`;
@@ -82,7 +86,7 @@ function questionsOf(
   if (most === undefined || most >= questions.length) return questions;
   const start = role === DEFAULT_ROLE ? 0 : hashSeed(1, role) / 2 ** 32;
   const step = questions.length / most;
-  return Array.from({ length: most }, (_, i) => questions[Math.floor((i + start) * step)]!);
+  return Array.from({ length: most }, (_, i) => itemAt(questions, Math.floor((i + start) * step)));
 }
 
 /** Which questions each prompt of a role is asked, prompts taking turns so that a cut-off list spreads evenly. */

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import { CapstanError } from "../../../models/index.ts";
 import type { Model, TemplateArgs } from "../../types.ts";
 import { residPost } from "../layers.ts";
@@ -37,6 +38,6 @@ export async function textActivation(
     mean: { sites: layers.map(residPost), spans: [span] },
     ...(signal === undefined ? {} : { signal }),
   });
-  for (const [i, layer] of layers.entries()) activation.set(means[0]![residPost(layer)]!, i * d_model);
+  for (const [i, layer] of layers.entries()) activation.set(itemAt(means, 0)[residPost(layer)]!, i * d_model);
   return { activation, tokens: span.end - span.start };
 }

@@ -1,3 +1,4 @@
+import { entryOf, itemAt } from "../../../models/certain.ts";
 import { eachOf, IN_FLIGHT } from "../../common/pool.ts";
 import { generate } from "../../inference/generate.ts";
 import type { Model } from "../../types.ts";
@@ -97,7 +98,7 @@ async function askAll(asks: readonly Ask[], folder: EvaluationFolder, options: R
   const meter = new ProgressMeter("judge", asks.length, done, options.on_progress, concurrency);
   const work = async (ask: Ask, signal: AbortSignal) => {
     const { item } = ask.one;
-    const { reply } = folder.replies.get(keyOf(namesOf(ask.one)))!;
+    const { reply } = entryOf(folder.replies, keyOf(namesOf(ask.one)));
     const score = await askJudge(judge, ask.check, item, reply, signal);
     await folder.addJudgement({ ...recordOf(ask), score });
     meter.item(0, item.suite);
@@ -111,11 +112,11 @@ async function withVerdicts(
   judge: string,
 ): Promise<ReplyRecord> {
   const names = namesOf(one);
-  const record = folder.replies.get(keyOf(names))!;
+  const record = entryOf(folder.replies, keyOf(names));
   // From the text each time: what stands in the line is for its readers.
   const verdicts = await verdictsOf(one.item, record.reply);
   const checks = verdicts.map((verdict, i): Verdict => {
-    const check = one.item.checks[i]!;
+    const check = itemAt(one.item.checks, i);
     if (check.kind !== "judge") return verdict;
     const score = folder.judgements.get(judgementKey({ ...names, check: i, judge }))?.score ?? null;
     const passed = score === null ? null : score >= check.min && score <= (check.max ?? Infinity);

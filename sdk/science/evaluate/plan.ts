@@ -1,3 +1,4 @@
+import { entryOf } from "../../../models/certain.ts";
 import { CapstanError } from "../../../models/index.ts";
 import { promptTokens } from "../../inference/prompt.ts";
 import type { Model, TemplateArgs } from "../../types.ts";
@@ -25,7 +26,7 @@ export function limited(items: readonly SuiteItem[], limit: number | undefined):
   return items.filter(({ suite, group }) => {
     const name = JSON.stringify([suite, group]);
     taken.set(name, (taken.get(name) ?? 0) + 1);
-    return taken.get(name)! <= limit;
+    return entryOf(taken, name) <= limit;
   });
 }
 

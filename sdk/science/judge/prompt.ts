@@ -3,7 +3,7 @@ import { crc32 } from "../run/checksum.ts";
 /** A role's judge prompt with the question and the answer in their places, as Python's `str.format` puts them there. */
 export function fillPrompt(prompt: string, question: string, answer: string): string {
   const values: Record<string, string> = { "{question}": question, "{answer}": answer, "{{": "{", "}}": "}" };
-  return prompt.replace(/\{question\}|\{answer\}|\{\{|\}\}/g, (found) => values[found]!);
+  return prompt.replace(/\{question\}|\{answer\}|\{\{|\}\}/g, (found) => values[found] ?? found);
 }
 
 /** Whether a judge prompt shows the judge what it is to score. */

@@ -1,3 +1,4 @@
+import { entryOf } from "../../../models/certain.ts";
 import { CapstanError, show } from "../../../models/index.ts";
 import type { ResponseRecord } from "../run/records.ts";
 import { checkData } from "../schemas/index.ts";
@@ -49,7 +50,7 @@ export function bandOf(rules: RuleData, role: string): { min: number; max: numbe
 
 function markerLevels(rules: RuleData, text: string): number[] {
   const { pattern, level_of } = compiled(rules);
-  return Array.from(text.matchAll(pattern), ([found]) => level_of.get(found)!);
+  return Array.from(text.matchAll(pattern), ([found]) => entryOf(level_of, found));
 }
 
 interface Compiled {

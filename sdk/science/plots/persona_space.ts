@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { Axis } from "../axis/axis.ts";
 import { CONFIG, PALETTE, type SubSpec, type VegaSpec } from "./style.ts";
 
@@ -19,8 +20,8 @@ export function personaSpace(axis: Axis, options: { layer?: number } = {}): Vega
   const places = [...points.map(place), assistantPlace(axis, layer)];
   const groups = [...new Set(points.map(({ group }) => group ?? "role"))].reverse();
   const share = (k: number) => `${Math.round(100 * (axis.explained(layer)[k] ?? 0))} % of the variance`;
-  const cosine = axis.cos_pc1[layer]!.toFixed(2);
-  const dims = axis.dims70[layer]!;
+  const cosine = itemAt(axis.cos_pc1, layer).toFixed(2);
+  const dims = itemAt(axis.dims70, layer);
   const colour = {
     field: "group",
     type: "nominal" as const,
@@ -202,5 +203,5 @@ function assistantPlace(axis: Axis, layer: number): object {
 }
 
 function colours(groups: readonly string[]): string[] {
-  return groups.map((_, i) => PALETTE[i % PALETTE.length]!);
+  return groups.map((_, i) => itemAt(PALETTE, i % PALETTE.length));
 }

@@ -1,3 +1,4 @@
+import { itemAt, lastOf } from "../../../models/certain.ts";
 import { CapstanError } from "../../../models/index.ts";
 import type { EncodedChat, Message } from "../../types.ts";
 
@@ -37,14 +38,14 @@ export function windowsOf(
   const read = (context: number, start: number, end: number): EncodedWindow => {
     const own = Array.from({ length: end - context }, (_, i) => context + i);
     const turns = context === 0 ? own : [...system, ...own];
-    return { context, start, end, turns, encoded: encode(turns.map((turn) => messages[turn]!)) };
+    return { context, start, end, turns, encoded: encode(turns.map((turn) => itemAt(messages, turn))) };
   };
   const fits = ({ encoded }: EncodedWindow, tokens: number) => encoded.tokens.length <= tokens;
   const whole = read(0, 0, messages.length);
   if (fits(whole, limit)) return [whole];
 
   const windows: EncodedWindow[] = [];
-  for (let start = 0; start < messages.length; start = windows.at(-1)!.end) {
+  for (let start = 0; start < messages.length; start = lastOf(windows).end) {
     const context = start === 0 ? 0 : pastOf(messages, start, system.length, whole, limit);
     // The past gives way to a long message.
     const first = [context, start]
@@ -73,9 +74,10 @@ function pastOf(
   limit: number,
 ): number {
   let context = start;
-  const size = (at: number) => spans[start - 1]!.end - spans[at]!.start + (after === 0 ? 0 : spans[0]!.end);
+  const size = (at: number) =>
+    itemAt(spans, start - 1).end - itemAt(spans, at).start + (after === 0 ? 0 : itemAt(spans, 0).end);
   for (let at = start - 1; at >= after && size(at) <= limit / 2; at--) {
-    if (messages[at]!.role === "user") context = at;
+    if (itemAt(messages, at).role === "user") context = at;
   }
   return context;
 }
@@ -107,7 +109,7 @@ function tooLong(
   return new CapstanError("context_overflow", {
     action: "project",
     need: `messages of at most ${limit} tokens each, the system message among them`,
-    found: `${tokens} at turn ${turn} (${messages[turn]!.role})`,
+    found: `${tokens} at turn ${turn} (${itemAt(messages, turn).role})`,
     fix,
   });
 }

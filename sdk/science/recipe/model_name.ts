@@ -1,3 +1,4 @@
+import { lastOf } from "../../../models/certain.ts";
 import { templateReads } from "../../text/chat/template_use.ts";
 import type { Model, TemplateArgs } from "../../types.ts";
 
@@ -12,7 +13,7 @@ export function familyName(model: Pick<Model, "id">): string {
   const id = model.id.toLowerCase();
   const known = FAMILIES.find((family) => id.includes(family.toLowerCase()));
   if (known !== undefined) return known;
-  const last = model.id.split("/").at(-1)!;
+  const last = lastOf(model.id.split("/"));
   return last.split("-")[0] || last;
 }
 

@@ -1,3 +1,4 @@
+import { entryOf, itemAt } from "../../../models/certain.ts";
 import { CapstanError } from "../../../models/index.ts";
 import { readLines, toLine } from "./lines.ts";
 import { isResponse, isScore, isSkipped, type ResponseEntry, type SkippedRecord } from "./records.ts";
@@ -49,7 +50,7 @@ export async function readContents(store: RunStore, repair: boolean): Promise<Co
   const texts = new Map<string, string>();
   const shared = (text: string) => {
     if (!texts.has(text)) texts.set(text, text);
-    return texts.get(text)!;
+    return entryOf(texts, text);
   };
   await readRecords(store, RESPONSES, isResponse, repair, contents.warnings, (record, place) => {
     const { messages: _, text: __, ...entry } = record;
@@ -123,7 +124,7 @@ export interface ShardFault {
 
 /** The shards that lines name. */
 export function namedShards(responses: Iterable<ResponseEntry>): ShardFile[] {
-  return [...byShard(responses).values()].map((list) => list[0]!.activation!);
+  return [...byShard(responses).values()].map((list) => itemAt(list, 0).activation!);
 }
 
 /** Looks at every shard's size, or (`whole`) reads it and checks its checksum. */

@@ -1,3 +1,4 @@
+import { entryOf, itemAt, lastOf } from "../../../models/certain.ts";
 import { abortedError, CapstanError } from "../../../models/index.ts";
 import {
   type Contents,
@@ -181,10 +182,10 @@ export class Run implements AsyncDisposable {
   async *read(keys?: Iterable<string>): AsyncGenerator<ResponseRecord> {
     const { places, responses } = this.#contents;
     const wanted = [...(keys ?? responses.keys())].filter((key) => places.has(key));
-    const sorted = wanted.map((key) => places.get(key)!).sort((a, b) => a.start - b.start);
+    const sorted = wanted.map((key) => entryOf(places, key)).sort((a, b) => a.start - b.start);
     for (const stretch of stretchesOf(sorted)) {
       const starts = new Set(stretch.map(({ start }) => start));
-      const bounds = { start: stretch[0]!.start, end: stretch.at(-1)!.end };
+      const bounds = { start: itemAt(stretch, 0).start, end: lastOf(stretch).end };
       for await (const { record, start } of readLines(this.#store, RESPONSES, bounds)) {
         if (!starts.has(start)) continue;
         if (record === undefined || !isResponse(record)) throw changedLine(this.name, start);
@@ -214,7 +215,7 @@ export class Run implements AsyncDisposable {
     const lines = records.map(toLine);
     let start = await this.#store.append(RESPONSES, lines.join("\n"));
     for (const [i, { messages: _, text: __, ...entry }] of records.entries()) {
-      const end = start + new TextEncoder().encode(lines[i]!).length;
+      const end = start + new TextEncoder().encode(itemAt(lines, i)).length;
       this.#contents.responses.set(entry.key, entry);
       this.#contents.places.set(entry.key, { start, end });
       start = end + 1;
@@ -295,7 +296,7 @@ export class Run implements AsyncDisposable {
     const size = n_layers * d_model;
     for (const [shard, responses] of byShard(this.responses.values())) {
       if (signal?.aborted) throw abortedError(`read ${this.name}`, signal);
-      const file = responses[0]!.activation!;
+      const file = itemAt(responses, 0).activation!;
       const { keys, data } = await readShard(this.#store, file, { n_kept: kept.length, d_model });
       const chosen = new Float32Array(responses.length * size);
       for (const [i, { key, activation }] of responses.entries()) {
@@ -317,7 +318,7 @@ export class Run implements AsyncDisposable {
   }
 
   #refuseFaults(): void {
-    if (this.#faults.length > 0) throw this.#faults[0]!.error;
+    if (this.#faults.length > 0) throw itemAt(this.#faults, 0).error;
   }
 }
 
@@ -354,7 +355,7 @@ const STRETCH = 2 ** 22;
 function* stretchesOf(sorted: readonly Place[]): Generator<Place[]> {
   let stretch: Place[] = [];
   for (const place of sorted) {
-    if (stretch.length > 0 && place.end - stretch[0]!.start > STRETCH) {
+    if (stretch.length > 0 && place.end - itemAt(stretch, 0).start > STRETCH) {
       yield stretch;
       stretch = [];
     }

@@ -1,4 +1,5 @@
 import { type OutputUnit, type Schema, Validator } from "@cfworker/json-schema";
+import { itemAt } from "../../../models/certain.ts";
 import { CapstanError, type ErrorCode, isObject, show } from "../../../models/index.ts";
 import { nearestName } from "../../common/options.ts";
 import { FORMATS } from "./formats.ts";
@@ -57,7 +58,7 @@ interface Parts {
 }
 
 function partsOf(errors: readonly OutputUnit[], at: number, root: unknown, schema: FormatSchema): Parts {
-  const error = errors[at]!;
+  const error = itemAt(errors, at);
   const path = segmentsOf(error.instanceLocation);
   // Of a field that may not be there the library gives no place in the schema; the error before it has one.
   const is_unknown = error.keyword === "false";

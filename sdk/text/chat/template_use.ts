@@ -84,7 +84,7 @@ export function readsParts(statements: readonly Statement[]): boolean {
     // content[0].text
     const field = fieldOf(node);
     const is_part = field?.object.kind === "Item" && isContent(field.object.node);
-    if (is_part && PART_FIELDS.has(field!.name)) return true;
+    if (is_part && PART_FIELDS.has(field.name)) return true;
     // content | selectattr('type', 'equalto', 'text'), content | map(attribute='text')
     if (node.kind !== "Filter" || !isContent(node.node)) continue;
     const given = [...node.args, ...node.named.map(({ value }) => value)].flatMap(textsOf);

@@ -55,16 +55,16 @@ function compilePass(compiler: Compiler, node: ForNode, frame: CompileFrame, aro
   return (at, items, depth, recurse) => {
     if (loop_variable !== undefined) at.set(loop_variable, MISSING);
     const kept = filtered === null ? items : new Iter(filtered(at, items));
-    const loop = needs_loop ? new Loop(kept, recurse, depth) : undefined;
-    const iterator = loop === undefined ? iterate(kept) : undefined;
+    const loop = needs_loop ? new Loop(kept, recurse, depth) : null;
+    const iterator = loop ?? iterate(kept);
     // As in jinja2, a turn counts once its end is reached: after `continue` alone the else runs.
     let is_empty = true;
     for (;;) {
-      const next = loop === undefined ? fromIterator(iterator!) : loop.next();
+      const next = iterator instanceof Loop ? iterator.next() : fromIterator(iterator);
       if (next === null) break;
       spend(1);
       bind(at, next.value);
-      if (loop_variable !== undefined) at.set(loop_variable, loop!);
+      if (loop_variable !== undefined && loop !== null) at.set(loop_variable, loop);
       enter(at);
       const completion = body(at);
       if (completion === "break") break;

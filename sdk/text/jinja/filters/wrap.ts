@@ -34,9 +34,11 @@ export function wrapText(text: Str, options: WrapOptions): Str[] {
     if (isBlank(lastOf(chunks)) && lines.length > 0) chunks.pop();
     const line: Str[] = [];
     let length = 0;
-    while (chunks.length > 0 && length + lastOf(chunks).length <= options.width) {
-      length += lastOf(chunks).length;
-      line.push(chunks.pop()!);
+    for (let next = chunks.at(-1); next !== undefined; next = chunks.at(-1)) {
+      if (length + next.length > options.width) break;
+      length += next.length;
+      line.push(next);
+      chunks.pop();
       spend(0.1);
     }
     spend(1);
@@ -67,7 +69,7 @@ function chunksOf(text: Str, break_on_hyphens: boolean): Str[] {
 function breakLong(chunks: Str[], line: Str[], left: number, options: WrapOptions): void {
   const chunk = lastOf(chunks);
   if (!options.break_long_words) {
-    if (line.length === 0) line.push(chunks.pop()!);
+    if (line.length === 0) line.push(...chunks.splice(-1));
     return;
   }
   const space = options.width < 1 ? 1 : left;

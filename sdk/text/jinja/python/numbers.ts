@@ -191,10 +191,8 @@ function plainNumber(text: string): string {
 /** Python's `int(text, base)`; undefined where it raises ValueError. */
 export function parseInteger(text: string, base: number): bigint | undefined {
   if (base !== 0 && (base < 2 || base > 36)) return undefined;
-  const match = /^([+-]?)(0[xX]_?|0[oO]_?|0[bB]_?)?(.*)$/s.exec(plainNumber(text))!;
-  const [, sign, , rest] = match;
-  let [, , prefix = ""] = match;
-  let digits = rest!;
+  let [, sign, prefix = "", digits = ""] =
+    /^([+-]?)(0[xX]_?|0[oO]_?|0[bB]_?)?(.*)$/s.exec(plainNumber(text)) ?? [];
   const of_prefix = ({ x: 16, o: 8, b: 2 } as Record<string, number>)[prefix.charAt(1).toLowerCase()];
   let radix = base;
   if (of_prefix !== undefined && base !== 0 && base !== of_prefix) {
@@ -220,8 +218,9 @@ export function parseFloating(text: string): number | undefined {
   const plain = plainNumber(text);
   const special = /^([+-]?)(inf|infinity|nan)$/i.exec(plain);
   if (special !== null) {
-    const size = special[2]!.toLowerCase() === "nan" ? Number.NaN : Number.POSITIVE_INFINITY;
-    return special[1] === "-" ? -size : size;
+    const [, sign, name = ""] = special;
+    const size = name.toLowerCase() === "nan" ? Number.NaN : Number.POSITIVE_INFINITY;
+    return sign === "-" ? -size : size;
   }
   const digits = "\\d+(?:_\\d+)*";
   const pattern = new RegExp(`^[+-]?(?:${digits}\\.?(?:${digits})?|\\.${digits})(?:e[+-]?${digits})?$`, "i");

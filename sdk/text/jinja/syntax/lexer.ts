@@ -73,8 +73,9 @@ class Lexer {
     }
     RAW_BEGIN.lastIndex = tag;
     const raw = RAW_BEGIN.exec(this.#source);
-    const kind = this.#source[tag + 1]!;
-    const sign = raw?.[1] ?? /^[-+]?/.exec(this.#source.slice(tag + 2, tag + 3))![0];
+    const kind = this.#source.charAt(tag + 1);
+    const [sign_alone = ""] = /^[-+]/.exec(this.#source.slice(tag + 2, tag + 3)) ?? [];
+    const sign = raw?.[1] ?? sign_alone;
     yield* this.#data(this.#source.slice(start, tag), sign, kind !== "{");
     const opening = raw?.[0] ?? this.#source.slice(tag, tag + 2 + sign.length);
     this.#at = tag;
@@ -117,7 +118,7 @@ class Lexer {
       RAW_END.lastIndex = at;
       const end = RAW_END.exec(this.#source);
       if (end === null) continue;
-      yield* this.#data(this.#source.slice(start, at), end[1]!, true);
+      yield* this.#data(this.#source.slice(start, at), end[1] ?? "", true);
       this.#at = at;
       this.#advance(end[0]);
       return;

@@ -20,7 +20,7 @@ export function unescapeString(text: string): string | undefined {
   if (!text.includes("\\")) return text;
   let made = "";
   for (let at = 0; at < text.length; ) {
-    const char = text[at]!;
+    const char = text.charAt(at);
     if (char !== "\\") {
       made += char;
       at++;
@@ -31,11 +31,11 @@ export function unescapeString(text: string): string | undefined {
     );
     if (found === null) return undefined;
     const [whole, octal, ...others] = found;
-    const hex = others.slice(0, 3).find((digits) => digits !== undefined);
+    const hex = others.slice(0, 3).find((digits) => digits !== undefined) ?? "";
     const other = others[3];
     if (other !== undefined) made += SHORT[other] ?? plainEscape(other);
     else {
-      const code = octal !== undefined ? Number.parseInt(octal, 8) : Number.parseInt(hex!, 16);
+      const code = octal !== undefined ? Number.parseInt(octal, 8) : Number.parseInt(hex, 16);
       if (code > 0x10ffff) return undefined;
       made += String.fromCodePoint(code);
     }

@@ -85,12 +85,11 @@ class Formatter {
       const step = /^(?:\.([^.[]+)|\[([^\]]+)\])/.exec(rest);
       if (step === null) throw valueError("Empty attribute in format string");
       rest = rest.slice(step[0].length);
-      if (step[2] !== undefined && rest !== "" && !/^[.[]/.test(rest))
+      const [, attribute, item] = step;
+      if (item !== undefined && rest !== "" && !/^[.[]/.test(rest))
         throw valueError("Only '.' or '[' may follow ']' in format field specifier");
-      value =
-        step[1] !== undefined
-          ? this.#lookup.attribute(value, step[1])
-          : this.#lookup.item(value, keyOf(step[2]!));
+      if (attribute !== undefined) value = this.#lookup.attribute(value, attribute);
+      if (item !== undefined) value = this.#lookup.item(value, keyOf(item));
     }
     return value;
   }

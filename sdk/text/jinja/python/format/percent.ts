@@ -29,10 +29,10 @@ export function formatPercent(format: Str, values: Value): Str {
   for (const match of format.value.matchAll(FIELD)) {
     made.part(format, from, match.index);
     from = match.index + match[0].length;
-    const [, key, flags_given, width_given, precision_given, type] = match;
+    const [, key, flags_given = "", width_given, precision_given, type = ""] = match;
     if (type === "") throw valueError("incomplete format");
     if (key !== undefined) given.choose(key);
-    let flags = flags_given!;
+    let flags = flags_given;
     let width = Number(width_given ?? 0);
     if (width_given === "*") {
       width = given.star();
@@ -48,7 +48,7 @@ export function formatPercent(format: Str, values: Value): Str {
     if (width > WIDEST || (precision ?? 0) > WIDEST)
       throw new Fault("Bounds", `a field wider than ${WIDEST}`);
     if (type === "%") made.text("%");
-    else made.add(convert(given.next(), { flags, width, precision, type: type! }, format.is_markup));
+    else made.add(convert(given.next(), { flags, width, precision, type }, format.is_markup));
   }
   given.finish();
   return made.part(format, from, format.value.length).done(format.is_markup);

@@ -96,7 +96,7 @@ function formatReal(value: number, spec: Spec): Str {
     const text = floatText(value);
     const negative = text.startsWith("-");
     made = { digits: negative ? text.slice(1) : text, negative };
-  } else if (type === "") made = formatFloat(value, "r", precision!, is_alternate);
+  } else if (type === "" && precision !== undefined) made = formatFloat(value, "r", precision, is_alternate);
   else if (type === "%") {
     const scaled = formatFloat(value * 100, "f", precision ?? 6, is_alternate);
     made = { ...scaled, digits: `${scaled.digits}%` };
