@@ -1,4 +1,5 @@
 import { USAGE } from "../gpu/constants.ts";
+import { itemAt } from "../models/certain.ts";
 
 const THREADS = 256;
 /** 16-byte loads of a thread, about. */
@@ -57,7 +58,7 @@ export class BandwidthProbe {
   }
 
   async measure(): Promise<Bandwidth> {
-    const [words, copy] = this.#buffers;
+    const [words, copy] = [itemAt(this.#buffers, 0), itemAt(this.#buffers, 1)];
     const read = await this.#seconds((encoder) => {
       const pass = encoder.beginComputePass();
       pass.setPipeline(this.#pipeline);
@@ -66,7 +67,7 @@ export class BandwidthProbe {
       pass.end();
     });
     const copied = await this.#seconds((encoder) =>
-      encoder.copyBufferToBuffer(words!, 0, copy!, 0, this.#bytes),
+      encoder.copyBufferToBuffer(words, 0, copy, 0, this.#bytes),
     );
     const all = this.#bytes * this.#repeats;
     return { read: all / read, copy: (2 * all) / copied };

@@ -59,16 +59,16 @@ async function respond(
   folders: LocalServerOptions["folders"],
   answer: LocalServerOptions["answer"],
 ): Promise<void> {
-  const { pathname } = new URL(request.url!, "http://localhost");
+  const { pathname } = new URL(request.url ?? "/", "http://localhost");
   const answered = await answer?.(pathname, await bodyOf(request));
   if (answered !== undefined) {
     response.writeHead(200, { "content-type": answered.type }).end(answered.text);
     return;
   }
   const path = system("node:path", "serve files").posix.normalize(decodeURIComponent(pathname));
-  const mount = Object.keys(folders).find((at) => path.startsWith(at));
-  if (mount === undefined || path.includes("\\")) response.writeHead(404).end();
-  else sendFile(request, response, folders[mount]!, path.slice(mount.length));
+  const [mount, folder] = Object.entries(folders).find(([at]) => path.startsWith(at)) ?? [];
+  if (mount === undefined || folder === undefined || path.includes("\\")) response.writeHead(404).end();
+  else sendFile(request, response, folder, path.slice(mount.length));
 }
 
 async function bodyOf(request: IncomingMessage): Promise<string> {

@@ -53,7 +53,8 @@ export const has_system = !is_workerd && typeof host?.getBuiltinModule === "func
  * @throws CapstanError `unsupported`
  */
 export function system<Name extends keyof SystemModules>(name: Name, action: string): SystemModules[Name] {
-  if (has_system) return host!.getBuiltinModule!(name) as SystemModules[Name];
+  if (has_system && host?.getBuiltinModule !== undefined)
+    return host.getBuiltinModule(name) as SystemModules[Name];
   throw new CapstanError("unsupported", {
     action,
     need: "a runtime with files and processes, such as Node or Deno",

@@ -41,7 +41,7 @@ export function checkLayer(
   const is_layer = Number.isSafeInteger(layer) && layer >= 0 && layer < n_layers;
   if (is_layer && (some?.includes(layer) ?? true)) return layer;
   const all = is_layer
-    ? `a layer that was collected (${some!.join(", ")})`
+    ? `a layer that was collected (${some?.join(", ")})`
     : `a layer of 0 to ${n_layers - 1}`;
   throw new CapstanError("bad_request", { action, need: all, found: show(layer) });
 }

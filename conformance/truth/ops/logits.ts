@@ -1,4 +1,4 @@
-import { itemAt } from "../../../models/certain.ts";
+import { itemAt, present } from "../../../models/certain.ts";
 import type { Op } from "../../../models/index.ts";
 import { isFinite32, type StepRun } from "../run.ts";
 import { softcapped } from "./attention.ts";
@@ -14,7 +14,7 @@ export function logits(run: StepRun, op: Extract<Op, { op: "logits" }>): void {
   for (const [g, values] of run.buffers[op.out].entries()) {
     const { entry, index } = itemAt(run.gathered, g);
     if (!isFinite32(values)) entry.result.non_finite ??= "logits";
-    if (entry.ask.logits === "all") entry.result.logits!.set(values, index * values.length);
-    if (entry.ask.logits === "last") entry.result.logits!.set(values);
+    const at = entry.ask.logits === "all" ? index * values.length : 0;
+    if (entry.ask.logits !== "none") present(entry.result.logits, "logits").set(values, at);
   }
 }

@@ -25,7 +25,9 @@ export function rope(run: StepRun, op: Extract<Op, { op: "rope" }>): void {
         normalise(op.norm, values, weight, null, op.eps);
       }
       if (rope !== null) rotate(values, rope, op.layout, position);
-      if (of_q && op.q_scale !== null) values.set(values.map((x) => x * qFactor(op.q_scale!, position)));
+      if (!of_q || op.q_scale === null) continue;
+      const factor = qFactor(op.q_scale, position);
+      values.set(values.map((x) => x * factor));
     }
   }
 }

@@ -96,8 +96,9 @@ function pairs(
   n_questions: number,
   options: PlanOptions,
 ): { prompt: number; question: number }[] {
-  const all = role === DEFAULT_ROLE || options.questions_per_instruction === undefined;
-  const each = all ? n_questions : Math.min(n_questions, options.questions_per_instruction!);
+  const most = role === DEFAULT_ROLE ? undefined : options.questions_per_instruction;
+  const all = most === undefined;
+  const each = all ? n_questions : Math.min(n_questions, most);
   const first = all ? 0 : hashSeed(0, role) % n_questions;
   const stride = all ? 1 : each;
   return Array.from({ length: each * n_prompts }, (_, k) => {

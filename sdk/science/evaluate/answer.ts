@@ -1,4 +1,4 @@
-import { entryOf, itemAt } from "../../../models/certain.ts";
+import { entryOf, itemAt, present } from "../../../models/certain.ts";
 import { eachOf, IN_FLIGHT } from "../../common/pool.ts";
 import { generate } from "../../inference/generate.ts";
 import type { Model } from "../../types.ts";
@@ -90,7 +90,7 @@ interface Ask {
 
 async function askAll(asks: readonly Ask[], folder: EvaluationFolder, options: ReadOptions): Promise<void> {
   // checkJudge has seen to it.
-  const judge = options.judge!;
+  const judge = present(options.judge, "a judge");
   const recordOf = ({ one, i }: Ask) => ({ ...namesOf(one), check: i, judge: judge.id });
   const missing = asks.filter((ask) => !folder.judgements.has(judgementKey(recordOf(ask))));
   const done = asks.length - missing.length;

@@ -1,3 +1,4 @@
+import { present } from "../../../models/certain.ts";
 import type { Hook } from "../../../models/index.ts";
 import { sha256 } from "../../platform/index.ts";
 import type { Axis } from "../axis/axis.ts";
@@ -16,7 +17,7 @@ export function conditionsOf(axis: Axis | null, caps: Caps | null, n_controls: n
   const controls = Array.from({ length: n_controls }, (_, i) => ({
     name: `control ${i}`,
     // Only asked for where there are both.
-    hooks: randomControl(axis!, caps!, i).hooks,
+    hooks: randomControl(present(axis, "an axis"), present(caps, "caps"), i).hooks,
   }));
   const capped = caps === null ? [] : [{ name: "capped", hooks: caps.hooks }];
   return [{ name: "uncapped", hooks: [] }, ...capped, ...controls];

@@ -71,8 +71,9 @@ interface Line {
 
 async function linesOf(input: string, model: Pick<Model, "files">, recipe: Recipe): Promise<Line[]> {
   const splits = recipe.suites ?? {};
-  const own = Object.hasOwn(splits, input) && model.files !== null ? splits[input] : undefined;
-  if (own !== undefined) return linesOfText(await readModelText(model.files!, own), own, input);
+  const own = Object.hasOwn(splits, input) ? splits[input] : undefined;
+  if (own !== undefined && model.files !== null)
+    return linesOfText(await readModelText(model.files, own), own, input);
   const kind = await fileKind(input);
   if (kind === "file") return linesOfText(await readText(input), input, suiteName(input));
   if (kind === "folder") return await linesOfFolder(input);

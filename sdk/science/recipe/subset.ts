@@ -23,8 +23,9 @@ function isName(value: unknown): value is string | number {
 
 function isRange(value: unknown): value is Range {
   if (!isObject(value)) return false;
-  const { start, end } = value;
-  return Number.isSafeInteger(start) && Number.isSafeInteger(end) && 0 <= (start as number) && start! < end!;
+  const { start, end } = value as Partial<Record<keyof Range, number>>;
+  if (start === undefined || end === undefined) return false;
+  return Number.isSafeInteger(start) && Number.isSafeInteger(end) && 0 <= start && start < end;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { entryOf, itemAt } from "../../../models/certain.ts";
+import { entryOf, itemAt, present } from "../../../models/certain.ts";
 import { CapstanError } from "../../../models/index.ts";
 import { readLines, toLine } from "./lines.ts";
 import { isResponse, isScore, isSkipped, type ResponseEntry, type SkippedRecord } from "./records.ts";
@@ -124,7 +124,9 @@ export interface ShardFault {
 
 /** The shards that lines name. */
 export function namedShards(responses: Iterable<ResponseEntry>): ShardFile[] {
-  return [...byShard(responses).values()].map((list) => itemAt(list, 0).activation!);
+  return [...byShard(responses).values()].map((list) =>
+    present(itemAt(list, 0).activation, "the place of an activation"),
+  );
 }
 
 /** Looks at every shard's size, or (`whole`) reads it and checks its checksum. */

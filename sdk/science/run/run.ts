@@ -1,4 +1,4 @@
-import { entryOf, itemAt, lastOf } from "../../../models/certain.ts";
+import { entryOf, itemAt, lastOf, present } from "../../../models/certain.ts";
 import { abortedError, CapstanError } from "../../../models/index.ts";
 import {
   type Contents,
@@ -296,11 +296,11 @@ export class Run implements AsyncDisposable {
     const size = n_layers * d_model;
     for (const [shard, responses] of byShard(this.responses.values())) {
       if (signal?.aborted) throw abortedError(`read ${this.name}`, signal);
-      const file = itemAt(responses, 0).activation!;
+      const file = present(itemAt(responses, 0).activation, "the place of an activation");
       const { keys, data } = await readShard(this.#store, file, { n_kept: kept.length, d_model });
       const chosen = new Float32Array(responses.length * size);
       for (const [i, { key, activation }] of responses.entries()) {
-        const row = activation!.row;
+        const { row } = present(activation, "the place of an activation");
         if (keys[row] !== key) throw wrongShard(this.name, shard, key, keys[row]);
         for (const [k, layer] of kept.entries()) {
           const at = (row * kept.length + k) * d_model;

@@ -84,11 +84,12 @@ class Parser {
     const stream = this.#stream;
     const { type, text, line } = stream.current;
     if (type !== "name") throw stream.fault("tag name expected");
-    if (!Object.hasOwn(this.#tags, text))
+    const read = Object.hasOwn(this.#tags, text) ? this.#tags[text] : undefined;
+    if (read === undefined)
       throw stream.fault(`Encountered unknown tag '${text}'. ${this.#expecting(ends)}`.trim());
     this.#open.push(text);
     stream.next();
-    const made = this.#tags[text]!(line);
+    const made = read(line);
     this.#open.pop();
     return made;
   }

@@ -1,3 +1,5 @@
+import { codePoint } from "../python/text/unicode.ts";
+
 const SHORT: Record<string, string> = {
   a: "\x07",
   b: "\b",
@@ -46,7 +48,7 @@ export function unescapeString(text: string): string | undefined {
 
 /** A backslash that escapes nothing stays. jinja2 has other characters escaped before it looks: `\é` is `\xe9`. */
 function plainEscape(char: string): string {
-  const code = char.codePointAt(0)!;
+  const code = codePoint(char);
   if (code < 0x80) return `\\${char}`;
   const hex = code.toString(16);
   if (code < 0x100) return `\\x${hex.padStart(2, "0")}`;

@@ -5,6 +5,7 @@ import { indexOf, integerOf, PyObject, typeName, type Value } from "../object.ts
 import { repr, str } from "../protocols.ts";
 import { escapeHtml } from "../text/markup.ts";
 import { EMPTY, Str, StrBuilder } from "../text/str.ts";
+import { codePoint } from "../text/unicode.ts";
 import { Undefined } from "../undefined.ts";
 import { formatFloat, groupSign } from "./floats.ts";
 
@@ -189,7 +190,7 @@ function padded(text: Str, prefix: Str, { flags, width }: Conversion, fill: " " 
 /** `ascii(value)` of what `repr` made. */
 export function ascii(text: Str): Str {
   const escape_one = (char: string) => {
-    const code = char.codePointAt(0)!.toString(16);
+    const code = codePoint(char).toString(16);
     if (code.length <= 2) return `\\x${code.padStart(2, "0")}`;
     return code.length <= 4 ? `\\u${code.padStart(4, "0")}` : `\\U${code.padStart(8, "0")}`;
   };

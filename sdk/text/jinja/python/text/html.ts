@@ -3,25 +3,27 @@ import { madeOf, type Str, StrBuilder } from "./str.ts";
 
 /** Of HTML, what markup's own methods take away. */
 
-const NAMED: Record<string, string> = {
-  amp: "&",
-  lt: "<",
-  gt: ">",
-  quot: '"',
-  apos: "'",
-  nbsp: "\xa0",
-  copy: "\xa9",
-  raquo: "\xbb",
-  laquo: "\xab",
-  hellip: "\u2026",
-  mdash: "\u2014",
-  ndash: "\u2013",
-};
+const NAMED = new Map<string, string>(
+  Object.entries({
+    amp: "&",
+    lt: "<",
+    gt: ">",
+    quot: '"',
+    apos: "'",
+    nbsp: "\xa0",
+    copy: "\xa9",
+    raquo: "\xbb",
+    laquo: "\xab",
+    hellip: "\u2026",
+    mdash: "\u2014",
+    ndash: "\u2013",
+  }),
+);
 
 /** Python's `html.unescape`, of the entities above and by number. */
 export function unescapeHtml(text: Str): Str {
   const made = text.value.replace(/&(?:#(\d+|[xX][\da-fA-F]+);?|([a-zA-Z]+);)/g, (whole, number, name) => {
-    if (name !== undefined) return Object.hasOwn(NAMED, name) ? NAMED[name]! : whole;
+    if (name !== undefined) return NAMED.get(name) ?? whole;
     const code = Number(/^x/i.test(number) ? `0${number}` : number);
     const is_character = code > 0 && code <= 0x10ffff && !(code >= 0xd800 && code < 0xe000);
     return is_character ? String.fromCodePoint(code) : "\ufffd";

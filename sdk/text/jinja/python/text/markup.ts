@@ -14,7 +14,7 @@ const ESCAPES: Record<string, string> = {
 export function escapeHtml(value: Value): Str {
   if (value instanceof Str && value.is_markup) return value;
   const text = str(value);
-  return new StrBuilder().replaced(text, /[&<>'"]/g, (char) => ESCAPES[char]!).done(true);
+  return new StrBuilder().replaced(text, /[&<>'"]/g, (char) => ESCAPES[char] ?? char).done(true);
 }
 
 /** Escaped where the whole is markup. */

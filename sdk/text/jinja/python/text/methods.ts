@@ -4,7 +4,7 @@ import { typeError, valueError } from "../errors.ts";
 import { indexOf, integerOf, typeName, type Value } from "../object.ts";
 import { escapeHtml } from "./markup.ts";
 import { mapPoints, Str, StrBuilder } from "./str.ts";
-import { isSpace, LINE_END, SPACES, titleCase } from "./unicode.ts";
+import { codePoint, isSpace, LINE_END, SPACES, titleCase } from "./unicode.ts";
 
 /** What Python's methods of str do. */
 
@@ -18,12 +18,12 @@ export function strip(text: Str, side: Side, chars?: string): Str {
   // By code points: a strip set may hold an emoji.
   let [start, end] = [0, value.length];
   while (side !== "right" && start < end) {
-    const char = String.fromCodePoint(value.codePointAt(start)!);
+    const char = String.fromCodePoint(codePoint(value, start));
     if (!is_stripped(char)) break;
     start += char.length;
   }
   while (side !== "left" && end > start) {
-    const is_pair = end - start >= 2 && value.codePointAt(end - 2)! > 0xffff;
+    const is_pair = end - start >= 2 && codePoint(value, end - 2) > 0xffff;
     const char = value.slice(end - (is_pair ? 2 : 1), end);
     if (!is_stripped(char)) break;
     end -= char.length;
@@ -269,7 +269,7 @@ export function translate(text: Str, table: Dict): Str {
   const made = new StrBuilder();
   for (let i = 0; i < text.length; i++) {
     const char = text.at(i);
-    const found = table.get(BigInt(char.value.codePointAt(0)!));
+    const found = table.get(BigInt(codePoint(char.value)));
     if (found === undefined) made.add(char);
     else if (found instanceof Str) made.add(found);
     else if (integerOf(found) !== undefined) made.text(String.fromCodePoint(indexOf(found)));

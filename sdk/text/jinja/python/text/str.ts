@@ -4,7 +4,7 @@ import { Fault } from "../errors.ts";
 import { textKey } from "../keys.ts";
 import { indexOf, PyObject, type Value } from "../object.ts";
 import { sliceRange } from "../slices.ts";
-import { UNPRINTABLE } from "./unicode.ts";
+import { codePoint, UNPRINTABLE } from "./unicode.ts";
 
 /**
  * Where a text of a request came from. Texts carry it along through everything that a template does with them, so
@@ -197,8 +197,8 @@ export class StrBuilder {
     const runs = cutRuns(from.runs, start, end);
     const first = runs[0];
     if (first !== undefined && text !== "") {
-      const to = runs.findLast((run) => run.source === first.source)!.to;
-      this.#run({ ...first, start: at, end: at + text.length, to }, 0);
+      const last = runs.findLast((run) => run.source === first.source) ?? first;
+      this.#run({ ...first, start: at, end: at + text.length, to: last.to }, 0);
     }
     return this;
   }
@@ -311,7 +311,7 @@ function escaped(char: string, quote: string): string {
   if (char === quote) return `\\${char}`;
   if (SHORT[char] !== undefined) return SHORT[char];
   if (char === "'" || char === '"') return char;
-  const code = char.codePointAt(0)!.toString(16);
+  const code = codePoint(char).toString(16);
   if (code.length <= 2) return `\\x${code.padStart(2, "0")}`;
   return code.length <= 4 ? `\\u${code.padStart(4, "0")}` : `\\U${code.padStart(8, "0")}`;
 }

@@ -1,3 +1,4 @@
+import { present } from "../../../../../models/certain.ts";
 /** What Python's `str` knows of characters. */
 
 /** White space to `strip`, `split`, `isspace` and the pattern `\s`: not quite JavaScript's. */
@@ -58,11 +59,16 @@ export function titleCase(char: string): string {
   return first + rest.join("").toLowerCase();
 }
 
+/** The number of the character at a place where there is one. */
+export function codePoint(text: string, at = 0): number {
+  return present(text.codePointAt(at), "a character");
+}
+
 /** A character's value as a digit of an integer. */
 export function decimalValue(char: string): number {
   if (char >= "0" && char <= "9") return char.charCodeAt(0) - 48;
   // Decimal digits come in runs of ten that begin with zero, and no two runs touch without a gap of other ones.
-  const code = char.codePointAt(0)!;
+  const code = codePoint(char);
   let value = 0;
   while (value < 9 && /\p{Nd}/u.test(String.fromCodePoint(code - value - 1))) value++;
   return code >= 0x1d7ce && code <= 0x1d7ff ? (code - 0x1d7ce) % 10 : value;
