@@ -43,7 +43,7 @@ export async function loadWeights(
     if (strange >= 0) throw badElement(tensor, `${values[strange]}`, strange);
     const stored = slot.kind === "vector" || dtype === "auto" ? "f32" : kept(weight, dtype);
     if (isQuantised(stored)) quantiseRows(values, slot.cols, stored);
-    weights[weight]!.data.set(values, start);
+    itemAt(weights, weight).data.set(values, start);
   });
   return weights;
 }

@@ -19,7 +19,7 @@ const between = (dtype: "q8" | "q4"): Tiny => {
   const config = { model_type: "llama", num_hidden_layers: 2, ...sizes };
   return tiny(`values between two steps, ${dtype}`, "F32", config, (spec, random) => {
     if (spec.shape.length === 1) return randomFill(spec, random);
-    const values = new Float32Array(spec.shape[0]! * spec.shape[1]!);
+    const values = new Float32Array(itemAt(spec.shape, 0) * itemAt(spec.shape, 1));
     for (let at = 0; at < values.length; at += 32) values.set(BLOCKS[dtype](random), at);
     return values;
   });
@@ -40,7 +40,7 @@ function betweenBlock4(random: Random): number[] {
   const { largest: range, scale } = betweenScales(15, random);
   // An offset of 11 bits, and for a third each what is next to the middle above it, and below.
   const unit = 2 ** -14;
-  const halves = [0, 0.5, -0.5][random.below(3)]!;
+  const halves = itemAt([0, 0.5, -0.5], random.below(3));
   const low = 1024 + random.below(1023);
   const offset = -(low + (halves === 0 ? 0 : low % 2)) * unit;
   const least = halves === 0 ? offset : offset + halves * unit;
