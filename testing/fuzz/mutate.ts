@@ -1,6 +1,6 @@
 /** Changes to files, each drawn from a seed alone, so that a number is enough to make an input again. */
 
-import { itemAt, present } from "../../models/certain.ts";
+import { itemAt } from "../../models/certain.ts";
 import { concatBytes } from "../../models/index.ts";
 
 /** Numbers in [0, 1) that depend on the seed (mulberry32). */
@@ -80,7 +80,7 @@ function changeOne(root: Json, random: Random): Json {
   const places = placesOf(root);
   if (places.length === 0) return random.pick(HOSTILE)(random);
   const { parent, key } = random.pick(places);
-  const old = present((parent as Record<string | number, Json>)[key], "a part of JSON");
+  const old = (parent as Record<string | number, Json>)[key]!;
   const set = (value: Json) => {
     Object.defineProperty(parent, key, { value, writable: true, enumerable: true, configurable: true });
   };
