@@ -31,7 +31,8 @@ export async function measureCapCost(
   signal: AbortSignal,
 ): Promise<CapCost> {
   const hooks = capsOnHalf(model);
-  const engines = [await ourEngine("plain", "f32", model), await ourEngine("capped", "f32", model, hooks)];
+  const plain = await ourEngine("plain", "f32", model);
+  const capped = await ourEngine("capped", "f32", model, hooks);
   /** The capped one's time over the plain one's, both of this turn. */
   const ratio = async (turn: number, feed: (engine: BenchEngine) => Promise<unknown>) => {
     const timed = async (engine: BenchEngine) => {

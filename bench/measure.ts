@@ -45,32 +45,32 @@ export async function measure(
   on_round: (round: number, engine: string) => void,
   signal: AbortSignal,
 ): Promise<Measured> {
-  const turns = engines.map((): Turn[] => []);
-  const logits_error = engines.map((): number | null => null);
+  const runs = engines.map((engine) => ({ engine, turns: [] as Turn[], error: null as number | null }));
   for (let round = 0; round <= load.rounds; round++) {
     const random = new Random(round);
     const prompt = random.tokens(load.n_prompt, load.d_vocab);
     const more = random.tokens(load.n_decode, load.d_vocab);
     const firsts = new Map<BenchDtype, readonly (Float32Array | null)[]>();
-    for (const [e, engine] of engines.entries()) {
+    for (const run of runs) {
+      const { engine, turns } = run;
       signal.throwIfAborted();
       on_round(round, engine.name);
       const { turn, logits } = await once(engine, prompt, more);
-      if (round > 0) turns[e]!.push(turn);
+      if (round > 0) turns.push(turn);
       const first = firsts.get(engine.dtype) ?? logits;
       firsts.set(engine.dtype, first);
       for (const [i, row] of logits.entries()) {
         const expected = first[i] ?? null;
         if (row === null || expected === null) continue;
-        logits_error[e] = Math.max(logits_error[e] ?? 0, relativeDistance(expected, row));
+        run.error = Math.max(run.error ?? 0, relativeDistance(expected, row));
       }
     }
   }
-  const speeds = engines.map(({ name, dtype }, e) => ({
+  const speeds = runs.map(({ engine: { name, dtype }, turns }) => ({
     name,
     dtype,
-    tok_s: rate(turns[e]!, load, "wall"),
-    tok_cpu_s: rate(turns[e]!, load, "cpu"),
+    tok_s: rate(turns, load, "wall"),
+    tok_cpu_s: rate(turns, load, "cpu"),
   }));
   return { speeds, logits_error: runs.map(({ error }) => error) };
 }

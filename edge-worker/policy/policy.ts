@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { itemAt } from "../../models/certain.ts";
 import { CapstanError } from "../../models/index.ts";
 import type { ModelPolicy, Policy, PolicyInput } from "./types.ts";
 
@@ -166,7 +167,7 @@ const SCHEMA: z.ZodType<Policy, PolicyInput> = z.strictObject({
 export function readPolicy(value: unknown, where: string): Policy {
   const { success, data, error } = SCHEMA.safeParse(value);
   if (!success) {
-    const issue = error.issues[0]!;
+    const issue = itemAt(error.issues, 0);
     throw bad(where, `${fieldPath(issue.path)}: ${issue.message}`);
   }
   for (const [name, model] of Object.entries(data.models)) checkModel(where, `models.${name}`, model);

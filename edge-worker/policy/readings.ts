@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import type { Hook } from "../../models/index.ts";
 import type { Caps } from "../../sdk/science/index.ts";
 import type { GeneratedToken, GenerateResult } from "../../sdk/types.ts";
@@ -52,7 +53,7 @@ export function readHooks({ axis }: ServedModel, caps: readonly Caps[], own: rea
   const axis_layer = axis?.target_layer ?? null;
   const acting = caps.flatMap((one) => (one === main ? named(one.hooks) : one.hooks));
   const probes: Hook[] = [];
-  if (cap_layer !== null) probes.push(probe(cap_layer, main!.hooks[0]!.vector, AFTER));
+  if (cap_layer !== null) probes.push(probe(cap_layer, itemAt(main!.hooks, 0).vector, AFTER));
   if (axis_layer !== null) probes.push(probe(axis_layer, axis!.direction(axis_layer), AXIS));
   return { hooks: [...acting, ...own, ...probes], cap_layer, axis_layer };
 }

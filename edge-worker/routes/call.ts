@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import { CapstanError, type Hook, planHooks } from "../../models/index.ts";
 import { generate } from "../../sdk/inference/generate.ts";
 import type { GenerateOptions, GenerateResult, Model, Prompt, Reply } from "../../sdk/types.ts";
@@ -256,7 +257,7 @@ function checkHooks({ spec }: Model, hooks: readonly Hook[]): void {
 /** The model that a request names. */
 export function servedModel(c: RequestContext, name: string | null | undefined): ServedModel {
   const { models } = c.var.state;
-  const chosen = name ?? [...models.keys()][0]!;
+  const chosen = name ?? itemAt([...models.keys()], 0);
   const served = models.get(chosen);
   if (served === undefined) {
     const shown = JSON.stringify(chosen.slice(0, 200));

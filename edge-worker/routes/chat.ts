@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import type { GenerateOptions, GenerateResult, Reply } from "../../sdk/types.ts";
 import { badRequest } from "../errors.ts";
 import { readingLists, tokenReadings } from "../policy/readings.ts";
@@ -144,7 +145,9 @@ async function* chunks(call: Call, chat: RunningChat): AsyncGenerator<ServerEven
   const with_usage = request.stream_options?.include_usage === true;
   const base = { ...head, object: "chat.completion.chunk", ...(with_usage ? { usage: null } : {}) };
   const builders = replies.map(() => new MessageBuilder());
-  yield* merge(replies.map((reply, index) => choiceChunks(call, chat, base, reply, index, builders[index]!)));
+  yield* merge(
+    replies.map((reply, index) => choiceChunks(call, chat, base, reply, index, itemAt(builders, index))),
+  );
   if (!with_usage) return;
   const results = await Promise.all(replies.map(({ result }) => result));
   const n_reasoning = builders.reduce((sum, one) => sum + one.n_reasoning, 0);
@@ -196,7 +199,7 @@ function deltasOf(step: ReplyStep, message: MessageBuilder): object[] {
   return step.parts.map((part) => {
     if (part.kind === "text") return { content: part.text };
     if (part.kind === "reasoning") return { reasoning_content: part.text };
-    const made = message.tool_calls[n]!;
+    const made = itemAt(message.tool_calls, n);
     return { tool_calls: [{ index: n++, ...made }] };
   });
 }

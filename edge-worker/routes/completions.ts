@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import { streamDecoder } from "../../sdk/text/index.ts";
 import type { GeneratedToken, GenerateOptions, GenerateResult, Model, Reply } from "../../sdk/types.ts";
 import { badRequest, violation } from "../errors.ts";
@@ -165,7 +166,7 @@ async function* choiceChunks(
   base: object,
   index: number,
 ): AsyncGenerator<ServerEvent, void, undefined> {
-  const running = run.replies[index]!;
+  const running = itemAt(run.replies, index);
   const { echo, reply } = running;
   const { request } = run;
   const chunk = (text: string, rest: object = {}, extra: object = {}): ServerEvent => ({

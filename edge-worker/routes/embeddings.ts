@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import type { Site } from "../../models/index.ts";
 import type { Model } from "../../sdk/types.ts";
 import { badRequest } from "../errors.ts";
@@ -65,7 +66,7 @@ async function meanOf(call: Call, tokens: Int32Array, site: Site): Promise<Float
     client: call.c.var.client.name,
     signal: call.signal,
   });
-  return means[0]![site]!;
+  return itemAt(means, 0)[site]!;
 }
 
 /** Little-endian float32, as OpenAI's clients ask for it. */

@@ -1,3 +1,4 @@
+import { lastOf } from "../../models/certain.ts";
 import type { GeneratedToken } from "../../sdk/types.ts";
 import type { Call } from "./call.ts";
 
@@ -44,7 +45,7 @@ function scoreOf(logits: Float32Array, id: number, n_top: number): PromptToken {
   if (n_top === 0) return scored;
   const top: number[] = [];
   for (const [other, logit] of logits.entries()) {
-    if (top.length === n_top && logit <= logits[top.at(-1)!]!) continue;
+    if (top.length === n_top && logit <= logits[lastOf(top)]!) continue;
     const at = top.findIndex((one) => logits[one]! < logit);
     top.splice(at < 0 ? top.length : at, 0, other);
     if (top.length > n_top) top.pop();

@@ -1,3 +1,4 @@
+import { itemAt, lastOf } from "../../models/certain.ts";
 import type { GenerateResult, Reply } from "../../sdk/types.ts";
 import { badRequest } from "../errors.ts";
 import { readBody } from "../wire/body.ts";
@@ -175,7 +176,7 @@ class EventWriter {
       yield* this.close("completed");
       yield* this.#openItem(part.kind);
     }
-    const item = this.output.at(-1)!;
+    const item = lastOf(this.output);
     const content = "content" in item ? item.content[0]! : { text: "" };
     content.text += part.text;
     const type = part.kind === "text" ? "response.output_text.delta" : "response.reasoning_text.delta";
@@ -185,7 +186,7 @@ class EventWriter {
   /** Closes the item that is open. */
   *close(status: "completed" | "incomplete"): Generator<ServerEvent> {
     if (this.#open === null) return;
-    const item = this.output.at(-1)!;
+    const item = lastOf(this.output);
     const [content] = "content" in item ? item.content : [];
     const name = this.#open === "text" ? "response.output_text.done" : "response.reasoning_text.done";
     yield this.event(name, { ...this.#place(), text: content?.text ?? "", logprobs: [] });
@@ -243,6 +244,6 @@ class EventWriter {
 
   #place(): { item_id: string; output_index: number; content_index: number } {
     const output_index = this.output.length - 1;
-    return { item_id: this.output[output_index]!.id, output_index, content_index: 0 };
+    return { item_id: itemAt(this.output, output_index).id, output_index, content_index: 0 };
   }
 }

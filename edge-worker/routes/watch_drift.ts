@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import type { GenerateOptions, Reply } from "../../sdk/types.ts";
 import { violation } from "../errors.ts";
 import { DriftReader, type DriftReport } from "../policy/drift.ts";
@@ -40,7 +41,7 @@ export async function beginReplies(
     call.generate(encoded.tokens, { ...one, prompt_projections: i === 0 }, [probe]),
   );
   const before = call.read;
-  follow(call, reader.fromPrompt(encoded, await replies[0]!.prompt_projections));
+  follow(call, reader.fromPrompt(encoded, await itemAt(replies, 0).prompt_projections));
   if (call.read === before) return replies;
   // Under another cap: what was begun is dropped.
   for (const reply of replies) await reply[Symbol.asyncIterator]().return?.();

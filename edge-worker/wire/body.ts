@@ -1,4 +1,5 @@
 import type { z } from "@hono/zod-openapi";
+import { itemAt } from "../../models/certain.ts";
 import { nearestName } from "../../sdk/common/options.ts";
 import { ApiError, badRequest } from "../errors.ts";
 import { fieldPath } from "../policy/policy.ts";
@@ -24,7 +25,7 @@ export async function readBody<S extends z.ZodType>(
   const value = parse(decode(await readBytes(request, max_bytes)));
   const result = await schema.safeParseAsync(value);
   if (result.success) return result.data;
-  throw explain(result.error.issues[0]!);
+  throw explain(itemAt(result.error.issues, 0));
 }
 
 async function readBytes(request: Request, max_bytes: number): Promise<Uint8Array> {

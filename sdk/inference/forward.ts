@@ -68,7 +68,7 @@ export async function runForward(
       sample: null,
       logits,
       captures: sites.map((site) => siteId(model.spec, site)),
-      accumulate: spans.map((span, index) => ({ id: accumulators[index]!, ...span })),
+      accumulate: spans.map((span, index) => ({ id: itemAt(accumulators, index), ...span })),
       reads_all: sites.length + spans.length > 0 || logits === "all",
       projects_all: true,
     };

@@ -205,7 +205,7 @@ class GenerateTask implements Task {
   #takePrompt({ cached, projections }: CallResult): void {
     this.#cached = cached;
     const names = this.#request.projects_prompt ? this.sequence.hooks.plan.projection_names : [];
-    this.reply.takePrompt(Object.fromEntries(names.map((name, row) => [name, projections[row]!])));
+    this.reply.takePrompt(Object.fromEntries(names.map((name, row) => [name, itemAt(projections, row)])));
   }
 
   ahead(): Call | "ends" | "waits" {

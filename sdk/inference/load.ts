@@ -1,4 +1,4 @@
-import { onlyOf } from "../../models/certain.ts";
+import { itemAt } from "../../models/certain.ts";
 import { abortedError, type Device, type DeviceModel, type Warn } from "../../models/index.ts";
 import { resolveSource } from "../checkpoint/source/index.ts";
 import * as rules from "../common/options.ts";
@@ -145,8 +145,8 @@ function describeDevice(
   { stored }: DeviceModel,
   note: string | null,
 ): Model["device"] {
-  if (note !== null) return { kind, description: `${description}; ${note}`, dtype: stored[0]! };
-  if (stored.length === 1) return { kind, description, dtype: stored[0]! };
+  if (note !== null) return { kind, description: `${description}; ${note}`, dtype: itemAt(stored, 0) };
+  if (stored.length === 1) return { kind, description, dtype: itemAt(stored, 0) };
   return { kind, description: `${description}; weights in ${stored.join(" and ")}`, dtype: "mixed" };
 }
 

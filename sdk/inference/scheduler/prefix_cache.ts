@@ -1,4 +1,4 @@
-import { itemAt } from "../../../models/certain.ts";
+import { entryOf, itemAt } from "../../../models/certain.ts";
 import { type BlockId, CapstanError } from "../../../models/index.ts";
 import type { BlockPool } from "./block_pool.ts";
 
@@ -74,7 +74,7 @@ export class PrefixCache {
     this.#pool.retain(found);
     for (const [i, name] of names.entries()) {
       rows[i] = new Float32Array(found.length * size);
-      for (const [block, readings] of read.entries()) rows[i].set(readings.get(name)!, block * size);
+      for (const [block, readings] of read.entries()) rows[i].set(entryOf(readings, name), block * size);
     }
     return found;
   }
@@ -157,7 +157,7 @@ export class PrefixCache {
     blocks: readonly BlockId[],
   ): Node {
     const size = this.#pool.block_size;
-    const [block, text] = [blocks[index]!, blockKey(tokens, index * size, size)];
+    const [block, text] = [itemAt(blocks, index), blockKey(tokens, index * size, size)];
     const node = {
       block,
       tokens: text,
@@ -194,7 +194,7 @@ const NOTHING_READ: Readings = { names: [], end: 0, rows: [] };
 /** Notes those readings that cover the whole of a block that begins at position `start`. */
 function keepReadings({ readings }: Node, { names, end, rows }: Readings, start: number, size: number): void {
   for (const [i, name] of names.entries()) {
-    const row = rows[i]!;
+    const row = itemAt(rows, i);
     const from = end - row.length;
     if (start < from || start + size > end) continue;
     // The latest stay: an entry that is set again comes last.

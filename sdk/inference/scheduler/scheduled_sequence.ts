@@ -1,3 +1,4 @@
+import { present } from "../../../models/certain.ts";
 import { cutEntry, type StepEntry, type StepResult } from "../../../models/index.ts";
 import { CallProgress } from "./call_progress.ts";
 import type { PrefixCache } from "./prefix_cache.ts";

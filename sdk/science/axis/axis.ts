@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import { CapstanError, type Hook, show } from "../../../models/index.ts";
 import * as rules from "../../common/options.ts";
 import { type Rules, readOptions } from "../../common/options.ts";
@@ -132,8 +133,8 @@ export class Axis {
     const rows = this.#roleVectors(layer);
     const coordinates = this.#coordinates(rows, layer);
     const points = this.roles.map((role, i) => {
-      const projection = this.projectionOf(rows[i]!, layer);
-      return { role, group: this.data.roles.groups[role], projection, coordinates: coordinates[i]! };
+      const projection = this.projectionOf(itemAt(rows, i), layer);
+      return { role, group: this.data.roles.groups[role], projection, coordinates: itemAt(coordinates, i) };
     });
     return points.sort((a, b) => a.projection - b.projection);
   }
@@ -141,7 +142,7 @@ export class Axis {
   /** The Assistant's coordinates in the principal components at a layer. */
   defaultCoordinates(layer: number): number[] {
     const assistant = row(this.data.default, this.#layer(layer), this.d_model);
-    return this.#coordinates(this.#roleVectors(layer), layer, [assistant])[0]!;
+    return itemAt(this.#coordinates(this.#roleVectors(layer), layer, [assistant]), 0);
   }
 
   /** Hooks that stream the projection of each token, named `axis.{layer}`. Default: the target layer's. */

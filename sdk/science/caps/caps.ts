@@ -1,3 +1,4 @@
+import { itemAt, lastOf } from "../../../models/certain.ts";
 import { CapstanError, type Hook, show } from "../../../models/index.ts";
 import * as rules from "../../common/options.ts";
 import { type Rules, readOptions } from "../../common/options.ts";
@@ -125,7 +126,7 @@ export class Caps {
 
   /** The capped layers, [start, end). */
   get layers(): LayerRange {
-    return { start: this.data.layers[0]!, end: this.data.layers.at(-1)! + 1 };
+    return { start: this.data.layers[0]!, end: lastOf(this.data.layers) + 1 };
   }
 
   /** The percentile that tau is; null where tau was given. */
@@ -266,7 +267,7 @@ function axisOf(axis: Axis, layers: readonly number[]): AxisOfCaps {
       n_responses: responses.projections.n,
       percentiles: spelledPercentiles(axis.data, layers),
       default_projection: layers.map((layer) => axis.defaultProjection(layer)),
-      cos_pc1: layers.map((layer) => axis.cos_pc1[layer]!),
+      cos_pc1: layers.map((layer) => itemAt(axis.cos_pc1, layer)),
     },
   };
 }

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { Message, Span } from "../../types.ts";
 
 /** One turn on the axis. */
@@ -36,9 +37,10 @@ export function turnsOf(
 ): TurnProjection[] {
   const means = messages.map((_, turn) => meanWhere(projections, turns, turn));
   const first =
-    means.find(({ mean }, turn) => messages[turn]!.role === "assistant" && mean !== null)?.mean ?? null;
+    means.find(({ mean }, turn) => itemAt(messages, turn).role === "assistant" && mean !== null)?.mean ??
+    null;
   return messages.map(({ role }, turn) => {
-    const { mean, count } = means[turn]!;
+    const { mean, count } = itemAt(means, turn);
     const own = role === "assistant" && mean !== null;
     return {
       turn,
