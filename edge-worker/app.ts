@@ -13,6 +13,7 @@ import { addEmbeddings } from "./routes/embeddings.ts";
 import { addHealth } from "./routes/health.ts";
 import { addModels } from "./routes/models.ts";
 import { addOpenApi } from "./routes/openapi.ts";
+import { addPage, type FindPageFile } from "./routes/page.ts";
 import { addResponses } from "./routes/responses.ts";
 import { Service, type ServiceOptions } from "./service/service.ts";
 import { makeId } from "./wire/ids.ts";
@@ -29,6 +30,8 @@ export interface AppOptions extends ServiceOptions {
    * rebinding). Default: false.
    */
   is_loopback?: boolean;
+  /** Finds the files of the page at `/`. Default: no page. */
+  page?: FindPageFile;
 }
 
 /**
@@ -53,6 +56,7 @@ export function createApp(options: AppOptions = {}): App {
   addCompletions(app, shared);
   addResponses(app, shared);
   addEmbeddings(app, shared);
+  if (options.page !== undefined) addPage(app, options.page);
   app.notFound((c) => {
     const allow = methodsOf(app, c.req.path);
     if (allow.length > 0) {
@@ -119,8 +123,9 @@ function addRequestLog(app: App, { log, metrics }: Shared): void {
     await next();
     c.header("x-request-id", request_id);
     c.header("x-content-type-options", "nosniff");
-    // Answers are data: a browser that shows one loads and runs nothing.
-    c.header("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
+    // Answers are data: a browser that shows one loads and runs nothing. The page has a policy of its own.
+    if (!c.res.headers.has("content-security-policy"))
+      c.header("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
     request_log.fields.status = c.res.status;
     request_log.fields.route = routeOf(c.req.path, c.res.status);
     if (request_log.is_streaming) return;

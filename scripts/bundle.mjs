@@ -5,7 +5,9 @@
 // the first unit of the list whose roots reach it by static imports, so a chunk imports earlier ones only. A module that is
 // only imported when it is used keeps a file of its own. No name has a hash in it, so that two builds differ in what changed.
 //
-// The files lie one folder deep in dist/, and all binaries in dist/pkg/ beside it.
+// The files lie one folder deep in dist/, and all binaries in dist/pkg/ beside it. The page of the server (page/) is bundled
+// with all that it needs, packages too.
+import { createHash } from "node:crypto";
 import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -78,6 +80,8 @@ const SIDE_EFFECTS = [
   "conformance/hosts/page.ts",
   "conformance/hosts/worker.ts",
   ENGINE_WORKER,
+  "edge-worker/page/main.ts",
+  "edge-worker/page/local/service_worker.ts",
 ];
 
 const OPTIONS = {
@@ -95,12 +99,20 @@ const OPTIONS = {
   checks: { ineffectiveDynamicImport: false },
 };
 
+/** A page has no packages beside it; what draws pictures is never reached there. */
+const PAGE_OPTIONS = {
+  platform: "browser",
+  external: [...Object.keys(optionalDependencies), /\.wasm$/],
+};
+
 const OUTPUT = {
   format: "es",
   comments: { legal: true, annotation: true, jsdoc: false },
   minify: { compress: true, mangle: { toplevel: false }, codegen: { removeWhitespace: true } },
   entryFileNames: "[name].js",
 };
+
+const PAGE_OUTPUT = { minify: true };
 
 /** Helpers that the bundler adds for syntax which the target lacks. */
 const HELPERS = "@oxc-project";
@@ -114,8 +126,10 @@ const out = process.argv[2];
 writeWorkerdConfig(await bundle("js", ENTRIES, await unitsOf(ENTRIES)));
 const tests = Object.fromEntries(TESTING.map((name) => [name, `testing/runtimes/${name}.ts`]));
 await bundle("testing", tests, null);
-for (const folder of ["js", "testing"]) await bundleEngineWorker(folder);
+await bundlePage();
+for (const folder of ["js", "testing", "page"]) await bundleEngineWorker(folder);
 for (const folder of BINARIES) copyBinaries(`core-wasm/${folder}`);
+await writePageFiles();
 
 /** @param units of which unit a module is; null to leave it to the bundler */
 async function bundle(folder, entries, units) {
@@ -146,6 +160,59 @@ async function bundleEngineWorker(folder) {
   const build = await rolldown({ ...OPTIONS, input: { engine_worker: ENGINE_WORKER } });
   await build.write({ ...OUTPUT, dir: join(out, folder), codeSplitting: false });
   await build.close();
+}
+
+/** What a browser loads as it is: no bare import is left in it. What only the model in the page needs is apart (local*.js). */
+async function bundlePage() {
+  const build = await rolldown({ ...OPTIONS, ...PAGE_OPTIONS, input: { page: "edge-worker/page/main.ts" } });
+  await build.write({
+    ...OUTPUT,
+    ...PAGE_OUTPUT,
+    dir: join(out, "page"),
+    chunkFileNames: ({ facadeModuleId, name }) =>
+      `${facadeModuleId ? slug(facadeModuleId).replace("edge-worker-page-", "") : name}.js`,
+    paths: (name) => (name.endsWith(".wasm") ? `../pkg/${basename(name)}` : name),
+  });
+  await build.close();
+  for (const name of ["index.html", "style.css", "icon.svg", "manifest.webmanifest"])
+    cpSync(path(`edge-worker/page/${name}`), join(out, "page", name));
+}
+
+/** The page's paths on a server, each with its file in the package; the service worker keeps the same for use offline. */
+async function writePageFiles() {
+  const folder = join(out, "page");
+  const own = readdirSync(folder).filter((name) => name !== "index.html");
+  const binaries = readdirSync(join(out, "pkg"));
+  const model = filesBelow("models/capstan-tiny").filter(
+    (name) => !/\/(training|evaluate|roles)\//.test(name),
+  );
+  const files = {
+    "/": "dist/page/index.html",
+    ...Object.fromEntries(own.map((name) => [`/page/${name}`, `dist/page/${name}`])),
+    ...Object.fromEntries(binaries.map((name) => [`/pkg/${name}`, `dist/pkg/${name}`])),
+    ...Object.fromEntries(model.map((name) => [`/${name}`, name])),
+  };
+  const hash = createHash("sha256");
+  for (const [at, file] of Object.entries(files))
+    hash
+      .update(`${at} `)
+      .update(readFileSync(file.startsWith("dist/") ? join(out, file.slice(5)) : path(file)));
+  const kept = { version: hash.digest("hex").slice(0, 16), paths: Object.keys(files) };
+  const build = await rolldown({
+    ...OPTIONS,
+    input: { service_worker: "edge-worker/page/local/service_worker.ts" },
+    transform: { ...OPTIONS.transform, define: { KEPT: JSON.stringify(kept) } },
+  });
+  await build.write({ ...OUTPUT, dir: folder, codeSplitting: false });
+  await build.close();
+  files["/service_worker.js"] = "dist/page/service_worker.js";
+  writeFileSync(join(folder, "files.json"), JSON.stringify(files));
+}
+
+function filesBelow(folder) {
+  return readdirSync(path(folder), { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() ? filesBelow(`${folder}/${entry.name}`) : [`${folder}/${entry.name}`],
+  );
 }
 
 /**

@@ -183,7 +183,7 @@ function newestSource(path) {
     const child = `${path}/${entry.name}`;
     if (entry.isDirectory()) {
       if (!APART.has(entry.name)) newest = Math.max(newest, newestSource(child));
-    } else if (/(?<!\.test)\.(ts|js|mjs|wasm|capnp)$/.test(entry.name))
+    } else if (/(?<!\.test)\.(ts|js|mjs|wasm|capnp|html|css|svg|webmanifest)$/.test(entry.name))
       newest = Math.max(newest, statSync(child).mtimeMs);
   }
   return newest;

@@ -12,6 +12,7 @@ const args = process.argv.slice(2);
 if (args.length === 0) {
   say("checking types (tsc)");
   run(bin("tsc"), ["-p", "."]);
+  run(bin("tsc"), ["-p", "edge-worker/page"]);
   say("checking style (biome)");
   run(bin("biome"), ["check", "."]);
 }

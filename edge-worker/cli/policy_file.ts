@@ -1,5 +1,15 @@
 import { CapstanError } from "../../models/index.ts";
-import { dirname, env, readText, resolvePath, sha256 } from "../../sdk/platform/index.ts";
+import { EMBEDDED } from "../../sdk/checkpoint/source/index.ts";
+import {
+  dirname,
+  env,
+  fileKind,
+  listFolder,
+  packageFile,
+  readText,
+  resolvePath,
+  sha256,
+} from "../../sdk/platform/index.ts";
 import type { LoadOptions } from "../../sdk/types.ts";
 import type { PolicyInput } from "../policy/policy.ts";
 
@@ -31,10 +41,14 @@ export async function readPolicyFile(file: string): Promise<PolicyInput> {
   return policy;
 }
 
-/** The policy of one model, and of the key that `CAPSTAN_API_KEY` holds. */
+/**
+ * The policy of one model, and of the key that `CAPSTAN_API_KEY` holds. Where neither an axis nor a cap is named, those that
+ * lie in the model's folder (`axis.safetensors`, `*.cap.safetensors`) may be asked for; none acts by itself.
+ */
 export async function policyOfModel(options: ModelChoice): Promise<PolicyInput> {
   const { model, device = "auto", dtype = "auto", n_ctx, axis, cap, pinned = false, hosts } = options;
   const key = env("CAPSTAN_API_KEY");
+  const own = axis === undefined && cap === undefined ? await filesOf(model) : {};
   return {
     models: {
       [nameOf(model)]: {
@@ -43,6 +57,7 @@ export async function policyOfModel(options: ModelChoice): Promise<PolicyInput> 
         dtype,
         pinned,
         ...(n_ctx === undefined ? {} : { n_ctx }),
+        ...own,
         ...(axis === undefined ? {} : { axis }),
         ...(cap === undefined ? {} : { caps: { cap: { file: cap } }, default_cap: "cap" }),
       },
@@ -51,6 +66,24 @@ export async function policyOfModel(options: ModelChoice): Promise<PolicyInput> 
     ...(key === undefined ? {} : { keys: { env: { sha256: await sha256(key) } } }),
   };
 }
+
+/** The axis and caps in a model's folder, where it is one. */
+async function filesOf(model: string): Promise<Pick<PolicyInput["models"][string], "axis" | "caps">> {
+  const folder = EMBEDDED.includes(model) ? packageFile(`models/${model}`) : model;
+  if (/^[a-z]+:\/\//.test(folder) || (await fileKind(folder)) !== "folder") return {};
+  const names = await listFolder(folder);
+  if (!names.includes(AXIS_NAME)) return {};
+  const caps = names.filter((name) => name.endsWith(CAP_ENDING));
+  return {
+    axis: resolvePath(folder, AXIS_NAME),
+    caps: Object.fromEntries(
+      caps.map((name) => [name.slice(0, -CAP_ENDING.length), { file: resolvePath(folder, name) }]),
+    ),
+  };
+}
+
+const AXIS_NAME = "axis.safetensors";
+const CAP_ENDING = ".cap.safetensors";
 
 /** What clients call a model: a hub id as it is; of a path or URL its last part, for the rest is the server's. */
 function nameOf(source: string): string {

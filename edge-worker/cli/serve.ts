@@ -17,6 +17,7 @@ import type { LogEntry } from "../log.ts";
 import { isLoopback } from "../policy/hosts.ts";
 import { fileFinder } from "../service/served_model.ts";
 import { Service } from "../service/service.ts";
+import { pageFiles } from "./page_files.ts";
 import { policyOfModel, readPolicyFile } from "./policy_file.ts";
 
 interface Options extends ModelOptions {
@@ -69,7 +70,12 @@ async function serve(io: Io, options: Options) {
     io.progress.update("loading");
     await service.load();
     io.progress.clear();
-    const app = createApp({ service, log: writeLine, is_loopback: isLoopback(options.host) });
+    const app = createApp({
+      service,
+      log: writeLine,
+      is_loopback: isLoopback(options.host),
+      page: pageFiles(),
+    });
     const fetch = (request: Request) => app.fetch(request);
     const listener =
       runtime().name === "deno"
@@ -121,7 +127,7 @@ async function reload(service: Service, file: string | undefined): Promise<void>
 
 async function announce(io: Io, service: Service, { origin }: HttpListener): Promise<void> {
   const models = [...(service.current?.models.keys() ?? [])];
-  await io.print(`Serving ${models.join(", ")} at ${origin}/v1`);
+  await io.print(`Serving ${models.join(", ")} at ${origin}/v1, with a page at ${origin}/`);
   await io.print(
     `Next: curl ${origin}/v1/chat/completions -H 'content-type: application/json' -d '{"messages":[{"role":"user","content":"Hello"}]}'`,
   );

@@ -6,7 +6,8 @@ import type { ServedModel } from "../service/served_model.ts";
 
 /**
  * What is read along with every reply. Under a cap: the projection on the cap's vector at the first capped layer, where
- * the stream comes in uncapped, before and after it. Where there is an axis: the projection on it at its target layer.
+ * the stream comes in uncapped, before and after it. Where there is an axis: the projection on it at its target layer. A
+ * request may name one layer for both.
  */
 
 /** Names of our readings; a client's may not begin like them. */
@@ -18,9 +19,9 @@ const AXIS = "capstan.axis";
 /** The hooks of a reply, and how its readings are found among the projections. */
 export interface ReadHooks {
   readonly hooks: Hook[];
-  /** The first capped layer; null where no cap acts. */
+  /** The first capped layer, or the one that was asked for where it is capped; null where no cap acts. */
   readonly cap_layer: number | null;
-  /** The axis's target layer; null where there is no axis. */
+  /** The axis's target layer, or the one that was asked for; null where there is no axis. */
   readonly axis_layer: number | null;
 }
 
@@ -46,14 +47,21 @@ export interface Telemetry {
 /**
  * @param caps the caps that act, in order
  * @param own hooks of the client
+ * @param layer where to read; null for where a cap begins, and for the axis's target layer
  */
-export function readHooks({ axis }: ServedModel, caps: readonly Caps[], own: readonly Hook[]): ReadHooks {
+export function readHooks(
+  { axis }: Pick<ServedModel, "axis">,
+  caps: readonly Caps[],
+  own: readonly Hook[],
+  layer: number | null = null,
+): ReadHooks {
   const [main] = caps;
-  const cap_layer = main?.data.layers[0] ?? null;
-  const axis_layer = axis?.target_layer ?? null;
-  const acting = caps.flatMap((one) => (one === main ? named(one.hooks) : one.hooks));
+  const at = Math.max(0, main?.data.layers.indexOf(layer ?? -1) ?? 0);
+  const cap_layer = main?.data.layers[at] ?? null;
+  const axis_layer = axis === null ? null : (layer ?? axis.target_layer);
+  const acting = caps.flatMap((one) => (one === main ? named(one.hooks, at) : one.hooks));
   const probes: Hook[] = [];
-  if (cap_layer !== null) probes.push(probe(cap_layer, itemAt(main!.hooks, 0).vector, AFTER));
+  if (cap_layer !== null) probes.push(probe(cap_layer, itemAt(main!.hooks, at).vector, AFTER));
   if (axis_layer !== null) probes.push(probe(axis_layer, axis!.direction(axis_layer), AXIS));
   return { hooks: [...acting, ...own, ...probes], cap_layer, axis_layer };
 }
@@ -62,9 +70,9 @@ function probe(layer: number, vector: Float32Array, name: string): Hook {
   return { kind: "project", site: `blocks.${layer}.hook_resid_post`, vector, name };
 }
 
-/** The first cap reports what it finds. */
-function named(hooks: readonly Hook[]): Hook[] {
-  return hooks.map((hook, i): Hook => (i === 0 && hook.kind === "cap" ? { ...hook, name: BEFORE } : hook));
+/** The cap of number `at` reports what it finds. */
+function named(hooks: readonly Hook[], at: number): Hook[] {
+  return hooks.map((hook, i): Hook => (i === at && hook.kind === "cap" ? { ...hook, name: BEFORE } : hook));
 }
 
 const NAMES = [

@@ -27,6 +27,8 @@ export class Call {
   /** What was seen of the conversation's earlier turns. */
   drift: DriftReport | null = null;
   read: ReadHooks;
+  /** Where the request wants it read. */
+  readonly #layer: number | null;
   readonly #left = new AbortController();
   readonly #deadline: AbortSignal;
   readonly #leave: () => void;
@@ -40,6 +42,7 @@ export class Call {
     model: Model,
     decision: Decision,
     param: string,
+    layer: number | null,
     leave: () => void,
   ) {
     this.c = c;
@@ -48,7 +51,8 @@ export class Call {
     this.served = served;
     this.model = model;
     this.decision = decision;
-    this.read = readHooks(served, decision.caps, decision.hooks);
+    this.#layer = layer;
+    this.read = readHooks(served, decision.caps, decision.hooks, layer);
     this.#deadline = AbortSignal.timeout(Math.ceil(c.var.state.policy.limits.deadline_s * 1000));
     const { signal } = c.req.raw as { signal?: AbortSignal };
     this.signal = AbortSignal.any([
@@ -72,6 +76,9 @@ export class Call {
   ): Promise<Call> {
     const served = servedModel(c, request.model);
     const decision = decide(served, c.var.client, request.capstan ?? undefined);
+    const layer = request.capstan?.layer ?? null;
+    if (layer !== null && served.axis?.layers.includes(layer) === false)
+      throw badRequest(`The axis has no layer ${layer}.`, "capstan.layer", "layer_not_found");
     const { fields } = c.var.request_log;
     fields.model = served.name;
     const leave = served.holder.use();
@@ -82,7 +89,7 @@ export class Call {
         throw error instanceof CapstanError ? unavailable(served.name, error) : error;
       });
       checkHooks(model, decision.hooks);
-      const call = new Call(c, shared, served, model, decision, param, leave);
+      const call = new Call(c, shared, served, model, decision, param, layer, leave);
       call.#showCap();
       return call;
     } catch (error) {
@@ -101,7 +108,7 @@ export class Call {
       cap: cap === null ? name : `${cap}+${name}`,
       caps: [...decision.caps, caps],
     };
-    this.read = readHooks(this.served, this.decision.caps, this.decision.hooks);
+    this.read = readHooks(this.served, this.decision.caps, this.decision.hooks, this.#layer);
     this.#showCap();
   }
 

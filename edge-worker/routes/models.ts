@@ -1,4 +1,5 @@
 import type { Caps } from "../../sdk/science/index.ts";
+import { axisCard } from "../policy/axis_card.ts";
 import type { Client } from "../policy/keys.ts";
 import type { ServedModel } from "../service/served_model.ts";
 import { servedModel } from "./call.ts";
@@ -33,6 +34,7 @@ function describe({ name, created, holder, rules, caps, axis }: ServedModel) {
       default_cap: rules.default_cap ?? null,
       pinned: rules.pinned,
       axis_layer: axis?.target_layer ?? null,
+      axis: axis === null ? null : axisCard(axis),
     },
   };
 }

@@ -59,6 +59,10 @@ export const CAPSTAN_REQUEST = z
       .boolean()
       .nullish()
       .openapi({ description: "Report the projections of each token. Default: false." }),
+    layer: z.int().min(0).max(10_000).nullish().openapi({
+      description:
+        "The layer whose projections are reported: of the axis, and of the cap where it acts there. Default: the axis's target layer; for the cap its first.",
+    }),
     drift: z.boolean().nullish().openapi({
       description:
         "Project the assistant's earlier turns, too, and report each one's drift (one more prefill where a cap acts before the axis's layer). Default: where the policy watches drift.",
@@ -82,11 +86,11 @@ export const CAPSTAN_RESPONSE = z
     cap: z.string().nullable().openapi({ description: "The cap that acted." }),
     projection: z.object({ before: mean, after: mean, axis: mean }).optional().openapi({
       description:
-        "Means over the reply's tokens: on the cap's vector at its first layer, before and after it; on the Assistant axis at its target layer.",
+        "Means over the reply's tokens: on the cap's vector at `cap_layer`, before and after it; on the Assistant axis at `axis_layer`.",
     }),
     cap_layer: z.int().optional(),
     axis_layer: z.int().optional(),
-    touched: z.int().optional().openapi({ description: "Positions that the cap moved at its first layer." }),
+    touched: z.int().optional().openapi({ description: "Positions that the cap moved at `cap_layer`." }),
     tokens: z.int().optional(),
     mean_shift: z.number().optional(),
     projections: z

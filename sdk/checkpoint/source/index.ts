@@ -2,4 +2,4 @@
 export { folderSource, isPlainName } from "./folder.ts";
 export { memorySource } from "./memory.ts";
 export { readSourceBytes, readSourceJson, readSourceText } from "./read.ts";
-export { type ModelSource, resolveSource } from "./resolve.ts";
+export { EMBEDDED, type ModelSource, resolveSource } from "./resolve.ts";

@@ -6,7 +6,7 @@ import { folderSource } from "./folder.ts";
 import { placeOf } from "./place_of.ts";
 
 /** Models that the package brings along, by name: folders under `models/`. */
-const EMBEDDED = ["capstan-tiny"];
+export const EMBEDDED: readonly string[] = ["capstan-tiny"];
 
 export interface ResolveOptions {
   signal?: AbortSignal | undefined;

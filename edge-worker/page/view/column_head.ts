@@ -1,0 +1,124 @@
+import type { Condition, ModelCard, OwnCap } from "../backend/backend.ts";
+import { conditionName } from "../state/conditions.ts";
+import { el } from "./dom.ts";
+import { slider } from "./fields.ts";
+
+/** What stands over a column: under which condition it is answered, and sliders for conditions of the visitor's own. */
+export function columnHead(
+  model: ModelCard,
+  column: number,
+  condition: Condition,
+  change: (condition: Condition, is_final: boolean) => void,
+): HTMLElement {
+  let now = condition;
+  const set = (part: Partial<Condition>, is_final = false) => {
+    now = { ...now, ...part };
+    change(now, is_final);
+  };
+  const choices = choicesOf(model, condition);
+  const select = el(
+    "select",
+    {
+      attrs: { "aria-label": `${column === 0 ? "First" : "Second"} column` },
+      disabled: choices.length < 2,
+      on: { change: () => set({ cap: choices[select.selectedIndex]!.cap }, true) },
+    },
+    ...choices.map(({ text, is_now }) => el("option", { selected: is_now }, text)),
+  );
+  const marker = el("span", { className: `dot column-${column}`, attrs: { "aria-hidden": "true" } });
+  return el(
+    "div",
+    { className: `head column-${column}` },
+    marker,
+    select,
+    model.is_free ? ownControls(model, now, set) : null,
+  );
+}
+
+interface Choice {
+  cap: Condition["cap"];
+  text: string;
+  is_now: boolean;
+}
+
+function choicesOf(model: ModelCard, { cap }: Condition): Choice[] {
+  const named = model.caps.map(({ name }) => name);
+  const caps: Condition["cap"][] = model.pinned ? [model.default_cap] : [null, ...named];
+  const choices = caps.map((one) => ({
+    cap: one,
+    text: conditionName({ cap: one, steering: 0 }),
+    is_now: one === cap,
+  }));
+  if (!model.is_free || model.axis === null) return choices;
+  const is_own = cap !== null && typeof cap !== "string";
+  return [...choices, { cap: is_own ? cap : ownCapOf(model), text: "Own cap", is_now: is_own }];
+}
+
+/** Where a cap of the visitor's own begins: at what the model's cap is. */
+function ownCapOf({ caps, axis }: ModelCard): OwnCap {
+  const [first] = caps;
+  const [start, end] = [axis!.layers[0]!, axis!.layers.at(-1)! + 1];
+  return first === undefined
+    ? { start: Math.floor((start + end) / 2), end, percentile: 25 }
+    : { ...first.layers, percentile: first.percentile ?? 25 };
+}
+
+function ownControls(
+  { axis }: ModelCard,
+  { cap, steering }: Condition,
+  set: (part: Partial<Condition>, is_final?: boolean) => void,
+): HTMLElement | null {
+  if (axis === null) return null;
+  const [low, high] = [axis.layers[0]!, axis.layers.at(-1)!];
+  const own = cap !== null && typeof cap !== "string" ? { ...cap } : null;
+  const move = (part: Partial<OwnCap>) => {
+    Object.assign(own!, part);
+    set({ cap: { ...own!, end: Math.max(own!.end, own!.start + 1) } });
+  };
+  const sliders =
+    own === null
+      ? []
+      : [
+          slider({
+            label: "First capped layer",
+            value: own.start,
+            min: low,
+            max: high,
+            change: (start) => move({ start }),
+          }),
+          slider({
+            label: "Last capped layer",
+            value: own.end - 1,
+            min: low,
+            max: high,
+            change: (last) => move({ end: last + 1 }),
+          }),
+          slider({
+            label: "Floor: percentile of collected responses",
+            value: own.percentile,
+            min: 0,
+            max: 100,
+            show: (value) => `p${value}`,
+            change: (percentile) => move({ percentile }),
+          }),
+        ];
+  return el(
+    "details",
+    { className: "own", open: own !== null || steering !== 0 },
+    el("summary", {}, "Layers and steering"),
+    el(
+      "div",
+      { className: "fields" },
+      ...sliders,
+      slider({
+        label: `Steering along the axis at layer ${axis.target_layer}`,
+        value: steering,
+        min: -200,
+        max: 200,
+        step: 5,
+        show: (value) => `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value)} %`,
+        change: (value) => set({ steering: value }),
+      }),
+    ),
+  );
+}

@@ -1,0 +1,127 @@
+import type { Bounds } from "../state/conditions.ts";
+import { conditionName } from "../state/conditions.ts";
+import { type Conversation, meanOf, type Side, textOf } from "../state/conversation.ts";
+import { type ChartSeries, chartMarkup, shortNumber } from "./chart.ts";
+import { el } from "./dom.ts";
+import { toElement } from "./markup.ts";
+import { hideTip, showTip } from "./tip.ts";
+
+export interface DriftActions {
+  /** Goes to a turn. */
+  reveal(turn: number): void;
+  side(side: Side): void;
+}
+
+/** The chart with its legend and the toggle before/after. */
+export class DriftPanel {
+  readonly element: HTMLElement;
+  readonly #chart: HTMLElement;
+  readonly #legend: HTMLElement;
+  readonly #note: HTMLElement;
+
+  constructor(side: Side, actions: DriftActions) {
+    this.#chart = el("div", { className: "chart-box" });
+    this.#legend = el("ul", { className: "legend" });
+    this.#note = el("p", { className: "note" });
+    const choice = (value: Side, text: string) =>
+      el(
+        "label",
+        {},
+        el("input", {
+          type: "radio",
+          name: "side",
+          value,
+          checked: value === side,
+          on: { change: () => actions.side(value) },
+        }),
+        text,
+      );
+    this.element = el(
+      "section",
+      { className: "panel", attrs: { "aria-labelledby": "drift-title" } },
+      el(
+        "div",
+        { className: "panel-head" },
+        el("h2", { id: "drift-title" }, "Drift"),
+        el(
+          "fieldset",
+          { className: "segments" },
+          el("legend", { className: "visually-hidden" }, "Projections before or after the cap"),
+          choice("before", "before cap"),
+          choice("after", "after cap"),
+        ),
+      ),
+      this.#chart,
+      this.#legend,
+      this.#note,
+    );
+    const open = (target: EventTarget | null) => {
+      const point = target instanceof Element ? target.closest("[data-turn]") : null;
+      if (point !== null) actions.reveal(Number(point.getAttribute("data-turn")));
+      return point !== null;
+    };
+    this.#chart.addEventListener("click", (event) => void open(event.target));
+    this.#chart.addEventListener("keydown", (event) => {
+      if ((event.key === "Enter" || event.key === " ") && open(event.target)) event.preventDefault();
+    });
+    const hint = (target: EventTarget | null) => {
+      const point = target instanceof Element ? target.closest("[data-turn]") : null;
+      if (point === null) hideTip();
+      else showTip(point, point.getAttribute("aria-label") ?? "");
+    };
+    this.#chart.addEventListener("pointerover", (event) => hint(event.target));
+    this.#chart.addEventListener("pointerout", hideTip);
+    this.#chart.addEventListener("focusin", (event) => hint(event.target));
+    this.#chart.addEventListener("focusout", hideTip);
+  }
+
+  update(conversation: Conversation, bounds: Bounds, side: Side): void {
+    const series = seriesOf(conversation, side);
+    const focused = this.#chart.contains(document.activeElement) ? document.activeElement : null;
+    const at = focused && [focused.getAttribute("data-turn"), focused.getAttribute("data-column")];
+    const width = Math.max(300, Math.round(this.#chart.clientWidth || 350));
+    const height = width > 500 ? 210 : 240;
+    this.#chart.replaceChildren(toElement(chartMarkup({ series, bounds, width, height })));
+    if (at)
+      this.#chart
+        .querySelector<SVGElement>(`[data-turn="${at[0]}"][data-column="${at[1]}"]`)
+        ?.focus({ preventScroll: true });
+    const dot = (name: string) => el("span", { className: `dot ${name}`, attrs: { "aria-hidden": "true" } });
+    const items = [
+      ...series.map(({ name, column }) => el("li", {}, dot(`column-${column}`), name)),
+      ...(bounds.floor === null ? [] : [el("li", {}, dot("floor"), "the cap's floor")]),
+      ...(bounds.percentiles === null ? [] : [el("li", {}, dot("band"), "p25 to p75, p5 to p95")]),
+    ];
+    this.#legend.replaceChildren(...items);
+    const { layer } = conversation.settings;
+    this.#note.textContent =
+      layer === null
+        ? "This model has no axis: nothing is projected."
+        : `Mean projection of each reply on the Assistant axis at layer ${layer}; up is Assistant.`;
+  }
+}
+
+/** The lines of a conversation's chart. */
+export function seriesOf({ turns, settings }: Conversation, side: Side): ChartSeries[] {
+  return settings.conditions.map((condition, column) => {
+    const name = conditionName(condition);
+    const points = turns.flatMap(({ user, replies }, turn) => {
+      const reply = replies[column];
+      const value = reply ? meanOf(reply, side) : null;
+      if (!reply || value === null) return [];
+      const said = `${clip(user)} → ${clip(textOf(reply))}`;
+      return [
+        {
+          turn,
+          value,
+          label: `Turn ${turn + 1}, ${conditionName(reply.condition)}: ${shortNumber(value)}\n${said}`,
+        },
+      ];
+    });
+    return { name, column, points };
+  });
+}
+
+function clip(text: string): string {
+  return text.length <= 60 ? text : `${text.slice(0, 59).trimEnd()}…`;
+}
