@@ -162,20 +162,32 @@ async function bundleEngineWorker(folder) {
   await build.close();
 }
 
-/** What a browser loads as it is: no bare import is left in it. What only the model in the page needs is apart (local*.js). */
+/** What a browser loads as it is: no bare import is left in it. */
 async function bundlePage() {
   const build = await rolldown({ ...OPTIONS, ...PAGE_OPTIONS, input: { page: "edge-worker/page/main.ts" } });
   await build.write({
     ...OUTPUT,
     ...PAGE_OUTPUT,
     dir: join(out, "page"),
-    chunkFileNames: ({ facadeModuleId, name }) =>
-      `${facadeModuleId ? slug(facadeModuleId).replace("edge-worker-page-", "") : name}.js`,
+    chunkFileNames: "[name].js",
     paths: (name) => (name.endsWith(".wasm") ? `../pkg/${basename(name)}` : name),
+    codeSplitting: {
+      includeDependenciesRecursively: false,
+      groups: [{ name: pageUnit, debugName: "units" }],
+    },
   });
   await build.close();
   for (const name of ["index.html", "style.css", "icon.svg", "manifest.webmanifest"])
     cpSync(path(`edge-worker/page/${name}`), join(out, "page", name));
+}
+
+/** Three files: the page, what a model in the page needs, and the GPU's part of that. */
+function pageUnit(id) {
+  const name = nameOf(id);
+  if (name.startsWith("gpu/")) return "gpu";
+  return name.startsWith("edge-worker/page/") && !name.startsWith("edge-worker/page/local/")
+    ? "view"
+    : "local";
 }
 
 /** The page's paths on a server, each with its file in the package; the service worker keeps the same for use offline. */

@@ -20,8 +20,11 @@ export interface ModelCard {
   /** No request may change the cap. */
   pinned: boolean;
   axis: AxisCard | null;
-  /** Whether caps of any layers and percentile, and steering, may be asked for. */
-  is_free: boolean;
+  /** Caps of any layers and percentile, and steering, where they may be asked for; null where they may not. */
+  own: {
+    /** The floor of such a cap at a layer; null where it does not act there. */
+    floor(cap: OwnCap, layer: number): number | null;
+  } | null;
 }
 
 /** A named cap. */

@@ -37,7 +37,7 @@ export class ServerBackend implements ChatBackend {
       default_cap: capstan.default_cap,
       pinned: capstan.pinned,
       axis: capstan.axis,
-      is_free: false,
+      own: null,
     }));
     return this.#models;
   }

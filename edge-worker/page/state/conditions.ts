@@ -74,7 +74,8 @@ export function boundsAt(model: ModelCard, layer: number | null, conditions: rea
 }
 
 function floorAt(model: ModelCard, layer: number, { cap }: Condition): number | null {
-  if (typeof cap !== "string") return null;
+  if (cap === null) return null;
+  if (typeof cap !== "string") return model.own?.floor(cap, layer) ?? null;
   const card = model.caps.find(({ name }) => name === cap);
   return card?.floors[layer - card.layers.start] ?? null;
 }

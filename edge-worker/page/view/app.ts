@@ -1,8 +1,16 @@
 import type { ChatBackend, Condition, ModelCard } from "../backend/backend.ts";
-import { boundsAt, firstConditions, firstLayer } from "../state/conditions.ts";
-import { Conversation, SAMPLING, type Settings, type Side, type Turn } from "../state/conversation.ts";
+import { type Bounds, boundsAt, conditionName, firstConditions, firstLayer } from "../state/conditions.ts";
+import {
+  Conversation,
+  meanOf,
+  SAMPLING,
+  type Settings,
+  type Side,
+  type Turn,
+} from "../state/conversation.ts";
 import { Player } from "../state/player.ts";
 import { SCRIPTS, type Script } from "../state/presets.ts";
+import { shortNumber } from "./chart.ts";
 import { columnHead } from "./column_head.ts";
 import { Composer } from "./composer.ts";
 import { byId } from "./dom.ts";
@@ -24,6 +32,7 @@ export class App {
   #views: TurnView[] = [];
   #side: Side = "after";
   #drawing = 0;
+  #is_disposed = false;
 
   constructor(backend: ChatBackend, model: ModelCard, composer: HTMLElement) {
     this.model = model;
@@ -36,11 +45,16 @@ export class App {
       sampling: { ...SAMPLING },
     });
     this.#player = new Player(this.conversation, backend, {
-      changed: () => this.#showTurns(),
+      changed: () => {
+        this.#showTurns();
+        this.#views.at(-1)?.element.scrollIntoView({ block: "end" });
+      },
       reply: (turn, column, reply) => {
         const view = this.#viewOf(turn);
-        if (reply.status === "running") view?.setReply(column, reply);
-        else view?.endReply(column);
+        this.#following(() => {
+          if (reply.status === "running") view?.setReply(column, reply);
+          else view?.endReply(column);
+        });
         this.#draw();
       },
       token: (turn, column, _, token) => {
@@ -48,8 +62,9 @@ export class App {
         this.#draw();
       },
       running: (is_running) => {
+        announce("");
         this.#showButtons();
-        announce(is_running ? "" : "");
+        if (!is_running) this.#announceReplies();
       },
     });
     this.#composer = new Composer(composer, {
@@ -76,9 +91,44 @@ export class App {
     return this.#side;
   }
 
-  /** Ends what is written. */
-  stop(): void {
+  get bounds(): Bounds {
+    const { layer, conditions } = this.conversation.settings;
+    return boundsAt(this.model, layer, conditions);
+  }
+
+  /** Begins again, with the same settings. */
+  clear(): void {
     this.#player.stop();
+    this.conversation.turns = [];
+    this.show();
+  }
+
+  /** Shows a conversation that came from elsewhere, as far as this model has its caps and layers. */
+  restore({ settings, turns }: { settings: Settings; turns: readonly Omit<Turn, "id">[] }): void {
+    this.#player.stop();
+    const { model, axis } = { model: this.model, axis: this.model.axis };
+    const isKnown = ({ cap }: Condition) =>
+      cap === null
+        ? !model.pinned
+        : typeof cap === "string"
+          ? model.caps.some(({ name }) => name === cap)
+          : model.own !== null;
+    const conditions = settings.conditions.every(isKnown) ? settings.conditions : firstConditions(model);
+    const has_layer = settings.layer !== null && axis !== null && axis.layers.includes(settings.layer);
+    const layer = has_layer ? settings.layer : firstLayer(model, conditions);
+    this.conversation.settings = { ...settings, model: model.name, conditions, layer };
+    this.conversation.restore(
+      turns.map((turn) => ({ ...turn, replies: conditions.map((_, i) => turn.replies[i] ?? null) })),
+    );
+    this.show();
+  }
+
+  /** Takes it off the page. */
+  dispose(): void {
+    this.#player.stop();
+    this.#composer.dispose();
+    cancelAnimationFrame(this.#drawing);
+    this.#is_disposed = true;
   }
 
   /** Shows everything as it is now. */
@@ -151,7 +201,6 @@ export class App {
           (script) => this.#play(script),
         ),
       );
-    this.#following(() => this.#views.at(-1)?.element.scrollIntoView({ block: "nearest" }));
     this.#draw();
     this.#showButtons();
   }
@@ -163,8 +212,20 @@ export class App {
   }
 
   #shown(): Shown {
-    const { layer, conditions } = this.conversation.settings;
-    return { side: this.#side, layer, bounds: boundsAt(this.model, layer, conditions) };
+    return { side: this.#side, layer: this.conversation.settings.layer, bounds: this.bounds };
+  }
+
+  /** Says to a screen reader that replies have ended, and what was read. */
+  #announceReplies(): void {
+    const number = this.conversation.turns.length;
+    const replies = this.conversation.turns.at(-1)?.replies ?? [];
+    const parts = replies.flatMap((reply) => {
+      const mean = reply && meanOf(reply, this.#side);
+      return reply === null
+        ? []
+        : [`${conditionName(reply.condition)}${mean === null ? "" : ` ${shortNumber(mean)}`}`];
+    });
+    if (parts.length > 0) byId("token").textContent = `Turn ${number} is answered. ${parts.join(", ")}.`;
   }
 
   #showButtons(): void {
@@ -174,10 +235,10 @@ export class App {
 
   /** Draws the chart once a frame, however many tokens come. */
   #draw(): void {
-    if (this.#drawing !== 0) return;
+    if (this.#drawing !== 0 || this.#is_disposed) return;
     this.#drawing = requestAnimationFrame(() => {
       this.#drawing = 0;
-      this.#drift.update(this.conversation, this.#shown().bounds, this.#side);
+      this.#drift.update(this.conversation, this.bounds, this.#side);
     });
   }
 
@@ -188,13 +249,18 @@ export class App {
   /** Keeps the end of the page in sight while it grows, where it is in sight. */
   #following(change: () => void): void {
     const page = document.documentElement;
-    const is_at_end = page.scrollHeight - page.scrollTop - page.clientHeight < 80;
+    const is_at_end = page.scrollHeight - page.scrollTop - page.clientHeight < 120;
     change();
     if (is_at_end) page.scrollTop = page.scrollHeight;
   }
 }
 
-/** Says something to the visitor, aloud to a screen reader. */
+/** Says something to the visitor for some seconds, aloud to a screen reader. */
 export function announce(text: string): void {
-  byId("status").textContent = text;
+  const status = byId("status");
+  clearTimeout(clearing);
+  status.textContent = text;
+  if (text !== "") clearing = setTimeout(() => status.replaceChildren(), 6000);
 }
+
+let clearing: ReturnType<typeof setTimeout> | undefined;

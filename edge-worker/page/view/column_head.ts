@@ -31,7 +31,7 @@ export function columnHead(
     { className: `head column-${column}` },
     marker,
     select,
-    model.is_free ? ownControls(model, now, set) : null,
+    model.own !== null ? ownControls(model, now, set) : null,
   );
 }
 
@@ -49,7 +49,7 @@ function choicesOf(model: ModelCard, { cap }: Condition): Choice[] {
     text: conditionName({ cap: one, steering: 0 }),
     is_now: one === cap,
   }));
-  if (!model.is_free || model.axis === null) return choices;
+  if (model.own === null || model.axis === null) return choices;
   const is_own = cap !== null && typeof cap !== "string";
   return [...choices, { cap: is_own ? cap : ownCapOf(model), text: "Own cap", is_now: is_own }];
 }
@@ -105,7 +105,7 @@ function ownControls(
   return el(
     "details",
     { className: "own", open: own !== null || steering !== 0 },
-    el("summary", {}, "Layers and steering"),
+    el("summary", {}, "Adjust"),
     el(
       "div",
       { className: "fields" },

@@ -15,10 +15,15 @@ export class Composer {
   readonly #undo: HTMLButtonElement;
   readonly #again: HTMLButtonElement;
   readonly #actions: ComposerActions;
+  readonly #form: HTMLElement;
+  /** Ends what listens outside of it. */
+  readonly #over = new AbortController();
   #is_running = false;
 
   constructor(form: HTMLElement, actions: ComposerActions) {
     this.#actions = actions;
+    this.#form = form;
+    const { signal } = this.#over;
     this.#text = el("textarea", {
       id: "message",
       rows: 1,
@@ -32,10 +37,14 @@ export class Composer {
     this.#undo = button("Undo", () => actions.undo());
     this.#again = button("Regenerate", () => actions.regenerate());
     form.append(el("div", {}, this.#text, this.#undo, this.#again, this.#send, this.#stop));
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.#submit();
-    });
+    form.addEventListener(
+      "submit",
+      (event) => {
+        event.preventDefault();
+        this.#submit();
+      },
+      { signal },
+    );
     this.#text.addEventListener("input", () => this.#grow());
     this.#text.addEventListener("keydown", (event) => {
       // Enter chooses among candidates while an input method is at work.
@@ -43,9 +52,10 @@ export class Composer {
       event.preventDefault();
       this.#submit();
     });
-    document.addEventListener("keydown", (event) => {
+    const onKey = (event: KeyboardEvent) => {
       if (event.key === "Escape" && this.#is_running) actions.stop();
-    });
+    };
+    document.addEventListener("keydown", onKey, { signal });
     this.update({ is_running: false, n_turns: 0, is_ready: false });
   }
 
@@ -66,6 +76,12 @@ export class Composer {
     this.#undo.disabled = is_running || n_turns === 0;
     this.#again.disabled = is_running || n_turns === 0 || !is_ready;
     if (had_focus) (is_running ? this.#stop : this.#text).focus();
+  }
+
+  /** Takes it off the page. */
+  dispose(): void {
+    this.#over.abort();
+    this.#form.replaceChildren();
   }
 
   /** Puts a text there to be written on. */

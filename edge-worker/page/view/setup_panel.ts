@@ -12,7 +12,8 @@ export function setupPanel(
 ): HTMLElement {
   return el(
     "details",
-    { className: "panel", open: true },
+    // On a phone the conversation comes first.
+    { className: "panel", open: innerWidth > 1080 },
     el("summary", {}, "Persona and sampling"),
     el(
       "div",
