@@ -27,6 +27,7 @@ const scope = globalThis as unknown as {
 const PREFIX = "capstan-page ";
 const name = `${PREFIX}${KEPT.version}`;
 const root = new URL(scope.registration.scope);
+const model = new URL("models/", root).href;
 /** The kept files' addresses: the page may lie below the root of its server. */
 const kept = new Set(KEPT.paths.map((path) => new URL(path.slice(1), root).href));
 
@@ -42,7 +43,8 @@ scope.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
   const address = `${url.origin}${url.pathname}`;
-  if (request.method === "GET" && kept.has(address)) event.respondWith(answer(request, address));
+  const is_ours = kept.has(address) || address.startsWith(model);
+  if (request.method === "GET" && is_ours) event.respondWith(answer(request, address));
 });
 
 async function keepAll(): Promise<void> {
@@ -64,6 +66,8 @@ async function answer(request: Request, address: string): Promise<Response> {
   } catch (error) {
     const cache = await caches.open(name);
     const found = await cache.match(address);
+    // A model's files that were not kept are files that it has not.
+    if (found === undefined && !kept.has(address)) return new Response(null, { status: 404 });
     if (found === undefined) throw error;
     return await partOf(found, request.headers.get("range"));
   }

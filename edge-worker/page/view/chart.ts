@@ -64,7 +64,11 @@ export function chartMarkup({ series, bounds, width, height, linkOf }: Chart): M
       ),
     ),
     ...turnTicks(n_turns).map((turn) =>
-      markup("text", { class: "turn", x: x(turn), y: height - 8, "text-anchor": "middle" }, String(turn + 1)),
+      markup(
+        "text",
+        { class: "turn-number", x: x(turn), y: height - 8, "text-anchor": "middle" },
+        String(turn + 1),
+      ),
     ),
     ...floorLine(bounds, y, MARGIN.left, right),
     ...series.map((one) => lineOf(one, x, y)),
