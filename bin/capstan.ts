@@ -6,6 +6,7 @@ export const VERBS: Verbs = {
   ...SDK_VERBS,
   serve: async () => (await import("../edge-worker/cli/serve.ts")).addServe,
   policy: async () => (await import("../edge-worker/cli/policy.ts")).addPolicy,
+  page: async () => (await import("../edge-worker/cli/page.ts")).addPage,
   conformance: async () => (await import("../conformance/check/cli.ts")).addConformance,
   bench: async () => (await import("../bench/cli.ts")).addBench,
 };

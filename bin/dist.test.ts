@@ -46,6 +46,35 @@ function loadedWith(entry: string): { files: string[]; packages: string[] } {
   return { files: [...files].sort(), packages: [...packages].sort() };
 }
 
+describe("dist/page", () => {
+  const folder = join(root, "dist", "page");
+  const page = (name: string) => readFileSync(join(folder, name), "utf8");
+  const scripts = () => readdirSync(folder).filter((name) => name.endsWith(".js"));
+  /** The scripts that one leads to before it runs. */
+  const with_it = (name: string, found = new Set<string>()): Set<string> => {
+    if (found.has(name)) return found;
+    found.add(name);
+    for (const [, to] of page(name).matchAll(/(?:\bfrom|\bimport)"\.\/([^"]+)"/g)) with_it(to!, found);
+    return found;
+  };
+
+  it("loads less than 60 kB packed before a model runs in it, and of that nothing but its own files", () => {
+    const first = ["index.html", "style.css", "icon.svg", ...with_it("page.js")];
+    expect(first).not.toContain("local.js");
+    const packed = first.map((name) => gzipSync(page(name), { level: 9 }).length);
+    expect(packed.reduce((sum, bytes) => sum + bytes, 0)).toBeLessThan(60_000);
+    expect(page("index.html")).not.toMatch(/https?:|<script>|style="/);
+  });
+
+  it("is whole: no script asks for a package, and every file of its list is there", () => {
+    for (const name of scripts()) expect(page(name)).not.toMatch(/(?:\bfrom|\bimport)\(?["'`](?!\.)[\w@]/);
+    const files = JSON.parse(page("files.json")) as Record<string, string>;
+    expect(Object.keys(files)).toContain("/");
+    for (const file of Object.values(files)) expect(existsSync(join(root, file)), file).toBe(true);
+    for (const name of scripts()) expect(Object.values(files)).toContain(`dist/page/${name}`);
+  });
+});
+
 describe("dist/js", () => {
   it.each(subpaths)("$name exports what its source does", async ({ name, built }) => {
     const source = (await import(pathToFileURL(join(root, SOURCES[name]!)).href)) as object;
@@ -80,6 +109,13 @@ describe("dist/js", () => {
     expect(loadedWith("case_worker.js").packages).toEqual(binaries);
     const config = readFileSync(join(root, "dist", "workerd.capnp"), "utf8");
     for (const name of loadedWith("case_worker.js").files) expect(config).toContain(`embed "js/${name}"`);
+  });
+
+  it("a worker's entry has nothing of the page", () => {
+    const { files, packages } = loadedWith("edge_app_workerd.js");
+    const text = files.map((name) => readFileSync(join(js, name), "utf8")).join("");
+    expect(text).not.toMatch(/<!doctype|getElementById|createElementNS/);
+    expect(packages).not.toContain("node:fs");
   });
 
   it("names its binaries as bundlers look for them, and where they are", () => {

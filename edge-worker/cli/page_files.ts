@@ -1,4 +1,5 @@
-import { packageFile, readFile, readText } from "../../sdk/platform/index.ts";
+import { CapstanError } from "../../models/index.ts";
+import { packageFile, readFile, readText, resolvePath, writeFileAtomic } from "../../sdk/platform/index.ts";
 import type { FindPageFile } from "../routes/page.ts";
 
 /** Types of the page's files, by the ending of their names. */
@@ -17,10 +18,7 @@ const TYPES: Readonly<Record<string, string>> = {
 export function pageFiles(): FindPageFile {
   let files: Promise<Record<string, string>> | undefined;
   return async (path) => {
-    files ??= readText(packageFile("dist/page/files.json")).then(
-      (text) => JSON.parse(text) as Record<string, string>,
-      () => ({}),
-    );
+    files ??= builtFiles().catch(() => ({}));
     const known = await files;
     if (!Object.hasOwn(known, path)) return null;
     const name = known[path]!;
@@ -28,4 +26,33 @@ export function pageFiles(): FindPageFile {
     const bytes = (await readFile(packageFile(name))) as Uint8Array<ArrayBuffer>;
     return { bytes, type: TYPES[ending] ?? "application/octet-stream" };
   };
+}
+
+/** The page's files in the package by their path on a server. */
+async function builtFiles(): Promise<Record<string, string>> {
+  return JSON.parse(await readText(packageFile("dist/page/files.json"))) as Record<string, string>;
+}
+
+/**
+ * Writes the page as a folder for any static server: there it runs its model itself.
+ *
+ * @returns the files' paths in the folder
+ * @throws CapstanError `not_found` where it has not been built; `bad_file`
+ */
+export async function writePage(folder: string): Promise<string[]> {
+  const files = await builtFiles().catch((cause: unknown) => {
+    const parts = {
+      action: "write the page",
+      need: "it to be built",
+      found: "no dist/page",
+      fix: "npm run build",
+    };
+    throw new CapstanError("not_found", parts, { cause });
+  });
+  const paths = Object.entries(files).map(
+    ([path, name]) => [path === "/" ? "index.html" : path.slice(1), name] as const,
+  );
+  for (const [path, name] of paths)
+    await writeFileAtomic(resolvePath(folder, path), await readFile(packageFile(name)));
+  return paths.map(([path]) => path);
 }

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { cap, checkFits, load, readAxis } from "../../sdk/index.ts";
 import { sha256 } from "../../sdk/platform/index.ts";
 import { Caps } from "../../sdk/science/index.ts";
 import { deno_path } from "../../testing/parts.ts";
@@ -12,7 +13,7 @@ import { eventsOf, user } from "../fixtures/client.ts";
 import { axis, CAPPED, files, model, strong } from "../fixtures/tiny.ts";
 import type { LogEntry } from "../log.ts";
 
-/** `capstan serve` and `capstan policy` as processes, in Node and in Deno. */
+/** `capstan serve`, `capstan policy` and `capstan page` as processes, in Node and in Deno. */
 
 const scratch = mkdtempSync(join(tmpdir(), "capstan-serve-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -200,6 +201,56 @@ describe("hosts", () => {
     expect([await statusFor(origin, own), await statusFor(origin, foreign)]).toEqual([200, 403]);
     child.kill("SIGTERM");
     expect(await ended).toBe(143);
+  });
+});
+
+describe("without a policy", () => {
+  it("offers the axis and the caps that lie in the model's folder, and the page that shows them", async () => {
+    const { origin, child, ended } = await serve("node", ["--device", "wasm", "--port", "0"]);
+    const { data } = (await (await fetch(`${origin}/v1/models`)).json()) as { data: object[] };
+    expect(data).toMatchObject([
+      { capstan: { caps: ["p50"], default_cap: null, pinned: false, axis: { target_layer: 4 } } },
+    ]);
+    const body = { messages: user("Hi"), max_tokens: 2 };
+    expect((await post(origin, body)).headers.get("x-capstan-cap")).toBe("none");
+    const capped = await post(origin, { ...body, capstan: { cap: "p50" } });
+    expect([capped.status, capped.headers.get("x-capstan-cap")]).toEqual([200, "p50"]);
+    for (const path of [
+      "/",
+      "/page/page.js",
+      "/page/style.css",
+      "/pkg/capstan_core_bg.wasm",
+      "/service_worker.js",
+    ])
+      expect((await fetch(`${origin}${path}`)).status, path).toBe(200);
+    child.kill("SIGTERM");
+    expect(await ended).toBe(143);
+  });
+
+  it("the embedded model's cap is what `capstan cap` makes of its axis, and both are of that model", async () => {
+    const folder = join(root, "models", "capstan-tiny");
+    const axis = await readAxis(join(folder, "axis.safetensors"));
+    expect(cap(axis).toBytes()).toEqual(new Uint8Array(readFileSync(join(folder, "p50.cap.safetensors"))));
+    const model = await load("capstan-tiny", { device: "wasm" });
+    expect(checkFits(model, axis, "axis")).toEqual([]);
+    await model.dispose();
+  });
+});
+
+describe("capstan page", () => {
+  it("writes the page as a folder", () => {
+    const [program, ...first] = COMMANDS.node;
+    const { status, stdout } = spawnSync(program, [...first, "page", "site", "--json"], {
+      cwd: scratch,
+      encoding: "utf8",
+    });
+    expect(status).toBe(0);
+    const { files } = JSON.parse(stdout) as { files: string[] };
+    expect(files).toEqual(
+      expect.arrayContaining(["index.html", "page/page.js", "models/capstan-tiny/config.json"]),
+    );
+    for (const name of files)
+      expect(readFileSync(join(scratch, "site", name)).length, name).toBeGreaterThan(0);
   });
 });
 

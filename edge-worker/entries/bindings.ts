@@ -1,5 +1,6 @@
 import { CapstanError } from "../../models/index.ts";
 import type { FileSource } from "../../sdk/types.ts";
+import type { FindPageFile } from "../routes/page.ts";
 
 /** Model files in what a worker is bound to: an R2 bucket, or static assets. Read by ranges, so that no file is held whole. */
 
@@ -47,6 +48,16 @@ export function assetFiles(assets: Fetcher, folder: string): FileSource {
       const bytes = new Uint8Array(await response.arrayBuffer());
       return checked(response.status === 206 ? bytes : bytes.subarray(start, end), name, start, end);
     },
+  };
+}
+
+/** The page's files in static assets; the types are the ones that these come with. */
+export function assetPage(assets: Fetcher): FindPageFile {
+  return async (path) => {
+    const response = await assets.fetch(`https://assets.local${path}`);
+    if (!response.ok) return null;
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    return { bytes, type: response.headers.get("content-type") ?? "application/octet-stream" };
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import { dirname, env, resolvePath, write } from "../../sdk/platform/index.ts";
 import { createApp } from "../app.ts";
+import { pageFiles } from "../cli/page_files.ts";
 import { policyOfModel, readPolicyFile } from "../cli/policy_file.ts";
 import type { App } from "../routes/context.ts";
 import { fileFinder } from "../service/served_model.ts";
@@ -17,6 +18,7 @@ async function appOf(): Promise<App> {
         ? await policyOfModel({ model: env("CAPSTAN_MODEL") ?? "capstan-tiny" })
         : await readPolicyFile(file),
     files: fileFinder((path) => resolvePath(folder, path)),
+    page: pageFiles(),
     log: (entry) => void write("stderr", `${JSON.stringify(entry)}\n`).catch(() => {}),
   });
 }

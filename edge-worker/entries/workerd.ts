@@ -9,7 +9,7 @@ import { createApp } from "../app.ts";
 import type { PolicyInput } from "../policy/policy.ts";
 import type { App } from "../routes/context.ts";
 import { fileFinder } from "../service/served_model.ts";
-import { assetFiles, type Bucket, bucketFiles, type Fetcher } from "./bindings.ts";
+import { assetFiles, assetPage, type Bucket, bucketFiles, type Fetcher } from "./bindings.ts";
 
 /** What the worker is bound to. */
 export interface WorkerEnv {
@@ -21,6 +21,8 @@ export interface WorkerEnv {
   API_KEY?: string;
   MODELS?: Bucket;
   ASSETS?: Fetcher;
+  /** The page's files, as `capstan page` writes them. Without it there is no page. */
+  PAGE?: Fetcher;
 }
 
 /** A worker's entry. */
@@ -68,6 +70,7 @@ async function appOf(env: WorkerEnv): Promise<App> {
     policy,
     models,
     files: (name) => findFile(env, name),
+    ...(env.PAGE === undefined ? {} : { page: assetPage(env.PAGE) }),
     log: (entry) => console.log(JSON.stringify(entry)),
   });
 }

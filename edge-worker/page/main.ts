@@ -14,7 +14,10 @@ async function useServer(): Promise<void> {
     const models = await backend.models();
     await show(backend, models, models[0]!);
   } catch (error) {
-    if (error instanceof BackendError && error.status === 401) askForKey(backend);
+    const status = error instanceof BackendError ? error.status : null;
+    if (status === 401) askForKey(backend);
+    // A static server has the page's files and no API.
+    else if (status === 404) location.replace(`?local${location.hash}`);
     else
       page.notice(
         el("h2", {}, "The server cannot be asked"),

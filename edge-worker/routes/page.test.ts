@@ -1,6 +1,7 @@
 import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { createApp } from "../app.ts";
+import { assetPage } from "../entries/bindings.ts";
 import type { ErrorBody } from "../errors.ts";
 import { model } from "../fixtures/tiny.ts";
 import type { FindPageFile } from "./page.ts";
@@ -80,6 +81,21 @@ describe("the page's files", () => {
     expect((await app.request("/", { method: "POST" })).status).toBe(404);
     const head = await app.request("/w.bin", { method: "HEAD" });
     expect([head.status, await head.text()]).toEqual([200, ""]);
+  });
+
+  it("come from a worker's assets as well", async () => {
+    const bound = createApp({
+      models: { tiny: model },
+      page: assetPage({
+        fetch: async (url) =>
+          url === "https://assets.local/"
+            ? new Response(html, { headers: { "content-type": "text/html" } })
+            : new Response(null, { status: 404 }),
+      }),
+    });
+    const response = await bound.request("/");
+    expect([response.status, response.headers.get("content-type")]).toEqual([200, "text/html"]);
+    expect((await bound.request("/none")).status).toBe(404);
   });
 
   it("are none where an app is given none", async () => {
