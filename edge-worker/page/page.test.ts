@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Download, type Page } from "playwright-core";
@@ -273,6 +273,30 @@ describe.skipIf(lacks("chromium"))("the page", () => {
     expect(asked).toEqual([]);
   });
 
+  it("needs no API: from a static server, below its root, it opens with its model in it, offline too", async () => {
+    const find = pageFiles();
+    const fixed = await serveOnNode(
+      async (request) => {
+        const [, path] = /^\/chat(\/.*)$/.exec(new URL(request.url).pathname) ?? [];
+        const file = path === undefined ? null : await find(path);
+        if (file === null) return new Response("none", { status: 404 });
+        return new Response(file.bytes, { headers: { "content-type": file.type } });
+      },
+      { host: "127.0.0.1", port: 0 },
+    );
+    const page = await openAt(`${fixed.origin}/chat/`);
+    await ready(page);
+    expect(new URL(page.url()).search).toBe("?local");
+    await page.evaluate("navigator.serviceWorker.ready");
+    await context.setOffline(true);
+    await page.reload();
+    await ready(page);
+    await send(page, "Who are you?");
+    expect(await page.locator(".reply .text").first().innerText()).not.toBe("");
+    await page.close();
+    await fixed.close(closed());
+  });
+
   it("takes a folder of the visitor's, keeps a copy, and opens that offline", async () => {
     const page = await openLocal();
     await page.getByRole("button", { name: "Models…" }).click();
@@ -294,6 +318,46 @@ describe.skipIf(lacks("chromium"))("the page", () => {
     await page.getByRole("button", { name: "Models…" }).click();
     await page.getByRole("button", { name: "Remove capstan-tiny" }).click();
     await expect.poll(() => page.getByRole("button", { name: "Remove capstan-tiny" }).count()).toBe(0);
+  });
+
+  it("fetches a hub model with ?local=owner/model, keeps it, and opens the copy without the hub", async () => {
+    await context.close();
+    // Requests of a page under a service worker are not the test's to answer.
+    context = await browser.newContext({ serviceWorkers: "block" });
+    const fetched: string[] = [];
+    await context.route("https://huggingface.co/**", async (route) => {
+      const { pathname } = new URL(route.request().url());
+      const [, name = ""] = /^\/acme\/tiny\/resolve\/main\/(.+)$/.exec(pathname) ?? [];
+      const path = join(root, "models", "capstan-tiny", name);
+      const headers = { "access-control-allow-origin": "*", "access-control-expose-headers": "*" };
+      if (name === "" || !existsSync(path)) return await route.fulfill({ status: 404, headers });
+      fetched.push(name);
+      const bytes = readFileSync(path);
+      const [, from, to] = /bytes=(\d+)-(\d+)/.exec(route.request().headers().range ?? "") ?? [];
+      const [start, end] = [Number(from ?? 0), Math.min(Number(to ?? bytes.length - 1), bytes.length - 1)];
+      const content_range = `bytes ${start}-${end}/${bytes.length}`;
+      await route.fulfill({
+        status: 206,
+        headers: { ...headers, "content-range": content_range },
+        body: bytes.subarray(start, end + 1),
+      });
+    });
+    const page = await openAt(`${server.origin}/?local=acme/tiny`);
+    await ready(page);
+    expect(await page.locator("#where").innerText()).toContain("acme/tiny");
+    expect(fetched).toContain("model.safetensors");
+    await send(page, "Who are you?");
+    const texts = await page.locator(".reply .text").allInnerTexts();
+    await context.unroute("https://huggingface.co/**");
+    await context.route("https://huggingface.co/**", (route) => route.abort());
+    await page.goto(`${server.origin}/?local`);
+    await ready(page);
+    await page.getByRole("button", { name: "Models…" }).click();
+    await page.getByRole("button", { name: "acme/tiny", exact: true }).click();
+    await page.getByText("acme/tiny").waitFor();
+    await ready(page);
+    await send(page, "Who are you?");
+    expect(await page.locator(".reply .text").allInnerTexts()).toEqual(texts);
   });
 
   it("says what is wrong with a model that does not load, and goes on with another", async () => {

@@ -156,7 +156,7 @@ section{padding:10px 14px;border:1px solid var(--line);border-radius:10px;backgr
 li:target{outline:3px solid var(--column-1);outline-offset:6px;border-radius:8px}
 .chart{width:100%;height:auto;font:11px system-ui,sans-serif}.chart text{fill:var(--soft)}.chart .tick line{stroke:var(--line)}
 .chart .band{fill:var(--band);fill-opacity:.2}.chart .band.wide{fill-opacity:.12}.chart .median{stroke:var(--band)}
-.chart .floor{stroke:var(--floor);stroke-width:1.5;stroke-dasharray:6 4}.chart .floor-label{fill:var(--floor)}
+.chart .floor{stroke:var(--floor);stroke-width:1.5;stroke-dasharray:6 4}.chart .assistant{stroke:var(--soft);stroke-dasharray:1 4;stroke-width:1.5}.chart .floor-label{fill:var(--floor)}
 .chart .line{stroke-width:2.5}.chart .line.column-0{stroke:var(--column-0)}.chart .line.column-1{stroke:var(--column-1)}
 .chart .target{fill:transparent}.chart .column-0 .mark{fill:var(--column-0)}.chart .column-1 .mark{fill:var(--column-1)}
 `;

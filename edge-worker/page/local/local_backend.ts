@@ -149,7 +149,8 @@ export class LocalBackend implements ChatBackend {
 /** Finds a model's files. */
 async function filesOf(source: LocalSource): Promise<{ name: string; files: FileSource }> {
   if (source.kind === "embedded") {
-    const { id, files } = await resolveSource("capstan-tiny");
+    // Beside the page, wherever on its server that is.
+    const { id, files } = await resolveSource("./models/capstan-tiny");
     return { name: id, files };
   }
   const kept = await KeptModels.open();

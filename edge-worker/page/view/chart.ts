@@ -70,6 +70,7 @@ export function chartMarkup({ series, bounds, width, height, linkOf }: Chart): M
         String(turn + 1),
       ),
     ),
+    ...assistantLine(bounds, y, MARGIN.left, right),
     ...floorLine(bounds, y, MARGIN.left, right),
     ...series.map((one) => lineOf(one, x, y)),
     ...series.flatMap((one) => one.points.map((point) => pointOf(one, point, x, y, linkOf))),
@@ -113,6 +114,19 @@ function band({ percentiles }: Bounds, y: (value: number) => number, left: numbe
     rect(p5, p95, "band wide"),
     rect(p25, p75, "band"),
     markup("line", { class: "median", x1: left, x2: right, y1: y(p50), y2: y(p50) }),
+  ];
+}
+
+function assistantLine(
+  { assistant }: Bounds,
+  y: (value: number) => number,
+  left: number,
+  right: number,
+): Markup[] {
+  if (assistant === null) return [];
+  return [
+    markup("line", { class: "assistant", x1: left, x2: right, y1: y(assistant), y2: y(assistant) }),
+    markup("text", { x: left + 4, y: y(assistant) - 4 }, "the mean Assistant"),
   ];
 }
 
