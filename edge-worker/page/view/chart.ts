@@ -124,10 +124,7 @@ function assistantLine(
   right: number,
 ): Markup[] {
   if (assistant === null) return [];
-  return [
-    markup("line", { class: "assistant", x1: left, x2: right, y1: y(assistant), y2: y(assistant) }),
-    markup("text", { x: left + 4, y: y(assistant) - 4 }, "the mean Assistant"),
-  ];
+  return [markup("line", { class: "assistant", x1: left, x2: right, y1: y(assistant), y2: y(assistant) })];
 }
 
 function floorLine({ floor }: Bounds, y: (value: number) => number, left: number, right: number): Markup[] {

@@ -27,7 +27,7 @@ export class Composer {
     this.#text = el("textarea", {
       id: "message",
       rows: 1,
-      placeholder: "Say something to both",
+      placeholder: "Say something",
       attrs: { "aria-label": "Message", "aria-keyshortcuts": "Enter" },
     });
     const button = (text: string, click: () => void) => el("button", { type: "button", on: { click } }, text);

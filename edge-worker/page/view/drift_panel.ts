@@ -90,6 +90,7 @@ export class DriftPanel {
     const items = [
       ...series.map(({ name, column }) => el("li", {}, dot(`column-${column}`), name)),
       ...(bounds.floor === null ? [] : [el("li", {}, dot("floor"), "the cap's floor")]),
+      ...(bounds.assistant === null ? [] : [el("li", {}, dot("assistant"), "the mean Assistant")]),
       ...(bounds.percentiles === null ? [] : [el("li", {}, dot("band"), "p25 to p75, p5 to p95")]),
     ];
     this.#legend.replaceChildren(...items);
