@@ -23,8 +23,7 @@ export function pageFiles(): FindPageFile {
     if (!Object.hasOwn(known, path)) return null;
     const name = known[path]!;
     const ending = name.slice(name.lastIndexOf(".") + 1);
-    const bytes = (await readFile(packageFile(name))) as Uint8Array<ArrayBuffer>;
-    return { bytes, type: TYPES[ending] ?? "application/octet-stream" };
+    return { bytes: await readFile(packageFile(name)), type: TYPES[ending] ?? "application/octet-stream" };
   };
 }
 

@@ -7,7 +7,7 @@ import { model } from "../fixtures/tiny.ts";
 import type { FindPageFile } from "./page.ts";
 
 const text = new TextEncoder();
-const html = Uint8Array.from(text.encode(`<!doctype html>${"page ".repeat(100)}`));
+const html = text.encode(`<!doctype html>${"page ".repeat(100)}`);
 const weights = Uint8Array.from({ length: 1000 }, (_, i) => i % 251);
 const asked: string[] = [];
 const page: FindPageFile = async (path) => {
@@ -89,7 +89,7 @@ describe("the page's files", () => {
       page: assetPage({
         fetch: async (url) =>
           url === "https://assets.local/"
-            ? new Response(html, { headers: { "content-type": "text/html" } })
+            ? new Response(Uint8Array.from(html), { headers: { "content-type": "text/html" } })
             : new Response(null, { status: 404 }),
       }),
     });

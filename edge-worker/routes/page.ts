@@ -4,7 +4,7 @@ import type { App, Env } from "./context.ts";
 
 /** A static file of the page. */
 export interface PageFile {
-  bytes: Uint8Array<ArrayBuffer>;
+  bytes: Uint8Array;
   /** `text/html; charset=utf-8` */
   type: string;
 }
@@ -14,6 +14,7 @@ export type FindPageFile = (path: string) => Promise<PageFile | null>;
 
 /** A file as it is sent. */
 interface ReadyFile extends PageFile {
+  bytes: Uint8Array<ArrayBuffer>;
   etag: string;
   packed: Uint8Array<ArrayBuffer> | null;
 }
@@ -57,9 +58,10 @@ export function addPage(app: App, find: FindPageFile): void {
   }
 }
 
-async function prepare(file: PageFile): Promise<ReadyFile> {
-  const etag = `"${(await sha256(file.bytes)).slice(0, 32)}"`;
-  return { ...file, etag, packed: PACKED.test(file.type) ? await gzip(file.bytes) : null };
+async function prepare({ bytes: given, type }: PageFile): Promise<ReadyFile> {
+  const bytes = Uint8Array.from(given);
+  const etag = `"${(await sha256(bytes)).slice(0, 32)}"`;
+  return { bytes, type, etag, packed: PACKED.test(type) ? await gzip(bytes) : null };
 }
 
 async function gzip(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {

@@ -58,7 +58,7 @@ describe.skipIf(lacks("chromium"))("the page with its model in it", () => {
         const [, path] = /^\/chat(\/.*)$/.exec(new URL(request.url).pathname) ?? [];
         const file = path === undefined ? null : await find(path);
         if (file === null) return new Response("none", { status: 404 });
-        return new Response(file.bytes, { headers: { "content-type": file.type } });
+        return new Response(Uint8Array.from(file.bytes), { headers: { "content-type": file.type } });
       },
       { host: "127.0.0.1", port: 0 },
     );
