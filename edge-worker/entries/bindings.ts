@@ -52,9 +52,10 @@ export function assetFiles(assets: Fetcher, folder: string): FileSource {
 }
 
 /** The page's files in static assets; the types are the ones that these come with. */
-export function assetPage(assets: Fetcher): FindPageFile {
+export function assetPage(assets: Fetcher, folder: string): FindPageFile {
+  const root = folder === "" ? "" : `/${folder}`;
   return async (path) => {
-    const response = await assets.fetch(`https://assets.local${path}`);
+    const response = await assets.fetch(`https://assets.local${root}${path}`);
     if (!response.ok) return null;
     const bytes = new Uint8Array(await response.arrayBuffer());
     return { bytes, type: response.headers.get("content-type") ?? "application/octet-stream" };

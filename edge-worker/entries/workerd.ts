@@ -8,6 +8,7 @@ import type { FileSource, Model } from "../../sdk/types.ts";
 import { createApp } from "../app.ts";
 import type { PolicyInput } from "../policy/policy.ts";
 import type { App } from "../routes/context.ts";
+import type { FindPageFile } from "../routes/page.ts";
 import { fileFinder } from "../service/served_model.ts";
 import { assetFiles, assetPage, type Bucket, bucketFiles, type Fetcher } from "./bindings.ts";
 
@@ -21,8 +22,8 @@ export interface WorkerEnv {
   API_KEY?: string;
   MODELS?: Bucket;
   ASSETS?: Fetcher;
-  /** The page's files, as `capstan page` writes them. Without it there is no page. */
-  PAGE?: Fetcher;
+  /** Where the page lies that `capstan page` wrote: `assets:folder`. Without it there is no page. */
+  PAGE?: string;
 }
 
 /** A worker's entry. */
@@ -70,7 +71,7 @@ async function appOf(env: WorkerEnv): Promise<App> {
     policy,
     models,
     files: (name) => findFile(env, name),
-    ...(env.PAGE === undefined ? {} : { page: assetPage(env.PAGE) }),
+    ...(env.PAGE === undefined ? {} : { page: boundPage(env, env.PAGE) }),
     log: (entry) => console.log(JSON.stringify(entry)),
   });
 }
@@ -99,6 +100,14 @@ function boundFiles({ MODELS, ASSETS }: WorkerEnv, source: string): FileSource |
     need: `the binding ${binding}`,
     found: "none",
   });
+}
+
+function boundPage({ ASSETS }: WorkerEnv, source: string): FindPageFile {
+  const [, folder] = /^assets:\/*(.*?)\/*$/.exec(source) ?? [];
+  if (folder !== undefined && ASSETS !== undefined) return assetPage(ASSETS, folder);
+  const need = "PAGE as assets:FOLDER, and the binding ASSETS";
+  const found = ASSETS === undefined ? "no such binding" : source;
+  throw new CapstanError("bad_request", { action: "serve the page", need, found });
 }
 
 const fetchFile = fileFinder((path) => {

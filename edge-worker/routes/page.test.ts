@@ -86,12 +86,15 @@ describe("the page's files", () => {
   it("come from a worker's assets as well", async () => {
     const bound = createApp({
       models: { tiny: model },
-      page: assetPage({
-        fetch: async (url) =>
-          url === "https://assets.local/"
-            ? new Response(Uint8Array.from(html), { headers: { "content-type": "text/html" } })
-            : new Response(null, { status: 404 }),
-      }),
+      page: assetPage(
+        {
+          fetch: async (url) =>
+            url === "https://assets.local/site/"
+              ? new Response(Uint8Array.from(html), { headers: { "content-type": "text/html" } })
+              : new Response(null, { status: 404 }),
+        },
+        "site",
+      ),
     });
     const response = await bound.request("/");
     expect([response.status, response.headers.get("content-type")]).toEqual([200, "text/html"]);

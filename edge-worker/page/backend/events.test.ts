@@ -27,7 +27,7 @@ async function eventsOf(body: ReadableStream<Uint8Array>): Promise<string[]> {
 
 describe("events of a stream", () => {
   it("are the same however the body is cut, in the middle of a character and of a line's end", async () => {
-    const text = 'data: {"text":"naïve 😀"}\r\n\r\ndata: two\rdata: lines\r\rdata: [DONE]\n\n';
+    const text = 'data: {"text":"naïve 😀"}\r\n\r\ndata: two\r\ndata: lines\r\rdata: [DONE]\n\n';
     const all = ['{"text":"naïve 😀"}', "two\nlines", "[DONE]"];
     expect(await eventsOf(bodyOf(text))).toEqual(all);
     await fc.assert(

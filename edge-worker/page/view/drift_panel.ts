@@ -18,6 +18,7 @@ export class DriftPanel {
   readonly #chart: HTMLElement;
   readonly #legend: HTMLElement;
   readonly #note: HTMLElement;
+  readonly #sides: HTMLElement;
 
   constructor(side: Side, actions: DriftActions) {
     this.#chart = el("div", { className: "chart-box" });
@@ -36,21 +37,17 @@ export class DriftPanel {
         }),
         text,
       );
+    this.#sides = el(
+      "fieldset",
+      { className: "segments" },
+      el("legend", { className: "visually-hidden" }, "Projections before or after the cap"),
+      choice("before", "before cap"),
+      choice("after", "after cap"),
+    );
     this.element = el(
       "section",
       { className: "panel", attrs: { "aria-labelledby": "drift-title" } },
-      el(
-        "div",
-        { className: "panel-head" },
-        el("h2", { id: "drift-title" }, "Drift"),
-        el(
-          "fieldset",
-          { className: "segments" },
-          el("legend", { className: "visually-hidden" }, "Projections before or after the cap"),
-          choice("before", "before cap"),
-          choice("after", "after cap"),
-        ),
-      ),
+      el("div", { className: "panel-head" }, el("h2", { id: "drift-title" }, "Drift"), this.#sides),
       this.#chart,
       this.#legend,
       this.#note,
@@ -77,6 +74,14 @@ export class DriftPanel {
 
   update(conversation: Conversation, bounds: Bounds, side: Side): void {
     const series = seriesOf(conversation, side);
+    const { layer } = conversation.settings;
+    const has_readings = layer !== null || series.some(({ points }) => points.length > 0);
+    for (const part of [this.#chart, this.#legend, this.#sides]) part.hidden = !has_readings;
+    this.#note.textContent =
+      layer === null
+        ? "This model has no axis: nothing is projected."
+        : `Mean projection of each reply on the Assistant axis at layer ${layer}; up is Assistant.`;
+    if (!has_readings) return;
     const focused = this.#chart.contains(document.activeElement) ? document.activeElement : null;
     const at = focused && [focused.getAttribute("data-turn"), focused.getAttribute("data-column")];
     const width = Math.max(300, Math.round(this.#chart.clientWidth || 350));
@@ -94,10 +99,5 @@ export class DriftPanel {
       ...(bounds.percentiles === null ? [] : [el("li", {}, dot("band"), "p25 to p75, p5 to p95")]),
     ];
     this.#legend.replaceChildren(...items);
-    const { layer } = conversation.settings;
-    this.#note.textContent =
-      layer === null
-        ? "This model has no axis: nothing is projected."
-        : `Mean projection of each reply on the Assistant axis at layer ${layer}; up is Assistant.`;
   }
 }

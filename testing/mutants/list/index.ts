@@ -6,6 +6,7 @@ import { GPU_KERNELS } from "./gpu_kernels.ts";
 import { INFERENCE } from "./inference.ts";
 import { MODELS } from "./models.ts";
 import { OUTSIDE } from "./outside.ts";
+import { PAGE } from "./page.ts";
 import { SCIENCE } from "./science.ts";
 import { SDK } from "./sdk.ts";
 
@@ -20,4 +21,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...SCIENCE,
   ...EDGE,
   ...OUTSIDE,
+  ...PAGE,
 ];
