@@ -44,9 +44,10 @@ const policyOf = (connect: string) =>
 /** `GET /` and the files it loads. */
 export function addPage(app: App, find: FindPageFile): void {
   const files = new Map<string, Promise<ReadyFile | null>>();
-  app.get("*", async (c, next) => {
-    const { path } = c.req;
-    if (path.startsWith("/v1/")) return await next();
+  // Not a route of its own: what the page has no file for is no URL, whatever its method.
+  app.use("*", async (c, next) => {
+    const { path, method } = c.req;
+    if (path.startsWith("/v1/") || (method !== "GET" && method !== "HEAD")) return await next();
     // Only names that there are stay in the table.
     const file = await (files.get(path) ?? find(path).then((found) => found && keep(path, found)));
     return file === null ? await next() : send(c, file);

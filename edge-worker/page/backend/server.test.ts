@@ -7,7 +7,7 @@ import { readingOf, ServerBackend } from "./server.ts";
 
 const served = (policy: object = {}) => {
   const app = createApp({
-    models: { tiny: model },
+    models: { tiny: async () => model },
     policy: { models: { tiny: { ...CAPPED, ...policy } } },
     files,
   });
