@@ -185,6 +185,7 @@ async function bundlePage() {
 function pageUnit(id) {
   const name = nameOf(id);
   if (name.startsWith("gpu/")) return "gpu";
+  if (["models/certain.ts", "models/errors.ts"].includes(name)) return "view";
   return name.startsWith("edge-worker/page/") && !name.startsWith("edge-worker/page/local/")
     ? "view"
     : "local";

@@ -1,3 +1,4 @@
+import { itemAt } from "../../models/certain.ts";
 import { BackendError, type ModelCard } from "./backend/backend.ts";
 import { ServerBackend } from "./backend/server.ts";
 import { el } from "./view/dom.ts";
@@ -12,7 +13,7 @@ async function useServer(): Promise<void> {
   backend.key = sessionKey.get();
   try {
     const models = await backend.models();
-    await show(backend, models, models[0]!);
+    await show(backend, models, itemAt(models, 0));
   } catch (error) {
     const status = error instanceof BackendError ? error.status : null;
     if (status === 401) askForKey(backend);
@@ -37,7 +38,7 @@ async function show(backend: ServerBackend, models: readonly ModelCard[], model:
             attrs: { "aria-label": "Model" },
             on: {
               change: (event) =>
-                void show(backend, models, models[(event.target as HTMLSelectElement).selectedIndex]!),
+                void show(backend, models, itemAt(models, (event.target as HTMLSelectElement).selectedIndex)),
             },
           },
           ...models.map((one) => el("option", { selected: one === model }, one.name)),

@@ -1,3 +1,4 @@
+import { itemAt, lastOf, present } from "../../../models/certain.ts";
 import type { AxisCard } from "../../policy/axis_card.ts";
 import {
   BackendError,
@@ -110,7 +111,7 @@ interface CapEntry {
 }
 
 function capCard({ id, layers, percentile, floors }: CapEntry): CapCard {
-  return { name: id, layers: { start: layers[0]!, end: layers.at(-1)! + 1 }, percentile, floors };
+  return { name: id, layers: { start: itemAt(layers, 0), end: lastOf(layers) + 1 }, percentile, floors };
 }
 
 function bodyOf({ model, messages, condition, layer, sampling }: ReplyRequest): object {
@@ -149,7 +150,7 @@ async function* replyEvents(
   is_capped: boolean,
 ): AsyncGenerator<ReplyEvent, void, undefined> {
   let has_ended = false;
-  for await (const data of readEvents(response.body!)) {
+  for await (const data of readEvents(present(response.body, "the body"))) {
     if (data === "[DONE]") break;
     const chunk = JSON.parse(data) as Chunk;
     if (chunk.error !== undefined) throw new BackendError(chunk.error.message);

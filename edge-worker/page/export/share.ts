@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { Conversation } from "../state/conversation.ts";
 import { meanOf } from "../state/conversation.ts";
 import { type ReplySnapshot, readSnapshot, type Snapshot, snapshotOf } from "./snapshot.ts";
@@ -44,7 +45,7 @@ function rounded(snapshot: Snapshot): Snapshot {
 function withoutTokens(snapshot: Snapshot, { turns }: Conversation): Snapshot {
   for (const [i, turn] of snapshot.turns.entries()) {
     for (const [column, reply] of turn.replies.entries()) {
-      const state = turns[i]!.replies[column];
+      const state = itemAt(turns, i).replies[column];
       if (reply === null || !state) continue;
       const [before, after] = [meanOf(state, "before"), meanOf(state, "after")];
       reply.means = { ...(before === null ? {} : { before }), ...(after === null ? {} : { after }) };

@@ -1,3 +1,4 @@
+import { present } from "../../../models/certain.ts";
 import type { FileSource } from "../../../sdk/types.ts";
 
 /** A model's files in a page: a folder that the visitor picks, and copies that the browser keeps. */
@@ -15,7 +16,7 @@ export function pickedFolder(files: Iterable<File>): { name: string; files: File
     name,
     files: {
       size: async (path) => by_name.get(path)?.size,
-      read: async (path, start, end) => await bytesOf(by_name.get(path)!, start, end),
+      read: async (path, start, end) => await bytesOf(present(by_name.get(path), path), start, end),
     },
   };
 }
@@ -23,9 +24,12 @@ export function pickedFolder(files: Iterable<File>): { name: string; files: File
 /** Files that stand beside others, or in their place. */
 export function withFiles(files: FileSource, own: Readonly<Record<string, Uint8Array>>): FileSource {
   return {
-    size: async (name) => (Object.hasOwn(own, name) ? own[name]!.length : await files.size(name)),
+    size: async (name) =>
+      Object.hasOwn(own, name) ? present(own[name], name).length : await files.size(name),
     read: async (name, start, end, into) =>
-      Object.hasOwn(own, name) ? own[name]!.slice(start, end) : await files.read(name, start, end, into),
+      Object.hasOwn(own, name)
+        ? present(own[name], name).slice(start, end)
+        : await files.read(name, start, end, into),
   };
 }
 

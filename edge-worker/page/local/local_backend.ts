@@ -1,3 +1,4 @@
+import { present } from "../../../models/certain.ts";
 import { CapstanError, type Hook } from "../../../models/index.ts";
 import { resolveSource } from "../../../sdk/checkpoint/source/index.ts";
 import { cap, generate, load, readAxis } from "../../../sdk/index.ts";
@@ -154,7 +155,8 @@ async function filesOf(source: LocalSource): Promise<{ name: string; files: File
     return { name: id, files };
   }
   const kept = await KeptModels.open();
-  if (source.kind === "kept") return { name: source.name, files: await kept!.source(source.name, null) };
+  if (source.kind === "kept")
+    return { name: source.name, files: await present(kept, "the kept models").source(source.name, null) };
   const { name, files } =
     source.kind === "hub"
       ? { name: source.id, files: (await resolveSource(source.id)).files }

@@ -1,3 +1,4 @@
+import { onlyOf } from "../../../models/certain.ts";
 import { announce } from "../view/app.ts";
 import { el } from "../view/dom.ts";
 import type { Page } from "../view/page.ts";
@@ -43,10 +44,10 @@ export async function useLocal(page: Page, wanted: string): Promise<void> {
           bar.value = done;
         },
       });
-      const [model] = await running.models();
-      await page.use(running, model!, [
-        el("span", {}, model!.name),
-        el("span", {}, `in this browser, ${model!.device}`),
+      const model = onlyOf(await running.models());
+      await page.use(running, model, [
+        el("span", {}, model.name),
+        el("span", {}, `in this browser, ${model.device}`),
         el("button", { type: "button", className: "quiet", on: { click: choose } }, "Models…"),
       ]);
     } catch (error) {

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { Condition, ModelCard } from "../backend/backend.ts";
 
 /** Conditions by name, and what bounds the chart draws for them. */
@@ -64,12 +65,18 @@ export function boundsAt(model: ModelCard, layer: number | null, conditions: rea
   if (axis === null || at < 0) return NO_BOUNDS;
   const { percentiles: p, assistant } = axis;
   const floors = conditions
-    .map((condition) => floorAt(model, layer!, condition))
+    .map((condition) => floorAt(model, itemAt(axis.layers, at), condition))
     .filter((one) => one !== null);
   return {
     floor: floors[0] ?? null,
-    percentiles: [p[5][at]!, p[25][at]!, p[50][at]!, p[75][at]!, p[95][at]!],
-    assistant: assistant[at]!,
+    percentiles: [
+      itemAt(p[5], at),
+      itemAt(p[25], at),
+      itemAt(p[50], at),
+      itemAt(p[75], at),
+      itemAt(p[95], at),
+    ],
+    assistant: itemAt(assistant, at),
   };
 }
 

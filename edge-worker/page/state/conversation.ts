@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { Condition, Reading, ReplyEnd, ReplyRequest, Sampling } from "../backend/backend.ts";
 
 /** A conversation of two columns: the same messages of the visitor's, each column with replies of its own. */
@@ -80,7 +81,7 @@ export class Conversation {
   /** Begins a column's reply to a turn. */
   begin(turn: Turn, column: number): ReplyState {
     const reply: ReplyState = {
-      condition: structuredClone(this.settings.conditions[column]!),
+      condition: structuredClone(itemAt(this.settings.conditions, column)),
       tokens: [],
       status: "running",
       finish_reason: null,
@@ -106,7 +107,7 @@ export class Conversation {
         content: reply === null || reply === undefined ? "" : textOf(reply),
       });
     }
-    return { model, messages, condition: conditions[column]!, layer, sampling: { ...sampling } };
+    return { model, messages, condition: itemAt(conditions, column), layer, sampling: { ...sampling } };
   }
 
   /** Puts turns there that came from elsewhere. */

@@ -1,3 +1,4 @@
+import { itemAt, lastOf, present } from "../../../models/certain.ts";
 import type { Bounds } from "../state/conditions.ts";
 import { type Markup, markup } from "./markup.ts";
 
@@ -88,7 +89,10 @@ export function scaleOf(values: readonly number[]): { min: number; max: number; 
   if (low === high) [low, high] = [low - 1, high + 1];
   const rough = (high - low) / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough)!;
+  const step = present(
+    [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough),
+    "a step",
+  );
   const [first, last] = [Math.floor(low / step), Math.ceil(high / step)];
   const ticks = Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
   return { min: first * step, max: last * step, ticks };
@@ -185,7 +189,7 @@ function summaryOf(series: readonly ChartSeries[], { floor }: Bounds): string {
   const lines = series
     .filter(({ points }) => points.length > 0)
     .map(({ name, points }) => {
-      const [first, last] = [points[0]!, points.at(-1)!];
+      const [first, last] = [itemAt(points, 0), lastOf(points)];
       return `${name} from ${shortNumber(first.value)} at turn ${first.turn + 1} to ${shortNumber(last.value)} at turn ${last.turn + 1}`;
     });
   const bound = floor === null ? "" : ` The floor is ${shortNumber(floor)}.`;

@@ -1,3 +1,5 @@
+import { itemAt, lastOf } from "../../../models/certain.ts";
+import type { AxisCard } from "../../policy/axis_card.ts";
 import type { Condition, ModelCard, OwnCap } from "../backend/backend.ts";
 import { conditionName } from "../state/conditions.ts";
 import { el } from "./dom.ts";
@@ -21,7 +23,7 @@ export function columnHead(
     {
       attrs: { "aria-label": `${column === 0 ? "First" : "Second"} column` },
       disabled: choices.length < 2,
-      on: { change: () => set({ cap: choices[select.selectedIndex]!.cap }, true) },
+      on: { change: () => set({ cap: itemAt(choices, select.selectedIndex).cap }, true) },
     },
     ...choices.map(({ text, is_now }) => el("option", { selected: is_now }, text)),
   );
@@ -49,15 +51,16 @@ function choicesOf(model: ModelCard, { cap }: Condition): Choice[] {
     text: conditionName({ cap: one, steering: 0 }),
     is_now: one === cap,
   }));
-  if (model.own === null || model.axis === null) return choices;
+  const { axis } = model;
+  if (model.own === null || axis === null) return choices;
   const is_own = cap !== null && typeof cap !== "string";
-  return [...choices, { cap: is_own ? cap : ownCapOf(model), text: "Own cap", is_now: is_own }];
+  return [...choices, { cap: is_own ? cap : ownCapOf(model, axis), text: "Own cap", is_now: is_own }];
 }
 
 /** Where a cap of the visitor's own begins: at what the model's cap is. */
-function ownCapOf({ caps, axis }: ModelCard): OwnCap {
+function ownCapOf({ caps }: ModelCard, axis: AxisCard): OwnCap {
   const [first] = caps;
-  const [start, end] = [axis!.layers[0]!, axis!.layers.at(-1)! + 1];
+  const [start, end] = [itemAt(axis.layers, 0), lastOf(axis.layers) + 1];
   return first === undefined
     ? { start: Math.floor((start + end) / 2), end, percentile: 25 }
     : { ...first.layers, percentile: first.percentile ?? 25 };
@@ -69,39 +72,7 @@ function ownControls(
   set: (part: Partial<Condition>, is_final?: boolean) => void,
 ): HTMLElement | null {
   if (axis === null) return null;
-  const [low, high] = [axis.layers[0]!, axis.layers.at(-1)!];
-  const own = cap !== null && typeof cap !== "string" ? { ...cap } : null;
-  const move = (part: Partial<OwnCap>) => {
-    Object.assign(own!, part);
-    set({ cap: { ...own!, end: Math.max(own!.end, own!.start + 1) } });
-  };
-  const sliders =
-    own === null
-      ? []
-      : [
-          slider({
-            label: "First capped layer",
-            value: own.start,
-            min: low,
-            max: high,
-            change: (start) => move({ start }),
-          }),
-          slider({
-            label: "Last capped layer",
-            value: own.end - 1,
-            min: low,
-            max: high,
-            change: (last) => move({ end: last + 1 }),
-          }),
-          slider({
-            label: "Floor: percentile of collected responses",
-            value: own.percentile,
-            min: 0,
-            max: 100,
-            show: (value) => `p${value}`,
-            change: (percentile) => move({ percentile }),
-          }),
-        ];
+  const own = cap !== null && typeof cap !== "string" ? cap : null;
   return el(
     "details",
     { className: "own", open: own !== null || steering !== 0 },
@@ -109,7 +80,7 @@ function ownControls(
     el(
       "div",
       { className: "fields" },
-      ...sliders,
+      ...(own === null ? [] : capSliders(axis, own, (changed) => set({ cap: changed }))),
       slider({
         label: `Steering along the axis at layer ${axis.target_layer}`,
         value: steering,
@@ -121,4 +92,37 @@ function ownControls(
       }),
     ),
   );
+}
+
+function capSliders(axis: AxisCard, given: OwnCap, change: (cap: OwnCap) => void): HTMLElement[] {
+  const [min, max] = [itemAt(axis.layers, 0), lastOf(axis.layers)];
+  let own = given;
+  const move = (part: Partial<OwnCap>) => {
+    own = { ...own, ...part };
+    change({ ...own, end: Math.max(own.end, own.start + 1) });
+  };
+  return [
+    slider({
+      label: "First capped layer",
+      value: own.start,
+      min,
+      max,
+      change: (start) => move({ start }),
+    }),
+    slider({
+      label: "Last capped layer",
+      value: own.end - 1,
+      min,
+      max,
+      change: (last) => move({ end: last + 1 }),
+    }),
+    slider({
+      label: "Floor: percentile of collected responses",
+      value: own.percentile,
+      min: 0,
+      max: 100,
+      show: (value) => `p${value}`,
+      change: (percentile) => move({ percentile }),
+    }),
+  ];
 }

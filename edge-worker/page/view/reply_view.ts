@@ -1,8 +1,9 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { Bounds } from "../state/conditions.ts";
 import { conditionName } from "../state/conditions.ts";
 import { meanOf, type ReplyState, type Side, type Token, textOf } from "../state/conversation.ts";
 import { shortNumber } from "./chart.ts";
-import { el } from "./dom.ts";
+import { byId, el } from "./dom.ts";
 import { tintOf } from "./tint.ts";
 import { hideTip, showTip } from "./tip.ts";
 
@@ -138,11 +139,11 @@ export class ReplyView {
 
   #point(target: EventTarget | null): void {
     const at = target instanceof Element ? [...this.#text.children].indexOf(target) : -1;
-    if (at >= 0) showTip(this.#text.children[at]!, this.#describe(at));
+    if (at >= 0) showTip(itemAt(this.#text.children, at), this.#describe(at));
   }
 
   #describe(at: number): string {
-    const { reading } = this.reply.tokens[at]!;
+    const { reading } = itemAt(this.reply.tokens, at);
     const { side, layer, bounds } = this.#shown;
     const value = reading[side];
     if (value === undefined) return "no reading";
@@ -173,7 +174,7 @@ export class ReplyView {
     }
     span.classList.add("current");
     showTip(span, this.#describe(at));
-    const { text } = this.reply.tokens[at]!;
-    document.getElementById("token")!.textContent = `${text.trim()}: ${this.#describe(at)}`;
+    const { text } = itemAt(this.reply.tokens, at);
+    byId("token").textContent = `${text.trim()}: ${this.#describe(at)}`;
   }
 }

@@ -1,3 +1,4 @@
+import { itemAt } from "../../../models/certain.ts";
 import type { ModelCard } from "../backend/backend.ts";
 import type { Settings } from "../state/conversation.ts";
 import { PERSONAS } from "../state/presets.ts";
@@ -49,7 +50,7 @@ function personaFields(settings: Settings, change: (part: Partial<Settings>) => 
   );
   const mark = (system: string) => {
     for (const [i, chip] of chips.entries())
-      chip.setAttribute("aria-pressed", String(PERSONAS[i]!.system === system));
+      chip.setAttribute("aria-pressed", String(itemAt(PERSONAS, i).system === system));
   };
   const set = (system: string) => {
     mark(system);
@@ -122,7 +123,7 @@ function layerField(
       min: 0,
       max: axis.layers.length - 1,
       show: (at) => String(axis.layers[at]),
-      change: (at) => change({ layer: axis.layers[at]! }),
+      change: (at) => change({ layer: itemAt(axis.layers, at) }),
     }),
   ];
 }
