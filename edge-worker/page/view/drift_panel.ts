@@ -85,7 +85,7 @@ export class DriftPanel {
     const focused = this.#chart.contains(document.activeElement) ? document.activeElement : null;
     const at = focused && [focused.getAttribute("data-turn"), focused.getAttribute("data-column")];
     const width = Math.max(300, Math.round(this.#chart.clientWidth || 350));
-    const height = width > 500 ? 210 : 240;
+    const height = width > 500 ? 210 : innerWidth > 640 ? 240 : 190;
     this.#chart.replaceChildren(toElement(chartMarkup({ series, bounds, width, height })));
     if (at)
       this.#chart
