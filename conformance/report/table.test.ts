@@ -36,7 +36,10 @@ it("conformance table writes a column for each device and dtype, and says where 
     expect(readFileSync(document, "utf8")).toMatch(
       /^above\n<!-- conformance table -->\n\| architecture \| wasm auto, node \| wasm q8, node \| cases \|\n.*\n\| llama \| 0\.\d\d \| \*\*Infinity\*\* \(0 of 1 pass\), loss 0\.046 \| `llama-tied` \|\n\nwasm, in node .*\nq8: .* 3e-2 .*\n<!-- end of the conformance table -->\nbelow\n$/,
     );
-    expect((await run("table", a, "--write", a)).code).toBe(1);
+    writeFileSync(document, "no place for a table\n");
+    expect((await run("table", a, "--write", document)).code).toBe(1);
+    expect(readFileSync(document, "utf8")).toBe("no place for a table\n");
+    expect((await run("table", a, "--write", a)).code).toBe(2);
   } finally {
     rmSync(folder, { recursive: true });
   }
