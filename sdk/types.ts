@@ -187,7 +187,7 @@ export type IntegerArray =
 export type Prompt = string | IntegerArray | readonly Message[];
 
 /** What a forward call does beside computing, and what it gives back. */
-export interface ForwardOptions extends QueueOptions {
+export interface ForwardOptions extends QueueOptions, CacheOptions {
   /** Interventions and readings, in order. Default: none. */
   hooks?: readonly Hook[];
   /** Site patterns to read back: `blocks.*.hook_resid_post`. Default: none. */
@@ -199,6 +199,15 @@ export interface ForwardOptions extends QueueOptions {
   /** Ends the call with `aborted`. Default: none. */
   signal?: AbortSignal;
 }
+
+/** How a session is opened: what holds for all its calls. */
+export interface SessionOptions extends CacheOptions {
+  /** Interventions and readings, in order. Default: none. */
+  hooks?: readonly Hook[];
+}
+
+/** What a call of a session may ask for: not what the session was opened with. */
+export type SessionForwardOptions = Omit<ForwardOptions, keyof SessionOptions>;
 
 /** What a forward call gives back. */
 export interface ForwardResult {
@@ -215,7 +224,7 @@ export interface ForwardResult {
 /** A KV cache of its own: forward again and again. */
 export interface Session extends AsyncDisposable {
   readonly n_tokens: number;
-  forward(tokens: IntegerArray, options?: Omit<ForwardOptions, "hooks">): Promise<ForwardResult>;
+  forward(tokens: IntegerArray, options?: SessionForwardOptions): Promise<ForwardResult>;
   /**
    * Forgets all but the first `n_tokens`, after the calls made before; at once when there are none.
    *
@@ -257,7 +266,7 @@ export interface Model extends AsyncDisposable {
   /** The same as `generate(model, prompt, options)`. */
   generate(prompt: Prompt, options?: GenerateOptions): Reply;
   forward(tokens: IntegerArray, options?: ForwardOptions): Promise<ForwardResult>;
-  session(options?: { hooks?: readonly Hook[] }): Promise<Session>;
+  session(options?: SessionOptions): Promise<Session>;
   /** What it is at, now. */
   stats(): ModelStats;
   /**
@@ -291,8 +300,17 @@ export interface QueueOptions {
   client?: string;
 }
 
+/** With whom a sequence shares the prefix cache. */
+export interface CacheOptions {
+  /**
+   * Any text. Cached blocks are used by sequences of the same salt alone, so that the time to a first token tells nothing of
+   * what others have asked. Default: "", shared by all that name none.
+   */
+  cache_salt?: string;
+}
+
 /** How a reply is generated: hooks, sampling, and where it ends. */
-export interface GenerateOptions extends QueueOptions {
+export interface GenerateOptions extends QueueOptions, CacheOptions {
   /** Interventions and readings, in order, in prefill and decode alike. Default: none. */
   hooks?: readonly Hook[];
   /** Most tokens of the reply, from 1. Default: up to the context's end, at most 512. */

@@ -64,7 +64,7 @@ export class DriftReader {
   /** By a pass of its own, without hooks. */
   async apart(
     model: Model,
-    options: Pick<ProjectOptions, "signal" | "client" | "queue">,
+    options: Pick<ProjectOptions, "signal" | "client" | "queue" | "cache_salt">,
   ): Promise<DriftReport> {
     const plain = this.#messages.map(({ role, content }) => ({
       role,

@@ -51,6 +51,7 @@ describe("the policy file", () => {
       { models: { a: {} }, keys: { ada: { sha256: "0".repeat(64), models: ["b"] } } },
       /keys\.ada\.models: no model is named "b"/,
     ],
+    ["a prefix cache of nobody's", { models: { a: {} }, prefix_cache: "by_model" }, /prefix_cache/],
     ["a wrong limit", { models: { a: {} }, limits: { deadline_s: 0 } }, /limits\.deadline_s/],
   ];
   it.each(wrong)("is refused with %s", (_, policy, message) => {

@@ -155,6 +155,12 @@ const SCHEMA: z.ZodType<Policy, PolicyInput> = z.strictObject({
     .describe(
       "Hosts that requests may be for (`Host`); others are answered 403. Default: any, and where no key is asked for at a loopback address (`capstan serve`) loopback's own.",
     ),
+  prefix_cache: z
+    .enum(["shared", "by_key"])
+    .default("shared")
+    .describe(
+      "Whose prompts a prompt's beginning may be taken from. `shared`: everybody's, so that a client can measure by time to first token (and reads in `usage`) whether a prefix was asked for before. `by_key`: those of the same key, by its name; requests without a key are one.",
+    ),
   log_text: z.boolean().default(false).describe("Whether the log holds the text of requests and replies."),
 });
 

@@ -59,6 +59,7 @@ export interface Policy {
   };
   cors: string[];
   hosts?: string[] | undefined;
+  prefix_cache: "shared" | "by_key";
   log_text: boolean;
 }
 
@@ -83,5 +84,6 @@ export interface PolicyInput {
   limits?: Given<Policy["limits"], keyof Policy["limits"]> | undefined;
   cors?: string[] | undefined;
   hosts?: string[] | undefined;
+  prefix_cache?: Policy["prefix_cache"] | undefined;
   log_text?: boolean | undefined;
 }

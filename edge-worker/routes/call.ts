@@ -1,7 +1,15 @@
 import { itemAt } from "../../models/certain.ts";
 import { CapstanError, type Hook, planHooks } from "../../models/index.ts";
 import { generate } from "../../sdk/inference/generate.ts";
-import type { GenerateOptions, GenerateResult, Model, Prompt, Reply } from "../../sdk/types.ts";
+import type {
+  CacheOptions,
+  GenerateOptions,
+  GenerateResult,
+  Model,
+  Prompt,
+  QueueOptions,
+  Reply,
+} from "../../sdk/types.ts";
 import { ApiError, badRequest, messageFor, toApiError } from "../errors.ts";
 import { checkModelAllowed, type Decision, decide } from "../policy/decide.ts";
 import type { DriftReport } from "../policy/drift.ts";
@@ -118,6 +126,17 @@ export class Call {
     this.c.header("x-capstan-cap", cap === null ? "none" : encodeURIComponent(cap));
   }
 
+  /** For whom the model computes, for everything that it is asked: whose turn it is, whose cached prefixes, until when. */
+  get asked_by(): Required<QueueOptions & CacheOptions> & { signal: AbortSignal } {
+    const { client, state } = this.c.var;
+    return {
+      queue: "refuse",
+      client: client.name,
+      cache_salt: state.policy.prefix_cache === "by_key" ? client.name : "",
+      signal: this.signal,
+    };
+  }
+
   /**
    * Submits a prompt: refused where the queue is full.
    *
@@ -127,9 +146,7 @@ export class Call {
     return generate(this.model, prompt, {
       ...options,
       hooks: [...first, ...this.read.hooks],
-      queue: "refuse",
-      client: this.c.var.client.name,
-      signal: this.signal,
+      ...this.asked_by,
     });
   }
 

@@ -62,9 +62,7 @@ async function meanOf(call: Call, tokens: Int32Array, site: Site): Promise<Float
     hooks: call.read.hooks,
     logits: "none",
     mean: { sites: [site], spans: [{ start: 0, end: tokens.length }] },
-    queue: "refuse",
-    client: call.c.var.client.name,
-    signal: call.signal,
+    ...call.asked_by,
   });
   return itemAt(means, 0)[site]!;
 }

@@ -16,18 +16,17 @@ const CHUNK = 16;
  * @param n_top most probable tokens to give beside each
  */
 export async function promptLogprobs(call: Call, tokens: Int32Array, n_top: number): Promise<PromptToken[]> {
-  const { model, read, signal } = call;
+  const { model, read } = call;
+  const { cache_salt, ...asked_by } = call.asked_by;
   const { d_vocab } = model.spec;
   const acts_on_last = read.hooks.some((hook) => "positions" in hook && hook.positions === "last");
   const size = acts_on_last ? tokens.length : CHUNK;
   const found: PromptToken[] = [{ id: tokens[0]! }];
-  await using session = await model.session({ hooks: read.hooks });
+  await using session = await model.session({ hooks: read.hooks, cache_salt });
   for (let start = 0; start < tokens.length; start += size) {
     const { logits } = await session.forward(tokens.subarray(start, start + size), {
       logits: "all",
-      queue: "refuse",
-      client: call.c.var.client.name,
-      signal,
+      ...asked_by,
     });
     const n = Math.min(size, tokens.length - 1 - start);
     for (let i = 0; i < n; i++) {

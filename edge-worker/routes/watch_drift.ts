@@ -25,11 +25,10 @@ export async function beginReplies(
   const is_watched = call.served.rules.drift !== undefined || request?.drift === true;
   const reader = is_watched ? DriftReader.of(call.served, messages) : null;
   if (reader === null) return plain();
-  const { model, signal } = call;
+  const { model } = call;
   const probe = reader.probe(model, call.read.hooks);
   if (probe === null) {
-    const client = call.c.var.client.name;
-    follow(call, await reader.apart(model, { signal, client, queue: "refuse" }));
+    follow(call, await reader.apart(model, call.asked_by));
     return plain();
   }
   const { template_args, continue_final_message } = of_chat;

@@ -1,5 +1,5 @@
 import { CapstanError, show } from "../../models/index.ts";
-import type { QueueOptions } from "../types.ts";
+import type { CacheOptions, QueueOptions } from "../types.ts";
 import { isIntegerArray } from "./token_ids.ts";
 
 /** What an option may be. */
@@ -62,6 +62,9 @@ export const hooks: Rule = rule("a list of hooks (of caps: caps.hooks)", Array.i
 
 /** Of every call that the scheduler queues. */
 export const QUEUE: Rules<QueueOptions> = { queue: oneOf("wait", "refuse"), client: text };
+
+/** Of every call whose sequence may use the prefix cache. */
+export const CACHE: Rules<CacheOptions> = { cache_salt: text };
 
 /** Whatever it is, another place checks it. */
 export const checkedLater: Rule = rule("anything", () => true);

@@ -3,7 +3,7 @@ import { CapstanError, expandSites, isObject, type Site, siteId } from "../../mo
 import * as rules from "../common/options.ts";
 import { type Rules, readOptions } from "../common/options.ts";
 import { readTokenIds } from "../common/token_ids.ts";
-import type { ForwardOptions, ForwardResult, IntegerArray, Model } from "../types.ts";
+import type { ForwardOptions, ForwardResult, IntegerArray, Model, SessionForwardOptions } from "../types.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Sequence } from "./scheduler/sequence.ts";
 import type { Call, CallResult, Task } from "./scheduler/task.ts";
@@ -24,7 +24,7 @@ export interface ForwardRequest {
 export function readForward(
   model: Model,
   tokens: IntegerArray,
-  given: Omit<ForwardOptions, "hooks"> | undefined,
+  given: SessionForwardOptions | undefined,
 ): ForwardRequest {
   const options = readOptions("forward", given, OPTIONS);
   const mean = readOptions("forward: mean", options.mean, MEAN);
@@ -41,7 +41,7 @@ export function readForward(
   };
 }
 
-const OPTIONS: Rules<Omit<ForwardOptions, "hooks">> = {
+const OPTIONS: Rules<SessionForwardOptions> = {
   capture: rules.texts,
   mean: rules.record,
   logits: rules.oneOf("none", "last", "all"),

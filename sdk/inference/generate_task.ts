@@ -46,6 +46,7 @@ const OPTIONS: Rules<GenerateOptions> = {
   continue_final_message: rules.boolean,
   template_args: rules.record,
   ...rules.QUEUE,
+  ...rules.CACHE,
   prefix_cache: rules.oneOf("long", "brief"),
   prompt_projections: rules.boolean,
   signal: rules.signal,
@@ -75,7 +76,7 @@ export function startReply(
     reply.fail(abortedError("generate", signal));
     return reply;
   }
-  const sequence = runtime.scheduler.openSequence(plan);
+  const sequence = runtime.scheduler.openSequence(plan, options.cache_salt);
   const task = new GenerateTask(model, runtime, sequence, request, signal);
   try {
     runtime.scheduler.submit(task);

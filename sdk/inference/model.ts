@@ -1,4 +1,4 @@
-import { type Decoder, type DeviceModel, type Hook, planHooks, ropeLengths } from "../../models/index.ts";
+import { type Decoder, type DeviceModel, planHooks, ropeLengths } from "../../models/index.ts";
 import * as rules from "../common/options.ts";
 import { type Rules, readOptions } from "../common/options.ts";
 import type {
@@ -14,6 +14,7 @@ import type {
   Prompt,
   Reply,
   Session,
+  SessionOptions,
   TemplateArgs,
   Tokenizer,
 } from "../types.ts";
@@ -23,6 +24,7 @@ import type { Runtime, StreamDecoder } from "./runtime.ts";
 import { freeOn } from "./scheduler/free_on.ts";
 import type { SchedulerLimits } from "./scheduler/limits.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
+import type { Sequence } from "./scheduler/sequence.ts";
 import { ModelSession } from "./session.ts";
 
 /** What a loaded model is put together from. */
@@ -44,7 +46,7 @@ export interface ModelParts {
   dispose: () => Promise<void>;
 }
 
-const SESSION: Rules<{ hooks?: readonly Hook[] | undefined }> = { hooks: rules.hooks };
+const SESSION: Rules<SessionOptions> = { hooks: rules.hooks, ...rules.CACHE };
 
 const DRAIN: Rules<{ signal?: AbortSignal | undefined }> = { signal: rules.signal };
 
@@ -100,10 +102,9 @@ export class LoadedModel implements Model {
   }
 
   async forward(tokens: IntegerArray, options?: ForwardOptions): Promise<ForwardResult> {
-    const { hooks, ...rest } = options ?? {};
+    const { hooks, cache_salt, ...rest } = options ?? {};
     const request = readForward(this, tokens, rest);
-    const plan = planHooks(this.spec, readOptions("forward", { hooks }, SESSION).hooks ?? []);
-    const sequence = this.runtime.scheduler.openSequence(plan);
+    const sequence = this.#open(readOptions("forward", { hooks, cache_salt } as SessionOptions, SESSION));
     try {
       return await runForward(this, this.runtime, sequence, request);
     } finally {
@@ -111,10 +112,13 @@ export class LoadedModel implements Model {
     }
   }
 
-  async session(options?: { hooks?: readonly Hook[] }): Promise<Session> {
-    const { hooks } = readOptions("open a session", options, SESSION);
-    const plan = planHooks(this.spec, hooks ?? []);
-    return new ModelSession(this, this.runtime, this.runtime.scheduler.openSequence(plan));
+  async session(options?: SessionOptions): Promise<Session> {
+    const sequence = this.#open(readOptions("open a session", options, SESSION));
+    return new ModelSession(this, this.runtime, sequence);
+  }
+
+  #open({ hooks, cache_salt }: SessionOptions): Sequence {
+    return this.runtime.scheduler.openSequence(planHooks(this.spec, hooks ?? []), cache_salt);
   }
 
   stats(): ModelStats {

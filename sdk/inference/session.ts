@@ -1,5 +1,5 @@
 import { CapstanError, show } from "../../models/index.ts";
-import type { ForwardOptions, ForwardResult, IntegerArray, Model, Session } from "../types.ts";
+import type { ForwardResult, IntegerArray, Model, Session, SessionForwardOptions } from "../types.ts";
 import { readForward, runForward } from "./forward.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Sequence } from "./scheduler/sequence.ts";
@@ -27,7 +27,7 @@ export class ModelSession implements Session {
     return this.#sequence.n_tokens;
   }
 
-  async forward(tokens: IntegerArray, options?: Omit<ForwardOptions, "hooks">): Promise<ForwardResult> {
+  async forward(tokens: IntegerArray, options?: SessionForwardOptions): Promise<ForwardResult> {
     this.#checkOpen();
     const request = readForward(this.#model, tokens, options);
     this.#n_planned += request.tokens.length;

@@ -30,8 +30,8 @@ const MOST_READINGS = 8;
 
 /**
  * Full KV blocks by the tokens they hold and those before them. A root for each key, which stands for all that
- * changes keys and values beside the tokens (a set of interventions): a prefix cached under another one is never
- * found. Tokens and keys are compared whole, not by hash; a root is forgotten with its last block.
+ * changes keys and values beside the tokens (a set of interventions) and for whose they are (a salt): a prefix cached under
+ * another one is never found. Tokens and keys are compared whole, not by hash; a root is forgotten with its last block.
  */
 export class PrefixCache {
   readonly #pool: BlockPool;

@@ -80,9 +80,13 @@ export class Scheduler {
     return this.memory.prefixes;
   }
 
-  /** A new sequence under hooks; whoever opens one closes it. */
-  openSequence(plan: HookPlan): Sequence {
-    return new Sequence(this.pool, this.hook_sets.acquire(plan), this.#ropes);
+  /**
+   * A new sequence under hooks; whoever opens one closes it.
+   *
+   * @param cache_salt it shares cached prefixes with sequences of the same salt
+   */
+  openSequence(plan: HookPlan, cache_salt = ""): Sequence {
+    return new Sequence(this.pool, this.hook_sets.acquire(plan), this.#ropes, cache_salt);
   }
 
   /** A second sequence with the same past and hooks, no task of which is in progress. */

@@ -15,16 +15,21 @@ export class Sequence {
   readonly #calls: { start: number; end: number }[] = [];
   readonly #pool: BlockPool;
   readonly #ropes: RopeLengths | null;
+  readonly #cache_salt: string;
   #blocks: BlockId[] = [];
   #table: Int32Array | null = null;
   #n_resident = 0;
   #n_in_flight = 0;
 
-  /** @param ropes what the lengths of its calls mean to the model's ropes; null where they mean nothing */
-  constructor(pool: BlockPool, hooks: HookSet, ropes: RopeLengths | null) {
+  /**
+   * @param ropes what the lengths of its calls mean to the model's ropes; null where they mean nothing
+   * @param cache_salt parts cached prefixes beside what changes them
+   */
+  constructor(pool: BlockPool, hooks: HookSet, ropes: RopeLengths | null, cache_salt: string) {
     this.#pool = pool;
     this.hooks = hooks;
     this.#ropes = ropes;
+    this.#cache_salt = cache_salt;
   }
 
   get n_tokens(): number {
@@ -81,17 +86,20 @@ export class Sequence {
   }
 
   /**
-   * Which cached prefixes could be its own, by all that changes keys and values beside the tokens; null where its calls
-   * have turned their keys in more than one way. `end` is of its first call, which has not begun.
+   * Which cached prefixes could be its own, by its salt and all that changes keys and values beside the tokens; null where
+   * its calls have turned their keys in more than one way. `end` is of its first call, which has not begun.
    */
   prefixKey(end?: number): string | null {
     const { interventions } = this.hooks;
-    if (this.#ropes === null) return interventions;
+    // The salt as JSON, whose end no text within it can feign.
+    const key =
+      this.#cache_salt === "" ? interventions : `salt ${JSON.stringify(this.#cache_salt)};${interventions}`;
+    if (this.#ropes === null) return key;
     const past = this.#calls.filter(({ start }) => start < this.n_tokens);
     const ends = end === undefined ? past.map((call) => call.end) : [end];
     const [variant = 0, ...others] = new Set(ends.map(this.#ropes.variant));
     if (others.length > 0) return null;
-    return variant === 0 ? interventions : `rope ${variant};${interventions}`;
+    return variant === 0 ? key : `rope ${variant};${key}`;
   }
 
   /** Position after the last token of the forward call that feeds the token at `position`. */
@@ -169,7 +177,7 @@ export class Sequence {
 
   /** A second sequence with the same past and equal hooks; blocks are shared until one of the two writes into them. */
   fork(hooks: HookSet): Sequence {
-    const copy = new Sequence(this.#pool, hooks, this.#ropes);
+    const copy = new Sequence(this.#pool, hooks, this.#ropes, this.#cache_salt);
     for (const token of this.tokens) copy.tokens.push(token);
     for (const call of this.#calls) copy.#calls.push(call);
     copy.#n_resident = this.#n_resident;

@@ -4,7 +4,7 @@ import { type Rules, readOptions } from "../../common/options.ts";
 import { checkModel } from "../../inference/check_model.ts";
 import { readText } from "../../platform/index.ts";
 import { checkRoles } from "../../text/index.ts";
-import type { Message, Model, QueueOptions, Span, TemplateArgs } from "../../types.ts";
+import type { CacheOptions, Message, Model, QueueOptions, Span, TemplateArgs } from "../../types.ts";
 import { type Axis, checkDtype, checkFits } from "../axis/axis.ts";
 import { checkAxis } from "../inputs.ts";
 import { residPost } from "../layers.ts";
@@ -22,7 +22,7 @@ export type TranscriptInput =
   | { model?: string; conversation: readonly Message[] };
 
 /** How a transcript is projected. */
-export interface ProjectOptions extends QueueOptions {
+export interface ProjectOptions extends QueueOptions, CacheOptions {
   /** What `fit` or `readAxis` gave. */
   axis: Axis;
   /**
@@ -55,6 +55,7 @@ const OPTIONS: Rules<ProjectOptions> = {
   window: rules.whole(1),
   template_args: rules.record,
   ...rules.QUEUE,
+  ...rules.CACHE,
   signal: rules.signal,
   on_progress: rules.callback,
 };
@@ -138,7 +139,7 @@ async function read(
   tokens: Int32Array,
   hooks: readonly Hook[],
   report: (tokens: number) => void,
-  { signal, queue, client }: ProjectOptions,
+  { signal, queue, client, cache_salt }: ProjectOptions,
 ): Promise<Float32Array> {
   const call = {
     logits: "none" as const,
@@ -151,7 +152,10 @@ async function read(
     ? tokens.length
     : CHUNK;
   const values = new Float32Array(tokens.length);
-  await using session = await model.session({ hooks });
+  await using session = await model.session({
+    hooks,
+    ...(cache_salt === undefined ? {} : { cache_salt }),
+  });
   for (let start = 0; start < tokens.length; start += chunk) {
     const { projections } = await session.forward(tokens.subarray(start, start + chunk), call);
     values.set(projections[PROBE]!, start);

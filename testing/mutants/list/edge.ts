@@ -18,6 +18,9 @@ export const EDGE: readonly Mutant[] = [
   ...faultsOf("edge-worker/policy/drift.ts", "edge-worker/policy/drift.test.ts", [
     ["drift is read under a cap", "siteId(spec, hook.site) < own", "siteId(spec, hook.site) < 0"],
   ]),
+  ...faultsOf("edge-worker/routes/call.ts", "edge-worker/policy/prefix_cache.test.ts", [
+    ["a key finds what others asked", 'prefix_cache === "by_key" ?', 'prefix_cache === "" ?'],
+  ]),
   ...faultsOf("edge-worker/routes/prompt_logprobs.ts", "edge-worker/routes/completions.test.ts", [
     ["a token is scored by the logits behind it", "tokens[start + i + 1]!", "tokens[start + i]!"],
   ]),

@@ -15,6 +15,9 @@ export const INFERENCE: readonly Mutant[] = [
   ...faultsOf("sdk/inference/scheduler/hook_sets.ts", readings, [
     ["readings before and behind a cap are one", "{n_before} $", "{0} $"],
   ]),
+  ...faultsOf("sdk/inference/scheduler/sequence.ts", "sdk/inference/cache_salt.test.ts", [
+    ["a fork has no salt", "this.#ropes, this.#cache_salt)", 'this.#ropes, "")'],
+  ]),
   ...faultsOf("sdk/inference/scheduler/prefix_cache.ts", readings, [
     [
       "a prefix that was not read is found",
