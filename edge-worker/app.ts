@@ -30,6 +30,8 @@ export interface AppOptions extends ServiceOptions {
    * rebinding). Default: false.
    */
   is_loopback?: boolean;
+  /** Lines that `/metrics` has beside the app's own, in Prometheus' text format, such as of the process. Default: none. */
+  more_metrics?: () => readonly string[];
   /** Finds the files of the page at `/`. Default: no page. */
   page?: FindPageFile;
 }
@@ -44,7 +46,12 @@ export interface AppOptions extends ServiceOptions {
  */
 export function createApp(options: AppOptions = {}): App {
   const service = options.service ?? new Service(options);
-  const shared: Shared = { service, metrics: new Metrics(), log: options.log ?? (() => {}) };
+  const shared: Shared = {
+    service,
+    metrics: new Metrics(),
+    more_metrics: options.more_metrics ?? (() => []),
+    log: options.log ?? (() => {}),
+  };
   const app: App = new Hono<Env>();
   addRequestLog(app, shared);
   addHosts(app, service, options.is_loopback ?? false);

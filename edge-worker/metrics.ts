@@ -3,7 +3,7 @@ import type { Service } from "./service/service.ts";
 
 /**
  * Counters, histograms and gauges in Prometheus' text format. Not a library: those there are read the process, which
- * workers do not have.
+ * workers do not have (`ProcessWatch` does where there is one).
  */
 
 type Labels = Readonly<Record<string, string>>;
@@ -33,20 +33,23 @@ class Counter {
   }
 }
 
-class Histogram {
+/** How often values were at most each of some bounds. */
+export class Histogram {
   readonly name: string;
   readonly help: string;
+  readonly #bounds: readonly number[];
   readonly #values = new Map<string, { labels: Labels; counts: number[]; sum: number; n: number }>();
 
-  constructor(name: string, help: string) {
+  constructor(name: string, help: string, bounds: readonly number[] = SECONDS) {
     this.name = name;
     this.help = help;
+    this.#bounds = bounds;
   }
 
   observe(labels: Labels, seconds: number): void {
     const key = written(labels);
-    const known = this.#values.get(key) ?? { labels, counts: SECONDS.map(() => 0), sum: 0, n: 0 };
-    for (const [i, bound] of SECONDS.entries()) if (seconds <= bound) known.counts[i]!++;
+    const known = this.#values.get(key) ?? { labels, counts: this.#bounds.map(() => 0), sum: 0, n: 0 };
+    for (const [i, bound] of this.#bounds.entries()) if (seconds <= bound) known.counts[i]!++;
     known.sum += seconds;
     known.n++;
     this.#values.set(key, known);
@@ -54,7 +57,9 @@ class Histogram {
 
   lines(): string[] {
     const series = [...this.#values].flatMap(([key, { labels, counts, sum, n }]) => [
-      ...SECONDS.map((le, i) => `${this.name}_bucket${written({ ...labels, le: String(le) })} ${counts[i]}`),
+      ...this.#bounds.map(
+        (le, i) => `${this.name}_bucket${written({ ...labels, le: String(le) })} ${counts[i]}`,
+      ),
       `${this.name}_bucket${written({ ...labels, le: "+Inf" })} ${n}`,
       `${this.name}_sum${key} ${sum}`,
       `${this.name}_count${key} ${n}`,
@@ -85,7 +90,8 @@ export class Metrics {
     "Conversations that drifted, by what the policy did.",
   );
 
-  text(service: Service): string {
+  /** @param others lines of others, such as of the process */
+  text(service: Service, others: readonly string[]): string {
     const own = [
       this.requests,
       this.duration,
@@ -95,7 +101,7 @@ export class Metrics {
       this.touched,
       this.alerts,
     ];
-    return `${[...own.flatMap((one) => one.lines()), ...gauges(service)].join("\n")}\n`;
+    return `${[...own.flatMap((one) => one.lines()), ...gauges(service), ...others].join("\n")}\n`;
   }
 }
 
@@ -130,7 +136,8 @@ function blocks({ name, holder }: ServedModel): Sample[] {
     : Object.entries(counts).map(([state, n]) => [{ model: name, state }, n] as const);
 }
 
-function gauge(name: string, help: string, samples: readonly Sample[]): string[] {
+/** A value by its labels, as it is now. */
+export function gauge(name: string, help: string, samples: readonly Sample[]): string[] {
   return [
     ...heading({ name, help }, "gauge"),
     ...samples.map(([labels, value]) => `${name}${written(labels)} ${value}`),

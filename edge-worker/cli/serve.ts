@@ -15,6 +15,7 @@ import {
 import { createApp } from "../app.ts";
 import type { LogEntry } from "../log.ts";
 import { isLoopback } from "../policy/hosts.ts";
+import { ProcessWatch } from "../service/process_watch.ts";
 import { fileFinder } from "../service/served_model.ts";
 import { Service } from "../service/service.ts";
 import { pageFiles } from "./page_files.ts";
@@ -66,6 +67,7 @@ async function serve(io: Io, options: Options) {
     policy: file === undefined ? await policyOfModel(options) : await readPolicyFile(file),
     files: fileFinder((path) => resolvePath(file === undefined ? "." : dirname(resolvePath(file)), path)),
   });
+  const watch = new ProcessWatch();
   try {
     io.progress.update("loading");
     await service.load();
@@ -73,6 +75,7 @@ async function serve(io: Io, options: Options) {
     const app = createApp({
       service,
       log: writeLine,
+      more_metrics: () => watch.lines(),
       is_loopback: isLoopback(options.host),
       page: pageFiles(),
     });
@@ -87,6 +90,7 @@ async function serve(io: Io, options: Options) {
     await shutDown(service, listener);
     stopListening();
   } finally {
+    watch.stop();
     await service.dispose();
   }
   return EXIT.done;

@@ -24,6 +24,7 @@ export type RequestContext = Context<Env>;
 export interface Shared {
   readonly service: Service;
   readonly metrics: Metrics;
+  readonly more_metrics: () => readonly string[];
   readonly log: Log;
 }
 

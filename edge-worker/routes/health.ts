@@ -2,7 +2,7 @@ import { identify } from "../policy/keys.ts";
 import { type App, keepAlive, type Shared } from "./context.ts";
 
 /** `GET /health`: the process answers. `GET /ready`: it takes requests. `GET /metrics`: what it counts. */
-export function addHealth(app: App, { service, metrics }: Shared): void {
+export function addHealth(app: App, { service, metrics, more_metrics }: Shared): void {
   app.get("/health", (c) => c.json({ status: "ok" }));
   app.get("/ready", async (c) => {
     if (service.is_draining) return c.json({ status: "draining" }, 503);
@@ -16,6 +16,8 @@ export function addHealth(app: App, { service, metrics }: Shared): void {
     // Scraped while it drains, too.
     const policy = service.current?.policy ?? (await service.state()).policy;
     await identify(policy, c.req.header("authorization"));
-    return c.text(metrics.text(service), 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
+    return c.text(metrics.text(service, more_metrics()), 200, {
+      "content-type": "text/plain; version=0.0.4; charset=utf-8",
+    });
   });
 }
