@@ -145,7 +145,7 @@ async function settled(server: RunningServer): Promise<Metrics> {
 }
 
 /** Whether a sample of the replies is what the same requests get alone, and whether any holds what another stream asked. */
-async function compare(origin: string, outcomes: readonly Outcome[]) {
+export async function compare(origin: string, outcomes: readonly Outcome[]) {
   const crossed: string[] = [];
   for (const { plan, text } of outcomes) {
     const found = outcomes.find(({ plan: { canary } }) => canary !== plan.canary && holds(text, canary));
