@@ -9,7 +9,7 @@ const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 it("/metrics says how late the process's event loop is and what it holds, where it is watched", async () => {
   const watch = new ProcessWatch();
   const app = createApp({ models: { tiny: model }, more_metrics: () => watch.lines() });
-  const valueOf = async (name: string) => {
+  const readingOf = async (name: string) => {
     const { body } = await get(app, "/metrics");
     return Number(
       body
@@ -19,17 +19,17 @@ it("/metrics says how late the process's event loop is and what it holds, where 
     );
   };
   await wait(50);
-  const before = await valueOf("capstan_event_loop_lag_seconds_sum");
+  const before = await readingOf("capstan_event_loop_lag_seconds_sum");
   // The loop stands still: the look that was due comes late by as much, but for the time until it was due.
   const until = performance.now() + 150;
   while (performance.now() < until);
   await wait(30);
-  expect((await valueOf("capstan_event_loop_lag_seconds_sum")) - before).toBeGreaterThan(0.1);
-  expect(await valueOf("process_resident_memory_bytes")).toBeGreaterThan(2 ** 20);
+  expect((await readingOf("capstan_event_loop_lag_seconds_sum")) - before).toBeGreaterThan(0.1);
+  expect(await readingOf("process_resident_memory_bytes")).toBeGreaterThan(2 ** 20);
   watch.stop();
-  const stopped = await valueOf("capstan_event_loop_lag_seconds_count");
+  const stopped = await readingOf("capstan_event_loop_lag_seconds_count");
   await wait(50);
-  expect(await valueOf("capstan_event_loop_lag_seconds_count")).toBe(stopped);
+  expect(await readingOf("capstan_event_loop_lag_seconds_count")).toBe(stopped);
   const { body } = await get(createApp({ models: { tiny: model } }), "/metrics");
   expect(body).not.toContain("event_loop");
 });
