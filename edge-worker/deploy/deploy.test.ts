@@ -76,11 +76,11 @@ describe("what they start", () => {
   it("every command of the page has options that there are", () => {
     const called = [...page.matchAll(/capstan (policy \w+|serve)([^`\n#]*)/g)];
     expect(called.length).toBeGreaterThan(2);
-    for (const [, words, rest] of called) {
-      const path = words!.split(" ");
+    for (const [, verb, rest] of called) {
+      const path = verb!.split(" ");
       let command = cli.commands.find((one) => one.name() === path[0])!;
       if (path[1] !== undefined) command = command.commands.find((one) => one.name() === path[1])!;
-      expect(command, words).toBeDefined();
+      expect(command, verb).toBeDefined();
       const flags = rest!.match(/--[\w-]+/g) ?? [];
       expect(command.options.map(({ long }) => long)).toEqual(expect.arrayContaining(flags));
     }

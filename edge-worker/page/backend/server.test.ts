@@ -131,14 +131,14 @@ describe("readings", () => {
 });
 
 describe("a model in the page", () => {
+  const openLocal = () => {
+    const { signal } = new AbortController();
+    const options = { device: "wasm", axis: null, on_progress: () => {}, signal } as const;
+    return LocalBackend.open({ kind: "embedded" }, options);
+  };
+
   it("gives the same tokens, readings and effect as the server, for every condition that both know", async () => {
-    const options = {
-      device: "wasm",
-      axis: null,
-      on_progress: () => {},
-      signal: new AbortController().signal,
-    } as const;
-    const local = await LocalBackend.open({ kind: "embedded" }, options);
+    const local = await openLocal();
     const [card] = await local.models();
     expect([card!.name, card!.caps.map(({ name }) => name)]).toEqual(["capstan-tiny", ["p50"]]);
     const app = createApp({
@@ -163,13 +163,7 @@ describe("a model in the page", () => {
   });
 
   it("takes caps of any layers and percentile, and steers", async () => {
-    const options = {
-      device: "wasm",
-      axis: null,
-      on_progress: () => {},
-      signal: new AbortController().signal,
-    } as const;
-    const local = await LocalBackend.open({ kind: "embedded" }, options);
+    const local = await openLocal();
     const [card] = await local.models();
     const own = { start: 2, end: 7, percentile: 60 };
     const floor = card!.own!.floor(own, 4)!;
